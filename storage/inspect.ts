@@ -1,0 +1,125 @@
+/**
+ * Looks into the directory of a shard without changing anything, beside a running node too: there
+ * the end of the newest segment may be in the middle of a write and look torn.
+ *
+ * @module
+ */
+
+import type { HardState } from "../raft/types.ts";
+import { CorruptFileError, CorruptRecordError } from "./errors.ts";
+import { type FileSystem, joinPath, readFull } from "./file_system.ts";
+import { readHardState } from "./hard_state.ts";
+import { readLog, type TornTail } from "./log_recovery.ts";
+import { RecordEntry } from "./record.ts";
+import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
+import { readSegment } from "./segment_reader.ts";
+
+/** How much of a file is read at once. */
+const chunkBytes = 1024 * 1024;
+
+/** What is in a segment. */
+export interface SegmentSummary {
+  readonly path: string;
+  readonly firstIndex: number;
+  /** `firstIndex - 1` where the segment is empty. */
+  readonly lastIndex: number;
+  /** The length of what is good of the file. */
+  readonly bytes: number;
+}
+
+/** What is in the directory of a shard. */
+export interface ShardSummary {
+  /** Term and vote, or `undefined` where there are none. */
+  readonly hardState: HardState | undefined;
+  readonly segments: readonly SegmentSummary[];
+  /** Where each term begins. */
+  readonly terms: readonly { readonly firstIndex: number; readonly term: number }[];
+  /** What the next start would cut off. */
+  readonly tornTails: readonly TornTail[];
+}
+
+/**
+ * Reads all of a shard, and says what is there.
+ *
+ * @param files Where it is.
+ * @param directory Its directory.
+ * @returns What is there.
+ * @throws {CorruptRecordError} when a record is damaged.
+ * @throws {CorruptFileError} when a file is damaged or missing.
+ */
+export function inspectShard(files: FileSystem, directory: string): ShardSummary {
+  const hardState = readHardState(files, directory);
+  const { segments, terms, tornTails } = readLog(files, directory, undefined, 0);
+  return {
+    hardState: hardState && {
+      term: hardState.term,
+      vote: hardState.vote,
+      commit: hardState.commit,
+    },
+    segments: segments.map(({ path, firstIndex, lastIndex, bytes }) => {
+      return { path, firstIndex, lastIndex, bytes };
+    }),
+    terms: [...terms],
+    tornTails,
+  };
+}
+
+/** A record, and where it is. */
+export interface LocatedEntry {
+  readonly path: string;
+  readonly offset: number;
+  readonly entry: RecordEntry;
+}
+
+/**
+ * Reads the records of a shard, one after the other.
+ *
+ * @param files Where it is.
+ * @param directory Its directory.
+ * @returns The records. Their data are good until the next one is asked for.
+ * @throws {CorruptRecordError} at a damaged record, but for the newest segment: there the records end.
+ * @throws {CorruptFileError} at a damaged header of any other segment.
+ */
+export function* readShardRecords(
+  files: FileSystem,
+  directory: string,
+): Generator<LocatedEntry, void> {
+  const names = files.list(directory)
+    .map((entry) => entry.name)
+    .filter((name) => segmentFirstIndex(name) !== undefined);
+  for (const name of names) {
+    const newest = name === names.at(-1);
+    const path = joinPath(directory, name);
+    const file = files.open(path, { read: true });
+    try {
+      const head = new Uint8Array(segmentHeaderBytes);
+      const header = decodeSegmentHeader(head.subarray(0, readFull(file, head, 0)), path);
+      if (header === undefined) {
+        if (newest) return;
+        throw new CorruptFileError(path, "the header is not what was written");
+      }
+      const records = readSegment(file, {
+        position: segmentHeaderBytes,
+        nextIndex: segmentFirstIndex(name)!,
+        previousTerm: header.previousTerm,
+        salt: header.salt,
+        size: file.size(),
+        chunkBytes,
+        reuse: true,
+      });
+      let next = records.next();
+      for (; !next.done; next = records.next()) {
+        const { bytes, position, offsets } = next.value;
+        for (const offset of offsets) {
+          yield { path, offset: position + offset, entry: new RecordEntry(bytes, offset) };
+        }
+      }
+      const { fault, position, nextIndex } = next.value;
+      if (fault !== undefined && !newest) {
+        throw new CorruptRecordError(path, position, nextIndex, fault.reason);
+      }
+    } finally {
+      file.close();
+    }
+  }
+}

@@ -1,0 +1,38 @@
+/**
+ * What a node keeps on disk.
+ *
+ * A {@linkcode DataDirectory} belongs to one node and one process. In it, each shard has a
+ * {@linkcode ShardStore}: a segmented log of entries, term and vote. All of it runs on a
+ * {@linkcode FileSystem}, which is the machine's ({@linkcode denoFileSystem}) or a simulator's.
+ *
+ * The bytes are specified in `docs/FORMAT.md`.
+ *
+ * @module
+ */
+
+export { crc32c } from "./crc32c.ts";
+export { DataDirectory, type DataDirectoryMeta, type DataDirectoryOptions } from "./data_dir.ts";
+export { denoFileSystem } from "./deno_file_system.ts";
+export {
+  CorruptFileError,
+  CorruptRecordError,
+  DataDirectoryLockedError,
+  DataDirectoryMismatchError,
+  DiskFullError,
+  MalformedRecordError,
+  StorageFailedError,
+  UnsupportedFormatError,
+} from "./errors.ts";
+export type { DirectoryEntry, FileHandle, FileSystem, OpenOptions } from "./file_system.ts";
+export {
+  inspectShard,
+  type LocatedEntry,
+  readShardRecords,
+  type SegmentSummary,
+  type ShardSummary,
+} from "./inspect.ts";
+export type { SegmentedLogOptions } from "./log_options.ts";
+export type { TornTail } from "./log_recovery.ts";
+export { decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
+export { SegmentedLog } from "./segmented_log.ts";
+export { ShardStore, type ShardStoreOptions } from "./shard_store.ts";

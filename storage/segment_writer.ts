@@ -1,0 +1,168 @@
+/**
+ * The hand that writes segments: carries out what the log has planned, in order, and then makes it
+ * durable.
+ *
+ * A plan is made in memory at once (`segmented_log.ts`) and carried out here while the next one
+ * grows. The order of steps and syncs is what recovery counts on:
+ *
+ * - A segment is synced in full before the next one is made, so a torn tail is in the newest only.
+ * - To cut a suffix, later segments go first, the newest before the others, each surely gone before
+ *   the next; then the file is cut and synced; only then is anything written in their place. So a
+ *   crash leaves a longer or a shorter log, but never old records behind new ones.
+ *
+ * After a failure the writer must not be used any more.
+ *
+ * @module
+ */
+
+import { attempt, attemptAsync } from "./failures.ts";
+import { type FileHandle, type FileSystem, writeAll } from "./file_system.ts";
+import { encodeMark } from "./record.ts";
+import { encodeSegmentHeader, type Segment } from "./segment.ts";
+
+/** Something to do to the files. */
+export type Step =
+  | { readonly kind: "create"; readonly segment: Segment }
+  | {
+    readonly kind: "write";
+    readonly segment: Segment;
+    readonly position: number;
+    readonly buffer: Uint8Array;
+    readonly start: number;
+    end: number;
+  }
+  | {
+    readonly kind: "truncate";
+    /** The segments that go, the newest first. */
+    readonly removed: readonly Segment[];
+    /** The segment that loses its end. */
+    readonly segment: Segment | undefined;
+    readonly size: number;
+  };
+
+/** A place that was left for a mark. It is made when the plan is carried out. */
+export interface PlannedMark {
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  readonly nextIndex: number;
+  readonly salt: number;
+}
+
+/** What to do to the files, in order, before one sync. */
+export interface Plan {
+  readonly steps: Step[];
+  mark?: PlannedMark;
+  /** The last index of the log once the plan is carried out. */
+  lastIndex: number;
+}
+
+/** Writes to the newest segment of a log. */
+export class SegmentWriter {
+  readonly #files: FileSystem;
+  readonly #directory: string;
+  #segment: Segment | undefined;
+  #file: FileHandle | undefined;
+
+  /**
+   * @param files Where the segments are.
+   * @param directory Their directory.
+   */
+  constructor(files: FileSystem, directory: string) {
+    this.#files = files;
+    this.#directory = directory;
+  }
+
+  /**
+   * Carries out a plan.
+   *
+   * @param plan The plan.
+   * @param durableIndex The last index that is durable before it.
+   * @returns When all of it is durable.
+   * @throws {StorageFailedError} when a call of the file system fails.
+   */
+  async perform(plan: Plan, durableIndex: number): Promise<void> {
+    const { steps, mark } = plan;
+    if (mark !== undefined) {
+      encodeMark(mark.buffer, mark.start, mark.nextIndex, durableIndex, mark.salt);
+    }
+    let unsynced = false;
+    for (const step of steps) {
+      switch (step.kind) {
+        case "create":
+          if (unsynced) await this.#sync();
+          await this.#create(step.segment);
+          unsynced = true;
+          break;
+        case "write":
+          this.#write(step.segment, step.buffer.subarray(step.start, step.end), step.position);
+          unsynced = true;
+          break;
+        case "truncate":
+          await this.#truncate(step.removed, step.segment, step.size);
+          unsynced = false;
+          break;
+      }
+    }
+    if (unsynced) await this.#sync();
+  }
+
+  /** Closes the file. */
+  close(): void {
+    this.#file?.close();
+    this.#file = undefined;
+    this.#segment = undefined;
+  }
+
+  async #create(segment: Segment): Promise<void> {
+    this.close();
+    const path = segment.path;
+    this.#file = attempt("create", path, () => {
+      return this.#files.open(path, { write: true, createNew: true });
+    });
+    this.#segment = segment;
+    this.#write(segment, encodeSegmentHeader(segment.header), 0);
+    await this.#syncDirectory();
+  }
+
+  #write(segment: Segment, bytes: Uint8Array, position: number): void {
+    const file = this.#open(segment);
+    attempt("write", segment.path, () => writeAll(file, bytes, position));
+  }
+
+  async #truncate(
+    removed: readonly Segment[],
+    segment: Segment | undefined,
+    size: number,
+  ): Promise<void> {
+    if (removed.length > 0) this.close();
+    for (const { path } of removed) {
+      attempt("remove", path, () => this.#files.remove(path));
+      await this.#syncDirectory();
+    }
+    if (segment === undefined) return;
+    const file = this.#open(segment);
+    attempt("truncate", segment.path, () => file.truncateSync(size));
+    await this.#sync();
+  }
+
+  #open(segment: Segment): FileHandle {
+    if (this.#file === undefined || this.#segment !== segment) {
+      this.close();
+      this.#file = attempt("open", segment.path, () => {
+        return this.#files.open(segment.path, { write: true });
+      });
+      this.#segment = segment;
+    }
+    return this.#file;
+  }
+
+  async #sync(): Promise<void> {
+    const { path } = this.#segment!;
+    await attemptAsync("sync", path, () => this.#file!.syncData());
+  }
+
+  async #syncDirectory(): Promise<void> {
+    const directory = this.#directory;
+    await attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));
+  }
+}
