@@ -1,0 +1,557 @@
+/**
+ * The queue machine once more, as naive as can be: every message is an object that lives for ever,
+ * every question is answered by looking at all of them. Slow, and easy to see right. The tests compare
+ * the machine with it.
+ *
+ * Not modelled: the texts of refusals, and how much the tables may hold, which has tests of its own.
+ *
+ * @module
+ */
+
+import type {
+  Command,
+  CommandMeta,
+  DrainedEffect,
+  HeldMessage,
+  PartitionAction,
+  PartitionStats,
+  PublishCommand,
+  QueueInfo,
+  RefusalReason,
+  Reply,
+  SettleCommand,
+} from "./commands.ts";
+import type { PartitionToSettle } from "./catalog.ts";
+import type { SessionInfo } from "./session_table.ts";
+
+/** A reply without the text for people. */
+export type ModelReply =
+  | Exclude<Reply, { kind: "refused" } | { kind: "settled" }>
+  | { kind: "refused"; reason: RefusalReason }
+  | { kind: "settled"; statuses: number[] };
+
+/** The effects of one command, one object each. */
+export interface ModelEffects {
+  deliveries: (HeldMessage & DrainedEffect)[];
+  drained: DrainedEffect[];
+  sessionsEnded: { sessionId: number }[];
+  consumersEnded: DrainedEffect[];
+}
+
+interface Message {
+  offset: number;
+  entryIndex: number;
+  position: number;
+  state: "fresh" | "leased" | "returned" | "acked";
+  deliveryCount: number;
+  holder?: ModelConsumer | undefined;
+  deadlineMs: number;
+  /** Leases given or extended later have a higher one. */
+  leaseNumber: number;
+}
+
+interface ModelConsumer {
+  sessionId: number;
+  consumerId: number;
+  partitionId: number;
+  prefetch: number;
+  attached: boolean;
+  draining: boolean;
+}
+
+interface ModelPartition {
+  id: number;
+  leaseMs: number;
+  messages: Message[];
+  /** In the order in which they first attached. */
+  consumers: ModelConsumer[];
+  /** Those with credit; the first one is next. */
+  turns: ModelConsumer[];
+  bytesPublished: number;
+  redelivered: number;
+}
+
+interface Batch {
+  base: number;
+  count: number;
+  reply: ModelReply;
+}
+
+interface ModelSession {
+  id: number;
+  clientName: string;
+  timeoutMs: number;
+  state: SessionInfo["state"];
+  deadlineMs: number;
+  attachIndex: number;
+  /** All batches ever, by partition. */
+  published: Map<number, { next: number; batches: Batch[] }>;
+}
+
+interface ModelQueue {
+  info: QueueInfo;
+  unsettled: Set<number>;
+}
+
+/** The naive machine of shard 0. */
+export class Model {
+  readonly sessions: ModelSession[] = [];
+  readonly partitions: ModelPartition[] = [];
+  readonly queues: ModelQueue[] = [];
+  effects: ModelEffects = noEffects();
+  nowMs = 0;
+  #deleted = new Set<number>();
+  #leaseNumber = 0;
+  #nextQueueId = 1;
+  #nextPartitionId = 1;
+
+  constructor(readonly windowBatches: number, readonly producerRetentionMs: number) {}
+
+  apply(meta: CommandMeta, command: Command): ModelReply {
+    this.effects = noEffects();
+    this.nowMs = Math.max(this.nowMs, meta.timestampMs);
+    if (command.kind === "beginTerm") this.#beginTerm();
+    this.#passTime();
+    const reply = this.#execute(meta, command);
+    for (const partition of this.#partitionsById()) this.#handOut(partition);
+    for (const partition of this.#partitionsById()) this.#sayDrained(partition);
+    return reply;
+  }
+
+  nextDeadlineMs(): number | undefined {
+    const deadlines = [
+      ...this.#leased().map(({ deadlineMs }) => deadlineMs),
+      ...this.sessions.filter(({ state }) => state !== "attached").map((s) => s.deadlineMs),
+    ];
+    return deadlines.length === 0 ? undefined : Math.min(...deadlines);
+  }
+
+  held(consumer: ModelConsumer): Message[] {
+    return this.#leased().filter(({ holder }) => holder === consumer);
+  }
+
+  leases(consumer: ModelConsumer): HeldMessage[] {
+    return this.held(consumer).map(({ offset, deliveryCount, entryIndex, position }) => ({
+      offset,
+      deliveryCount,
+      entryIndex,
+      position,
+    }));
+  }
+
+  stats(partition: ModelPartition): PartitionStats {
+    const count = (...states: Message["state"][]) =>
+      partition.messages.filter(({ state }) => states.includes(state)).length;
+    return {
+      partitionId: partition.id,
+      published: partition.messages.length,
+      acked: count("acked"),
+      ready: count("fresh", "returned"),
+      leased: count("leased"),
+      bytesPublished: partition.bytesPublished,
+      redelivered: partition.redelivered,
+      consumers: partition.consumers.length,
+      nextOffset: partition.messages.length,
+    };
+  }
+
+  sessionInfo(session: ModelSession): SessionInfo {
+    const { id, clientName, timeoutMs, state, deadlineMs } = session;
+    return {
+      sessionId: id,
+      clientName,
+      timeoutMs,
+      state,
+      ...(state === "attached" ? {} : { deadlineMs }),
+      consumers: this.#consumersOf(session).length,
+      producers: session.published.size,
+    };
+  }
+
+  partitionsToSettle(): PartitionToSettle[] {
+    const items = this.queues.flatMap(({ info, unsettled }) =>
+      info.partitions.filter(({ id }) => unsettled.has(id)).map(({ id, number, shard }) => ({
+        action: wanted(info),
+        partitionId: id,
+        shard,
+        queueId: info.id,
+        queueName: info.name,
+        partitionNumber: number,
+        settings: info.settings,
+      }))
+    );
+    return items.sort((a, b) => a.partitionId - b.partitionId);
+  }
+
+  #beginTerm(): void {
+    for (const session of this.sessions) this.#detach(session);
+    for (const partition of this.partitions) {
+      for (const message of partition.messages) {
+        if (message.state === "leased") message.deadlineMs = this.nowMs + partition.leaseMs;
+      }
+    }
+  }
+
+  #passTime(): void {
+    const due = this.#leased().filter(({ deadlineMs }) => deadlineMs <= this.nowMs);
+    for (const message of due.sort((a, b) => a.leaseNumber - b.leaseNumber)) this.#return(message);
+    const late = this.sessions.filter(({ state, deadlineMs }) =>
+      state !== "attached" && deadlineMs <= this.nowMs
+    );
+    for (const session of late.sort((a, b) => a.deadlineMs - b.deadlineMs || a.id - b.id)) {
+      for (const consumer of this.#consumersOf(session)) this.#endConsumer(consumer);
+      if (session.state === "ended") {
+        this.sessions.splice(this.sessions.indexOf(session), 1);
+      } else {
+        session.state = "ended";
+        session.deadlineMs = this.nowMs + this.producerRetentionMs;
+        this.effects.sessionsEnded.push({ sessionId: session.id });
+      }
+    }
+  }
+
+  #execute(meta: CommandMeta, command: Command): ModelReply {
+    switch (command.kind) {
+      case "publish":
+        return this.#publish(meta, command);
+      case "settle":
+        return this.#settle(command);
+      case "openSession": {
+        const { clientName, timeoutMs } = command;
+        this.sessions.push({
+          id: meta.index,
+          clientName,
+          timeoutMs,
+          state: "attached",
+          deadlineMs: 0,
+          attachIndex: meta.index,
+          published: new Map(),
+        });
+        return { kind: "sessionOpened", sessionId: meta.index };
+      }
+      case "attachSession": {
+        const session = this.#session(command.sessionId);
+        if (session === undefined) return refused("sessionNotFound");
+        session.state = "attached";
+        session.attachIndex = meta.index;
+        for (const consumer of this.#consumersOf(session)) this.#updateTurn(consumer);
+        return { kind: "ok" };
+      }
+      case "detachSession": {
+        const session = this.#session(command.sessionId);
+        if (session?.attachIndex === command.attachIndex) this.#detach(session);
+        return { kind: "ok" };
+      }
+      case "closeSession": {
+        const session = this.#session(command.sessionId);
+        if (session === undefined) return { kind: "ok" };
+        for (const consumer of this.#consumersOf(session)) this.#endConsumer(consumer);
+        this.sessions.splice(this.sessions.indexOf(session), 1);
+        return { kind: "ok" };
+      }
+      case "attachConsumer": {
+        const { sessionId, consumerId, partitionId, prefetch, drain } = command;
+        const partition = this.#partition(partitionId);
+        if (this.#session(sessionId) === undefined) return refused("sessionNotFound");
+        if (!(prefetch >= 1 && prefetch <= 65_536)) return refused("invalidArgument");
+        if (partition === undefined) return refused("partitionNotFound");
+        let consumer = this.#consumer(sessionId, consumerId, partitionId);
+        if (consumer === undefined) {
+          consumer = {
+            sessionId,
+            consumerId,
+            partitionId,
+            prefetch,
+            attached: true,
+            draining: false,
+          };
+          partition.consumers.push(consumer);
+        }
+        consumer.prefetch = prefetch;
+        consumer.draining = drain;
+        consumer.attached = true;
+        this.#updateTurn(consumer);
+        return { kind: "ok" };
+      }
+      case "detachConsumer": {
+        const { sessionId, consumerId, partitionId } = command;
+        const consumer = this.#consumer(sessionId, consumerId, partitionId);
+        if (consumer !== undefined) this.#endConsumer(consumer);
+        return { kind: "ok" };
+      }
+      case "beginTerm":
+      case "tick":
+        return { kind: "ok" };
+      case "createPartition": {
+        const { partitionId, settings } = command;
+        if (this.#deleted.has(partitionId)) return refused("partitionNotFound");
+        if (this.#partition(partitionId) !== undefined) return { kind: "ok" };
+        this.partitions.push({
+          id: partitionId,
+          leaseMs: settings.leaseMs,
+          messages: [],
+          consumers: [],
+          turns: [],
+          bytesPublished: 0,
+          redelivered: 0,
+        });
+        return { kind: "ok" };
+      }
+      case "deletePartition": {
+        const { partitionId } = command;
+        this.#deleted.add(partitionId);
+        for (const session of this.sessions) session.published.delete(partitionId);
+        const partition = this.#partition(partitionId);
+        if (partition === undefined) return { kind: "ok" };
+        this.partitions.splice(this.partitions.indexOf(partition), 1);
+        this.effects.consumersEnded = partition.consumers.map(({ sessionId, consumerId }) => ({
+          sessionId,
+          consumerId,
+          partitionId,
+        }));
+        return { kind: "ok" };
+      }
+      case "createQueue": {
+        const { name, settings, shardCount, acceptExisting } = command;
+        const existing = this.queues.find(({ info }) => info.name === name)?.info;
+        if (existing !== undefined) {
+          const same = existing.settings.partitions === settings.partitions &&
+            existing.settings.leaseMs === settings.leaseMs;
+          if (existing.state === "deleting") return refused("queueDeleting");
+          if (!same && !acceptExisting) return refused("queueExists");
+          return { kind: "queue", queue: existing, created: false };
+        }
+        const partitions = Array.from({ length: settings.partitions }, (_, number) => {
+          const id = this.#nextPartitionId++;
+          return { id, number, shard: (id - 1) % shardCount };
+        });
+        const info: QueueInfo = {
+          id: this.#nextQueueId++,
+          name,
+          settings,
+          partitions,
+          state: "creating",
+        };
+        this.queues.push({ info, unsettled: new Set(partitions.map(({ id }) => id)) });
+        return { kind: "queue", queue: info, created: true };
+      }
+      case "deleteQueue": {
+        const queue = this.queues.find(({ info }) => info.name === command.name);
+        if (queue === undefined) return refused("queueNotFound");
+        if (queue.info.state === "deleting") return { kind: "ok" };
+        queue.info = { ...queue.info, state: "deleting" };
+        queue.unsettled = new Set(queue.info.partitions.map(({ id }) => id));
+        return { kind: "ok" };
+      }
+      case "partitionSettled": {
+        const { partitionId, action } = command;
+        const queue = this.queues.find(({ unsettled }) => unsettled.has(partitionId));
+        if (queue === undefined || wanted(queue.info) !== action) return { kind: "ok" };
+        queue.unsettled.delete(partitionId);
+        if (queue.unsettled.size > 0) return { kind: "ok" };
+        if (action === "create") queue.info = { ...queue.info, state: "ready" };
+        else this.queues.splice(this.queues.indexOf(queue), 1);
+        return { kind: "ok" };
+      }
+    }
+  }
+
+  #publish(meta: CommandMeta, command: PublishCommand): ModelReply {
+    const { sessionId, partitionId, baseSequence: base, count, bytes } = command;
+    const session = this.#session(sessionId);
+    if (session === undefined) return refused("sessionNotFound");
+    if (this.#deleted.has(partitionId)) return refused("partitionNotFound");
+    const partition = this.#partition(partitionId);
+    let published = session.published.get(partitionId);
+    if (published === undefined) {
+      if (partition !== undefined && base > 0) return refused("sequenceGap");
+      published = { next: base, batches: [] };
+      session.published.set(partitionId, published);
+    }
+    if (base > published.next) return refused("sequenceGap");
+    if (base < published.next) {
+      const known = published.batches.slice(-this.windowBatches);
+      if (!known.some((batch) => batch.base <= base)) return refused("sequenceTooOld");
+      const same = known.find((batch) => batch.base === base && batch.count === count);
+      if (same === undefined) return refused("invalidArgument");
+      return same.reply.kind === "published" ? { ...same.reply, duplicate: true } : same.reply;
+    }
+    let reply: ModelReply = refused("partitionNotFound");
+    if (partition !== undefined) {
+      const { index, term, timestampMs: publishedAtMs } = meta;
+      const firstOffset = partition.messages.length;
+      for (let position = 0; position < count; position++) {
+        partition.messages.push({
+          offset: firstOffset + position,
+          entryIndex: index,
+          position,
+          state: "fresh",
+          deliveryCount: 0,
+          deadlineMs: 0,
+          leaseNumber: 0,
+        });
+      }
+      partition.bytesPublished += bytes;
+      reply = {
+        kind: "published",
+        firstOffset,
+        count,
+        index,
+        term,
+        publishedAtMs,
+        duplicate: false,
+      };
+    }
+    published.batches.push({ base, count, reply });
+    published.next += count;
+    return reply;
+  }
+
+  #settle(command: SettleCommand): ModelReply {
+    const { sessionId, consumerId, partitionId, operation, offsets, deliveryCounts } = command;
+    if (this.#session(sessionId) === undefined) return refused("sessionNotFound");
+    const partition = this.#partition(partitionId);
+    if (partition === undefined) return refused("partitionNotFound");
+    const consumer = this.#consumer(sessionId, consumerId, partitionId);
+    const statuses = offsets.map((offset, at) => {
+      const message = partition.messages[offset];
+      if (message?.state === "acked") return 0;
+      const isCurrent = consumer !== undefined && message?.state === "leased" &&
+        message.holder === consumer && message.deliveryCount === deliveryCounts[at];
+      if (!isCurrent) return 1;
+      if (operation === 2) {
+        message.deadlineMs = this.nowMs + partition.leaseMs;
+        message.leaseNumber = ++this.#leaseNumber;
+      } else {
+        message.state = operation === 0 ? "acked" : "returned";
+        message.holder = undefined;
+      }
+      return 0;
+    });
+    if (consumer !== undefined) this.#updateTurn(consumer);
+    return { kind: "settled", statuses };
+  }
+
+  #handOut(partition: ModelPartition): void {
+    for (;;) {
+      const message = partition.messages.find(({ state }) => state === "returned") ??
+        partition.messages.find(({ state }) => state === "fresh");
+      const consumer = partition.turns.shift();
+      if (message === undefined || consumer === undefined) {
+        if (consumer !== undefined) partition.turns.unshift(consumer);
+        return;
+      }
+      if (message.state === "returned") partition.redelivered++;
+      message.state = "leased";
+      message.deliveryCount++;
+      message.holder = consumer;
+      message.deadlineMs = this.nowMs + partition.leaseMs;
+      message.leaseNumber = ++this.#leaseNumber;
+      const { sessionId, consumerId, partitionId } = consumer;
+      const { offset, deliveryCount, entryIndex, position } = message;
+      this.effects.deliveries.push({
+        sessionId,
+        consumerId,
+        partitionId,
+        offset,
+        deliveryCount,
+        entryIndex,
+        position,
+      });
+      this.#updateTurn(consumer);
+    }
+  }
+
+  #sayDrained(partition: ModelPartition): void {
+    if (partition.messages.some(({ state }) => state === "fresh" || state === "returned")) return;
+    for (const consumer of partition.consumers) {
+      if (!consumer.draining || !this.#isReceiving(consumer)) continue;
+      const { sessionId, consumerId, partitionId } = consumer;
+      consumer.draining = false;
+      this.effects.drained.push({ sessionId, consumerId, partitionId });
+    }
+  }
+
+  #detach(session: ModelSession): void {
+    if (session.state !== "ended") {
+      session.state = "detached";
+      session.deadlineMs = this.nowMs + session.timeoutMs;
+    }
+    for (const consumer of this.#consumersOf(session)) {
+      consumer.attached = false;
+      this.#updateTurn(consumer);
+    }
+  }
+
+  #endConsumer(consumer: ModelConsumer): void {
+    const partition = this.#partition(consumer.partitionId)!;
+    partition.consumers.splice(partition.consumers.indexOf(consumer), 1);
+    partition.turns = partition.turns.filter((other) => other !== consumer);
+    for (const message of this.held(consumer)) {
+      message.state = "returned";
+      message.holder = undefined;
+    }
+  }
+
+  #return(message: Message): void {
+    const consumer = message.holder!;
+    message.state = "returned";
+    message.holder = undefined;
+    this.#updateTurn(consumer);
+  }
+
+  /** Who gets credit goes to the end of the line, who has none leaves it. */
+  #updateTurn(consumer: ModelConsumer): void {
+    const partition = this.#partition(consumer.partitionId)!;
+    const hasCredit = this.#isReceiving(consumer) && this.held(consumer).length < consumer.prefetch;
+    const inLine = partition.turns.includes(consumer);
+    if (hasCredit && !inLine) partition.turns.push(consumer);
+    if (!hasCredit) partition.turns = partition.turns.filter((other) => other !== consumer);
+  }
+
+  #isReceiving(consumer: ModelConsumer): boolean {
+    return consumer.attached && this.#session(consumer.sessionId)?.state === "attached";
+  }
+
+  #leased(): Message[] {
+    return this.partitions.flatMap(({ messages }) =>
+      messages.filter(({ state }) => state === "leased")
+    );
+  }
+
+  #partitionsById(): ModelPartition[] {
+    return this.partitions.toSorted((a, b) => a.id - b.id);
+  }
+
+  #session(id: number): ModelSession | undefined {
+    return this.sessions.find((session) => session.id === id);
+  }
+
+  #partition(id: number): ModelPartition | undefined {
+    return this.partitions.find((partition) => partition.id === id);
+  }
+
+  #consumersOf(session: ModelSession): ModelConsumer[] {
+    return this.partitions.flatMap(({ consumers }) =>
+      consumers.filter(({ sessionId }) => sessionId === session.id)
+    );
+  }
+
+  #consumer(sessionId: number, consumerId: number, partitionId: number) {
+    return this.#partition(partitionId)?.consumers.find((consumer) =>
+      consumer.sessionId === sessionId && consumer.consumerId === consumerId
+    );
+  }
+}
+
+function wanted(queue: QueueInfo): PartitionAction {
+  return queue.state === "deleting" ? "delete" : "create";
+}
+
+function refused(reason: RefusalReason): ModelReply {
+  return { kind: "refused", reason };
+}
+
+function noEffects(): ModelEffects {
+  return { deliveries: [], drained: [], sessionsEnded: [], consumersEnded: [] };
+}

@@ -1,0 +1,305 @@
+/**
+ * The catalog, kept by shard 0: which queues there are, with what settings, and where their partitions
+ * live.
+ *
+ * The catalog decides, the shards carry out, and a keeper beside the leader of shard 0 runs between
+ * them: it looks at `partitionsToSettle`, proposes `createPartition` or `deletePartition` in the shard
+ * concerned, and then `partitionSettled` here. Every step may be repeated; a keeper that is replaced in
+ * the middle leaves nothing half done for its successor but the rest of this list.
+ *
+ * ```text
+ *   createQueue ─▶ creating ── all partitions created ─▶ ready
+ *                     └──────────── deleteQueue ───────────┴─▶ deleting ── all deleted ─▶ (none)
+ * ```
+ *
+ * @module
+ */
+
+import type {
+  CreateQueueCommand,
+  PartitionAction,
+  PartitionInfo,
+  QueueInfo,
+  QueueSettings,
+  Reply,
+} from "./commands.ts";
+import { invariant } from "./invariant.ts";
+import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits } from "./limits.ts";
+import { queueNameProblem, queueSettingsProblem, sameSettings } from "./queue_name.ts";
+import type { CatalogSnapshot } from "./machine_snapshot.ts";
+import { OK, refused } from "./replies.ts";
+
+/** Something a shard has to do so that the catalog's wish comes true. */
+export interface PartitionToSettle {
+  readonly action: PartitionAction;
+  readonly partitionId: number;
+  readonly shard: number;
+  readonly queueId: number;
+  readonly queueName: string;
+  readonly partitionNumber: number;
+  readonly settings: QueueSettings;
+}
+
+interface Queue {
+  info: QueueInfo;
+  readonly unsettled: Set<number>;
+}
+
+/** The record of all queues. */
+export class Catalog {
+  readonly #limits: MachineLimits;
+  /** In the order of their ids. */
+  readonly #queues = new Map<string, Queue>();
+  /** The queue of each partition that a shard has to create or delete. */
+  readonly #unsettled = new Map<number, Queue>();
+  /** How many partitions live, or are meant to live, in each shard. */
+  readonly #partitionCounts = new Map<number, number>();
+  #nextQueueId = 1;
+  #nextPartitionId = 1;
+  #sorted: QueueInfo[] | undefined;
+
+  /**
+   * Makes an empty catalog.
+   *
+   * @param limits How many queues and partitions there may be.
+   */
+  constructor(limits: MachineLimits) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Finds a queue.
+   *
+   * @param name Its name.
+   * @returns Its record, or `undefined`.
+   */
+  find(name: string): QueueInfo | undefined {
+    return this.#queues.get(name)?.info;
+  }
+
+  /**
+   * Lists the queues.
+   *
+   * @returns Their records, sorted by name.
+   */
+  list(): readonly QueueInfo[] {
+    this.#sorted ??= Array.from(this.#queues.values(), (queue) => queue.info)
+      .sort((a, b) => a.name < b.name ? -1 : 1);
+    return this.#sorted;
+  }
+
+  /**
+   * Lists what the shards have to do.
+   *
+   * @param countMax The most items to give.
+   * @returns One item a partition, in the order of their ids.
+   */
+  partitionsToSettle(countMax = Infinity): PartitionToSettle[] {
+    const items: PartitionToSettle[] = [];
+    for (const [partitionId, { info }] of this.#unsettled) {
+      if (items.length >= countMax) break;
+      // The ids of a queue's partitions are consecutive.
+      const partition = info.partitions[partitionId - info.partitions[0]!.id];
+      invariant(partition?.id === partitionId, "An unsettled partition belongs to its queue");
+      items.push({
+        action: info.state === "deleting" ? "delete" : "create",
+        partitionId,
+        shard: partition.shard,
+        queueId: info.id,
+        queueName: info.name,
+        partitionNumber: partition.number,
+        settings: info.settings,
+      });
+    }
+    return items.sort((a, b) => a.partitionId - b.partitionId);
+  }
+
+  /**
+   * Makes a queue, or finds it made.
+   *
+   * @param command What is wanted.
+   * @returns The queue, or why not.
+   */
+  create(command: CreateQueueCommand): Reply {
+    const { name, settings, shardCount } = command;
+    const nameProblem = queueNameProblem(name);
+    if (nameProblem !== undefined) return refused("queueNameInvalid", nameProblem);
+    const existing = this.#queues.get(name)?.info;
+    if (existing?.state === "deleting") {
+      return refused("queueDeleting", `Queue "${name}" is being deleted`);
+    }
+    if (existing !== undefined && command.acceptExisting) return found(existing);
+    const settingsProblem = queueSettingsProblem(settings);
+    if (settingsProblem !== undefined) return refused("settingsInvalid", settingsProblem);
+    if (existing !== undefined) {
+      return sameSettings(existing.settings, settings)
+        ? found(existing)
+        : refused("queueExists", `Queue "${name}" exists with other settings`);
+    }
+    if (!isIntegerIn(shardCount, 1, COMMAND_BOUNDS.shardCountMax)) {
+      return refused("invalidArgument", `A cluster cannot have ${shardCount} shards`);
+    }
+    return this.#make(name, settings, shardCount);
+  }
+
+  /**
+   * Takes a queue away. Deleting it once more is fine until it is gone.
+   *
+   * @param name Its name.
+   * @returns `ok`, or why not.
+   */
+  delete(name: string): Reply {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) return refused("queueNotFound", `There is no queue "${name}"`);
+    if (queue.info.state === "deleting") return OK;
+    this.#change(queue, "deleting");
+    // Also those that no shard has created yet: the deletion forbids a creation under way.
+    for (const { id } of queue.info.partitions) {
+      queue.unsettled.add(id);
+      this.#unsettled.set(id, queue);
+    }
+    return OK;
+  }
+
+  /**
+   * Notes what a shard has done. News about anything but what is being waited for is old.
+   *
+   * @param partitionId The partition.
+   * @param action What was done with it.
+   */
+  settle(partitionId: number, action: PartitionAction): void {
+    const queue = this.#unsettled.get(partitionId);
+    if (queue === undefined) return;
+    const wanted = queue.info.state === "deleting" ? "delete" : "create";
+    if (wanted !== action) return;
+    this.#unsettled.delete(partitionId);
+    queue.unsettled.delete(partitionId);
+    if (queue.unsettled.size > 0) return;
+    if (wanted === "create") {
+      this.#change(queue, "ready");
+    } else {
+      this.#queues.delete(queue.info.name);
+      this.#sorted = undefined;
+      for (const { shard } of queue.info.partitions) this.#count(shard, -1);
+    }
+  }
+
+  /**
+   * Copies the catalog into plain data.
+   *
+   * @returns Its whole state.
+   */
+  snapshot(): CatalogSnapshot {
+    return {
+      nextQueueId: this.#nextQueueId,
+      nextPartitionId: this.#nextPartitionId,
+      queues: Array.from(this.#queues.values(), ({ info, unsettled }) => ({
+        ...info,
+        unsettled: [...unsettled].sort((a, b) => a - b),
+      })),
+    };
+  }
+
+  /**
+   * Makes the catalog that a snapshot was taken of.
+   *
+   * @param limits The limits of the machine.
+   * @param snapshot What `snapshot` gave.
+   * @returns The catalog.
+   */
+  static restore(limits: MachineLimits, snapshot: CatalogSnapshot): Catalog {
+    const catalog = new Catalog(limits);
+    catalog.#nextQueueId = snapshot.nextQueueId;
+    catalog.#nextPartitionId = snapshot.nextPartitionId;
+    for (const { unsettled, ...info } of snapshot.queues) {
+      const queue = { info, unsettled: new Set(unsettled) };
+      catalog.#queues.set(info.name, queue);
+      for (const id of unsettled) catalog.#unsettled.set(id, queue);
+      for (const { shard } of info.partitions) catalog.#count(shard, 1);
+    }
+    return catalog;
+  }
+
+  /** Checks the queues against the list of what is to be done. */
+  checkInvariants(): void {
+    let unsettled = 0;
+    let lastId = 0;
+    for (const [name, queue] of this.#queues) {
+      const { info } = queue;
+      invariant(info.name === name, "A queue is found by its name");
+      invariant(info.id > lastId && info.id < this.#nextQueueId, "Queue ids count up");
+      lastId = info.id;
+      invariant(
+        (info.state === "ready") === (queue.unsettled.size === 0),
+        "A queue is ready when every partition is",
+      );
+      invariant(
+        info.partitions.length === info.settings.partitions,
+        "A queue has as many partitions as its settings say",
+      );
+      for (const { id } of info.partitions) {
+        invariant(id < this.#nextPartitionId, "Partition ids count up");
+      }
+      for (const id of queue.unsettled) {
+        invariant(this.#unsettled.get(id) === queue, "What a queue waits for is on the list");
+      }
+      unsettled += queue.unsettled.size;
+    }
+    invariant(unsettled === this.#unsettled.size, "The list has only what a queue waits for");
+  }
+
+  #make(name: string, settings: QueueSettings, shardCount: number): Reply {
+    if (this.#queues.size >= this.#limits.queues) {
+      return refused("limitReached", `There are ${this.#limits.queues} queues, the most allowed`);
+    }
+    if (this.#nextPartitionId + settings.partitions - 1 > COMMAND_BOUNDS.u32Max) {
+      return refused("limitReached", "All partition ids have been used");
+    }
+    const partitions: PartitionInfo[] = [];
+    for (let number = 0; number < settings.partitions; number++) {
+      const id = this.#nextPartitionId + number;
+      partitions.push({ id, number, shard: (id - 1) % shardCount });
+    }
+    for (const { shard } of partitions) this.#count(shard, 1);
+    const fullShard = partitions.find(({ shard }) =>
+      this.#partitionCounts.get(shard)! > this.#limits.partitionsPerShard
+    )?.shard;
+    if (fullShard !== undefined) {
+      for (const { shard } of partitions) this.#count(shard, -1);
+      return refused(
+        "limitReached",
+        `Shard ${fullShard} has no room for more partitions: ` +
+          `${this.#limits.partitionsPerShard} are the most allowed`,
+      );
+    }
+    const { partitions: partitionCount, leaseMs } = settings;
+    const info: QueueInfo = {
+      id: this.#nextQueueId++,
+      name,
+      settings: { partitions: partitionCount, leaseMs },
+      partitions,
+      state: "creating",
+    };
+    this.#nextPartitionId += partitions.length;
+    const queue: Queue = { info, unsettled: new Set(partitions.map(({ id }) => id)) };
+    this.#queues.set(name, queue);
+    for (const { id } of partitions) this.#unsettled.set(id, queue);
+    this.#sorted = undefined;
+    return { kind: "queue", queue: info, created: true };
+  }
+
+  #change(queue: Queue, state: QueueInfo["state"]): void {
+    queue.info = { ...queue.info, state };
+    this.#sorted = undefined;
+  }
+
+  #count(shard: number, change: number): void {
+    const count = (this.#partitionCounts.get(shard) ?? 0) + change;
+    if (count === 0) this.#partitionCounts.delete(shard);
+    else this.#partitionCounts.set(shard, count);
+  }
+}
+
+function found(queue: QueueInfo): Reply {
+  return { kind: "queue", queue, created: false };
+}

@@ -1,0 +1,172 @@
+import { assertEquals, assertStringIncludes } from "@std/assert";
+import { Catalog } from "./catalog.ts";
+import type { CreateQueueCommand, QueueInfo, Reply } from "./commands.ts";
+import { resolveLimits } from "./limits.ts";
+
+const LIMITS = resolveLimits({ queues: 3, partitionsPerShard: 3 });
+
+function createQueue(name: string, fields: Partial<CreateQueueCommand> = {}): CreateQueueCommand {
+  return {
+    kind: "createQueue",
+    name,
+    settings: { partitions: 1, leaseMs: 1_000 },
+    shardCount: 2,
+    acceptExisting: false,
+    ...fields,
+  };
+}
+
+function queueOf(reply: Reply): QueueInfo {
+  if (reply.kind !== "queue") throw new Error(`Expected a queue: ${JSON.stringify(reply)}`);
+  return reply.queue;
+}
+
+function reasonOf(reply: Reply): string {
+  return reply.kind === "refused" ? reply.reason : reply.kind;
+}
+
+/** What the keeper does, for everything on the list. */
+function settleAll(catalog: Catalog): void {
+  for (const { partitionId, action } of catalog.partitionsToSettle()) {
+    catalog.settle(partitionId, action);
+  }
+}
+
+Deno.test("Catalog.create() spreads partitions over shards and never uses an id again", () => {
+  const catalog = new Catalog(LIMITS);
+  const settings = { partitions: 2, leaseMs: 500 };
+  const first = queueOf(catalog.create(createQueue("a", { settings })));
+  assertEquals(first, {
+    id: 1,
+    name: "a",
+    settings,
+    partitions: [{ id: 1, number: 0, shard: 0 }, { id: 2, number: 1, shard: 1 }],
+    state: "creating",
+  });
+  assertEquals(queueOf(catalog.create(createQueue("b"))).partitions, [
+    { id: 3, number: 0, shard: 0 },
+  ]);
+  catalog.delete("a");
+  settleAll(catalog);
+  const again = queueOf(catalog.create(createQueue("a")));
+  assertEquals([again.id, again.partitions], [3, [{ id: 4, number: 0, shard: 1 }]]);
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.settle() makes a queue ready when the last partition is created", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a", { settings: { partitions: 3, leaseMs: 500 } }));
+  assertEquals(catalog.partitionsToSettle()[1], {
+    action: "create",
+    partitionId: 2,
+    shard: 1,
+    queueId: 1,
+    queueName: "a",
+    partitionNumber: 1,
+    settings: { partitions: 3, leaseMs: 500 },
+  });
+  for (const partitionId of [2, 3, 3, 77]) catalog.settle(partitionId, "create");
+  assertEquals(catalog.find("a")?.state, "creating");
+  assertEquals(catalog.partitionsToSettle().map(({ partitionId }) => partitionId), [1]);
+  catalog.settle(1, "create");
+  assertEquals(catalog.find("a")?.state, "ready");
+  assertEquals(catalog.partitionsToSettle(), []);
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.delete() waits for every partition, created or not", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a", { settings: { partitions: 2, leaseMs: 500 } }));
+  catalog.settle(1, "create");
+  assertEquals(catalog.delete("a"), { kind: "ok" });
+  assertEquals(catalog.delete("a"), { kind: "ok" });
+  assertEquals(catalog.find("a")?.state, "deleting");
+  assertEquals(
+    catalog.partitionsToSettle().map(({ partitionId, action }) => [partitionId, action]),
+    [[1, "delete"], [2, "delete"]],
+  );
+  catalog.settle(1, "delete");
+  catalog.settle(2, "delete");
+  assertEquals(catalog.find("a"), undefined);
+  assertEquals(reasonOf(catalog.delete("a")), "queueNotFound");
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.settle() does not take a late creation for the deletion it waits for", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  catalog.delete("a");
+  catalog.settle(1, "create");
+  assertEquals(catalog.find("a")?.state, "deleting");
+  catalog.settle(1, "delete");
+  assertEquals(catalog.find("a"), undefined);
+});
+
+Deno.test("Catalog.create() finds an existing queue, if the settings are the same or do not matter", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  const other = { partitions: 1, leaseMs: 2_000 };
+  const existing = catalog.find("a");
+  assertEquals(catalog.create(createQueue("a")), {
+    kind: "queue",
+    queue: existing!,
+    created: false,
+  });
+  assertEquals(reasonOf(catalog.create(createQueue("a", { settings: other }))), "queueExists");
+  const accepted = catalog.create(createQueue("a", { settings: other, acceptExisting: true }));
+  assertEquals(queueOf(accepted), existing);
+  catalog.delete("a");
+  assertEquals(
+    reasonOf(catalog.create(createQueue("a", { acceptExisting: true }))),
+    "queueDeleting",
+  );
+});
+
+Deno.test("Catalog.create() refuses bad names, settings and shard counts", () => {
+  const catalog = new Catalog(LIMITS);
+  const settings = { partitions: 0, leaseMs: 1_000 };
+  assertEquals(reasonOf(catalog.create(createQueue(""))), "queueNameInvalid");
+  assertEquals(reasonOf(catalog.create(createQueue("a", { settings }))), "settingsInvalid");
+  assertEquals(reasonOf(catalog.create(createQueue("a", { shardCount: 0 }))), "invalidArgument");
+  assertEquals(catalog.list(), []);
+  assertEquals(queueOf(catalog.create(createQueue("a"))).id, 1);
+});
+
+Deno.test("Catalog.create() refuses when there are too many queues or a shard is full", () => {
+  const catalog = new Catalog(LIMITS);
+  const full = catalog.create(createQueue("a", { settings: { partitions: 7, leaseMs: 500 } }));
+  assertEquals(reasonOf(full), "limitReached");
+  assertStringIncludes(full.kind === "refused" ? full.message : "", "Shard 0");
+  assertEquals(queueOf(catalog.create(createQueue("a"))).partitions[0]!.id, 1);
+  for (const name of ["b", "c"]) catalog.create(createQueue(name));
+  assertEquals(reasonOf(catalog.create(createQueue("d"))), "limitReached");
+  catalog.delete("b");
+  settleAll(catalog);
+  assertEquals(queueOf(catalog.create(createQueue("d"))).name, "d");
+});
+
+Deno.test("Catalog.list() sorts by name and follows every change", () => {
+  const catalog = new Catalog(LIMITS);
+  for (const name of ["b", "ä", "a"]) catalog.create(createQueue(name));
+  assertEquals(catalog.list().map(({ name }) => name), ["a", "b", "ä"]);
+  settleAll(catalog);
+  assertEquals(catalog.list().map(({ state }) => state), ["ready", "ready", "ready"]);
+  catalog.delete("b");
+  assertEquals(catalog.list()[1]!.state, "deleting");
+  settleAll(catalog);
+  assertEquals(catalog.list().map(({ name }) => name), ["a", "ä"]);
+});
+
+Deno.test("Catalog.restore() goes on where the snapshot was taken", () => {
+  const catalog = new Catalog(LIMITS);
+  for (const name of ["a", "b", "c"]) catalog.create(createQueue(name));
+  settleAll(catalog);
+  catalog.delete("b");
+  const restored = Catalog.restore(LIMITS, structuredClone(catalog.snapshot()));
+  restored.checkInvariants();
+  assertEquals(restored.snapshot(), catalog.snapshot());
+  assertEquals(restored.partitionsToSettle(), catalog.partitionsToSettle());
+  settleAll(restored);
+  assertEquals(restored.list().map(({ name }) => name), ["a", "c"]);
+  assertEquals(queueOf(restored.create(createQueue("d"))).partitions[0]!.id, 4);
+});

@@ -1,0 +1,336 @@
+/**
+ * Everything that can change the state of a shard: the commands in its Raft log, the reply each one
+ * gets, and the effects the leader's shell carries out afterwards.
+ *
+ * All identifiers are safe integers. A command is plain data; its bytes are the business of `wire/`.
+ *
+ * @module
+ */
+
+/** What the log says about a command besides its content. The machine asks no clock. */
+export interface CommandMeta {
+  readonly index: number;
+  readonly term: number;
+  /** Milliseconds since the epoch, stamped by the leader; the machine never lets it move back. */
+  readonly timestampMs: number;
+}
+
+/** Settings of a queue. Every field has a value: defaults are filled in before a command is made. */
+export interface QueueSettings {
+  /** How many partitions it has, from 1 to 1,024. */
+  readonly partitions: number;
+  /** How long a consumer holds a message before it goes to another. */
+  readonly leaseMs: number;
+}
+
+/** Publish `count` consecutive messages of one producer to one partition: all or none. */
+export interface PublishCommand {
+  readonly kind: "publish";
+  readonly sessionId: number;
+  readonly partitionId: number;
+  /** The producer's number of the first message; its messages to a partition count up from 0. */
+  readonly baseSequence: number;
+  readonly count: number;
+  /** Bytes of the messages, for the statistics. The bodies stay in the log. */
+  readonly bytes: number;
+}
+
+/** What a consumer says about a message it holds. Stored as one byte. */
+export const SettleOperation = { ack: 0, nack: 1, extend: 2 } as const;
+export type SettleOperation = (typeof SettleOperation)[keyof typeof SettleOperation];
+
+/** Ack, nack or extend the leases of a consumer on messages of one partition. */
+export interface SettleCommand {
+  readonly kind: "settle";
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+  readonly operation: SettleOperation;
+  readonly offsets: readonly number[];
+  /** The delivery each word is about: one that is no longer the current one does not count. */
+  readonly deliveryCounts: readonly number[];
+}
+
+export interface OpenSessionCommand {
+  readonly kind: "openSession";
+  /** How long a session outlives its connection before its leases are given to others. */
+  readonly timeoutMs: number;
+  /** For people: shown by `queue info`. */
+  readonly clientName: string;
+}
+
+/** The session has a connection again. */
+export interface AttachSessionCommand {
+  readonly kind: "attachSession";
+  readonly sessionId: number;
+}
+
+/**
+ * The session lost a connection: its time-out starts, unless it has been attached again since. Without
+ * that condition, word of an old connection's end that comes late would cut off the new one.
+ */
+export interface DetachSessionCommand {
+  readonly kind: "detachSession";
+  readonly sessionId: number;
+  /** The log index of the command that attached the session over that connection. */
+  readonly attachIndex: number;
+}
+
+/** An orderly end: leases return at once, the producer's window is forgotten. */
+export interface CloseSessionCommand {
+  readonly kind: "closeSession";
+  readonly sessionId: number;
+}
+
+/** Start, or change, a consumer of a partition. Idempotent. */
+export interface AttachConsumerCommand {
+  readonly kind: "attachConsumer";
+  readonly sessionId: number;
+  /** Chosen by the client, unique within its session. */
+  readonly consumerId: number;
+  readonly partitionId: number;
+  /** How many messages it may hold at once, 1 or more: its credit is this less what it holds. */
+  readonly prefetch: number;
+  /** Say once, by a `drained` effect, when nothing is ready for it. */
+  readonly drain: boolean;
+}
+
+/** An orderly end of a consumer: what it holds becomes ready at once. */
+export interface DetachConsumerCommand {
+  readonly kind: "detachConsumer";
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+}
+
+/** The first command of a leader: every session gets its full time-out to find the new leader. */
+export interface BeginTermCommand {
+  readonly kind: "beginTerm";
+}
+
+/** Nothing but its timestamp: lets deadlines pass on a quiet shard. */
+export interface TickCommand {
+  readonly kind: "tick";
+}
+
+/** A partition comes to live in this shard. Idempotent. Proposed by the catalog's keeper. */
+export interface CreatePartitionCommand {
+  readonly kind: "createPartition";
+  readonly partitionId: number;
+  readonly queueId: number;
+  readonly queueName: string;
+  readonly partitionNumber: number;
+  readonly settings: QueueSettings;
+}
+
+/** The partition and everything in it is gone. Idempotent. */
+export interface DeletePartitionCommand {
+  readonly kind: "deletePartition";
+  readonly partitionId: number;
+}
+
+/** Catalog (shard 0): make a queue, or find it made with the same settings. */
+export interface CreateQueueCommand {
+  readonly kind: "createQueue";
+  readonly name: string;
+  readonly settings: QueueSettings;
+  /** How many shards the cluster has: partitions are spread over them. */
+  readonly shardCount: number;
+  /** An existing queue of the name is the answer whatever its settings (publish on first use). */
+  readonly acceptExisting: boolean;
+}
+
+/** Catalog (shard 0): take a queue away; its partitions are deleted by the keeper. */
+export interface DeleteQueueCommand {
+  readonly kind: "deleteQueue";
+  readonly name: string;
+}
+
+/** Catalog (shard 0): the shard of this partition has carried out what the catalog asked for. */
+export interface PartitionSettledCommand {
+  readonly kind: "partitionSettled";
+  readonly partitionId: number;
+  /**
+   * What was carried out. A late "create" must not pass for the "delete" the catalog waits for: the
+   * record would go while the partition lives on.
+   */
+  readonly action: PartitionAction;
+}
+
+/** What the catalog wants done with a partition in its shard. */
+export type PartitionAction = "create" | "delete";
+
+export type Command =
+  | PublishCommand
+  | SettleCommand
+  | OpenSessionCommand
+  | AttachSessionCommand
+  | DetachSessionCommand
+  | CloseSessionCommand
+  | AttachConsumerCommand
+  | DetachConsumerCommand
+  | BeginTermCommand
+  | TickCommand
+  | CreatePartitionCommand
+  | DeletePartitionCommand
+  | CreateQueueCommand
+  | DeleteQueueCommand
+  | PartitionSettledCommand;
+
+/** Why a command changed nothing. The names are those of `wire/error_codes.ts`. */
+export type RefusalReason =
+  | "queueNotFound"
+  | "queueExists"
+  /** A queue of this name is on its way out: its partitions are not all gone yet. Try again. */
+  | "queueDeleting"
+  | "queueNameInvalid"
+  | "settingsInvalid"
+  | "partitionNotFound"
+  | "sessionNotFound"
+  | "consumerNotFound"
+  | "sequenceGap"
+  | "sequenceTooOld"
+  /** A field has a value no well-made client sends; the message says which. */
+  | "invalidArgument"
+  | "limitReached";
+
+/** The catalog's record of a partition. */
+export interface PartitionInfo {
+  /** Unique in the cluster, and never used again. */
+  readonly id: number;
+  /** Its place in its queue, from 0. */
+  readonly number: number;
+  /** The shard it lives in. */
+  readonly shard: number;
+}
+
+/** The catalog's record of a queue. */
+export interface QueueInfo {
+  /** Unique in the cluster, and never used again. */
+  readonly id: number;
+  /** 1 to 255 bytes of UTF-8 without control characters. */
+  readonly name: string;
+  /** As it was made. */
+  readonly settings: QueueSettings;
+  /** In the order of their numbers. */
+  readonly partitions: readonly PartitionInfo[];
+  /** `creating` until every shard concerned has its partition; `deleting` until it has none. */
+  readonly state: "creating" | "ready" | "deleting";
+}
+
+/** What became of each offset of a settle command. Stored as one byte. */
+export const SettleStatus = {
+  /** Done, or had been done before: acked messages stay acked. */
+  ok: 0,
+  /** This delivery is over: the lease expired, or was returned, and the message is not acked. */
+  leaseLost: 1,
+} as const;
+export type SettleStatus = (typeof SettleStatus)[keyof typeof SettleStatus];
+
+/** The machine's answer to a command; the shell adds the term and index of the command itself. */
+export type Reply =
+  | { readonly kind: "ok" }
+  | { readonly kind: "refused"; readonly reason: RefusalReason; readonly message: string }
+  | {
+    readonly kind: "published";
+    /** The messages have `firstOffset … firstOffset + count - 1`. */
+    readonly firstOffset: number;
+    readonly count: number;
+    /** Where the messages are: for a repeated publish, the place of the first one. */
+    readonly index: number;
+    readonly term: number;
+    /** The timestamp of that entry, so that a repeat gets the whole of the first receipt. */
+    readonly publishedAtMs: number;
+    readonly duplicate: boolean;
+  }
+  | { readonly kind: "settled"; readonly statuses: Uint8Array }
+  | { readonly kind: "sessionOpened"; readonly sessionId: number }
+  | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean };
+
+/**
+ * The messages handed to consumers by one `apply`, as parallel arrays: delivery `i` is message
+ * `position[i]` of the publish command at log index `entryIndex[i]`. The arrays are reused and may be
+ * longer than `count`.
+ */
+export interface Deliveries {
+  readonly count: number;
+  readonly sessionId: readonly number[];
+  readonly consumerId: readonly number[];
+  readonly partitionId: readonly number[];
+  readonly offset: readonly number[];
+  readonly deliveryCount: readonly number[];
+  readonly entryIndex: readonly number[];
+  readonly position: readonly number[];
+}
+
+/** A consumer that asked to drain, and found nothing ready. */
+export interface DrainedEffect {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+}
+
+/** A session ended by the machine itself, with its consumers; its client should be told. */
+export interface SessionEndedEffect {
+  readonly sessionId: number;
+}
+
+/** A consumer ended by the machine itself because its partition was deleted. */
+export interface ConsumerEndedEffect {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+}
+
+/**
+ * What the leader's shell does after an `apply`; followers drop it. An effect may be carried out
+ * twice, or never (a crash): everything that matters is in the machine.
+ */
+export interface Effects {
+  readonly deliveries: Deliveries;
+  readonly drained: readonly DrainedEffect[];
+  readonly sessionsEnded: readonly SessionEndedEffect[];
+  readonly consumersEnded: readonly ConsumerEndedEffect[];
+}
+
+/** What a partition is, beside what is in it. */
+export interface PartitionIdentity {
+  readonly id: number;
+  readonly queueId: number;
+  readonly queueName: string;
+  /** Its place among the partitions of its queue, from 0. */
+  readonly number: number;
+  readonly settings: QueueSettings;
+}
+
+/** A message a consumer holds, for sending it again. */
+export interface HeldMessage {
+  readonly offset: number;
+  readonly deliveryCount: number;
+  /** The log index of the publish command that holds it. */
+  readonly entryIndex: number;
+  /** Its place in that command. */
+  readonly position: number;
+}
+
+/** Counts of one partition, all in messages unless the name says otherwise. */
+export interface PartitionStats {
+  /** The partition. */
+  readonly partitionId: number;
+  /** Ever published. */
+  readonly published: number;
+  /** Ever acked. */
+  readonly acked: number;
+  /** Waiting for a consumer. */
+  readonly ready: number;
+  /** Held by consumers. */
+  readonly leased: number;
+  /** Bytes ever published: keys, headers and bodies. */
+  readonly bytesPublished: number;
+  /** Deliveries of messages that had been delivered before. */
+  readonly redelivered: number;
+  /** Consumers there are, attached or not. */
+  readonly consumers: number;
+  /** The offset the next published message gets. */
+  readonly nextOffset: number;
+}

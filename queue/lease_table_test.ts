@@ -1,0 +1,147 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { Consumer } from "./consumer.ts";
+import { InvariantError } from "./invariant.ts";
+import { LeaseTable } from "./lease_table.ts";
+import { NO_SLOT } from "./offset_index.ts";
+
+function byDeadline(table: LeaseTable): number[] {
+  const offsets: number[] = [];
+  for (let slot = table.first; slot !== NO_SLOT; slot = table.nextAt(slot)) {
+    offsets.push(table.offsetAt(slot));
+  }
+  return offsets;
+}
+
+function byHolder(table: LeaseTable, consumer: Consumer): number[] {
+  const offsets: number[] = [];
+  for (let slot = consumer.firstLease; slot !== NO_SLOT; slot = table.nextOfHolderAt(slot)) {
+    offsets.push(table.offsetAt(slot));
+  }
+  return offsets;
+}
+
+function tableOf(count: number): { table: LeaseTable; consumer: Consumer } {
+  const table = new LeaseTable();
+  const consumer = new Consumer(1, 1, 1, 1_000_000);
+  for (let offset = 0; offset < count; offset++) {
+    table.lease(table.add(offset, 0), consumer, 1_000 + offset);
+  }
+  return { table, consumer };
+}
+
+Deno.test("LeaseTable.extend() moves a lease behind all others", () => {
+  const { table } = tableOf(4);
+  table.extend(table.find(0), 2_000);
+  table.extend(table.find(2), 2_000);
+  assertEquals(byDeadline(table), [1, 3, 0, 2]);
+  assertEquals(table.firstDeadlineMs, 1_001);
+  table.extend(table.find(2), 3_000);
+  assertEquals(byDeadline(table), [1, 3, 0, 2]);
+  table.checkInvariants();
+});
+
+Deno.test("LeaseTable.release() keeps the message and its delivery count", () => {
+  const { table, consumer } = tableOf(3);
+  const slot = table.find(1);
+  assertEquals(table.release(slot), consumer);
+  assertEquals([table.size, table.leased, consumer.held], [3, 2, 2]);
+  assertEquals(table.holderAt(slot), undefined);
+  assertEquals(table.deliveryCountAt(slot), 1);
+  table.lease(slot, consumer, 5_000);
+  assertEquals(table.deliveryCountAt(slot), 2);
+  assertEquals(byDeadline(table), [0, 2, 1]);
+  table.checkInvariants();
+});
+
+Deno.test("LeaseTable.extendAll() gives every lease the same end and keeps their order", () => {
+  const { table } = tableOf(3);
+  table.extendAll(9_000);
+  assertEquals(byDeadline(table), [0, 1, 2]);
+  assertEquals(table.firstDeadlineMs, 9_000);
+  assertEquals(table.deadlineMsAt(table.find(2)), 9_000);
+  table.checkInvariants();
+});
+
+Deno.test("LeaseTable gives the memory of a big backlog back, and works on", () => {
+  const { table, consumer } = tableOf(100_000);
+  for (let offset = 0; offset < 100_000; offset++) {
+    const slot = table.find(offset);
+    table.release(slot);
+    table.remove(slot);
+  }
+  assertEquals([table.size, table.first, consumer.held], [0, NO_SLOT, 0]);
+  table.lease(table.add(100_000, 0), consumer, 200_000);
+  assertEquals(byDeadline(table), [100_000]);
+  table.checkInvariants();
+});
+
+Deno.test("LeaseTable does what lists of plain objects do", () => {
+  interface Plain {
+    offset: number;
+    deliveryCount: number;
+    holder: Consumer | undefined;
+  }
+  const action = fc.record({
+    kind: fc.constantFrom("lease", "lease", "ack", "return", "again", "extend"),
+    pick: fc.nat(1_000),
+    holder: fc.nat(2),
+  });
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 150, size: "max" }), (actions) => {
+      const table = new LeaseTable();
+      const consumers = [0, 1, 2].map((id) => new Consumer(1, id, 1, 1_000));
+      let leased: Plain[] = [];
+      const returned: Plain[] = [];
+      let nextOffset = 0;
+      let nowMs = 0;
+      for (const { kind, pick, holder } of actions) {
+        nowMs += pick % 3;
+        const consumer = consumers[holder]!;
+        const item = leased[pick % leased.length];
+        if (kind === "lease") {
+          const offset = nextOffset++;
+          table.lease(table.add(offset, 0), consumer, nowMs);
+          leased.push({ offset, deliveryCount: 1, holder: consumer });
+        } else if (kind === "again") {
+          const back = returned.shift();
+          if (back === undefined) continue;
+          table.lease(table.find(back.offset), consumer, nowMs);
+          leased.push({ ...back, deliveryCount: back.deliveryCount + 1, holder: consumer });
+        } else if (item !== undefined) {
+          const slot = table.find(item.offset);
+          leased = leased.filter((other) => other !== item);
+          if (kind === "extend") {
+            table.extend(slot, nowMs);
+            leased.push(item);
+          } else {
+            assertEquals(table.release(slot), item.holder);
+            if (kind === "ack") table.remove(slot);
+            else returned.push({ ...item, holder: undefined });
+          }
+        }
+        table.checkInvariants();
+      }
+      assertEquals(byDeadline(table), leased.map(({ offset }) => offset));
+      assertEquals(table.size, leased.length + returned.length);
+      for (const { offset, deliveryCount, holder } of [...leased, ...returned]) {
+        const slot = table.find(offset);
+        assertEquals(table.holderAt(slot), holder);
+        assertEquals(table.deliveryCountAt(slot), deliveryCount);
+      }
+      for (const consumer of consumers) {
+        const own = leased.filter(({ holder }) => holder === consumer).map(({ offset }) => offset);
+        assertEquals(byHolder(table, consumer).sort(), own.sort());
+        assertEquals(consumer.held, own.length);
+      }
+    }),
+    { numRuns: 200 },
+  );
+});
+
+Deno.test("LeaseTable stops the process on a second lease, and on a lease that ends too early", () => {
+  const { table, consumer } = tableOf(2);
+  assertThrows(() => table.lease(table.find(0), consumer, 2_000), InvariantError);
+  assertThrows(() => table.lease(table.add(2, 0), consumer, 500), InvariantError);
+  assertThrows(() => table.remove(table.find(0)), InvariantError);
+});

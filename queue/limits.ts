@@ -1,0 +1,90 @@
+/**
+ * How big the tables of a machine may grow, and the ranges of what commands may ask for.
+ *
+ * The limits decide what is refused, so they are part of the state machine: every replica of a shard
+ * must run with the same ones, for as long as its log lives.
+ *
+ * @module
+ */
+
+/** Bounds of one machine. Beyond a bound on a table the answer is the refusal `limitReached`. */
+export interface MachineLimits {
+  /** Sessions of a shard, those in retention included. @default {100_000} */
+  readonly sessions: number;
+  /** Consumers attached to one partition. @default {10_000} */
+  readonly consumersPerPartition: number;
+  /** Partitions that live in one shard. @default {100_000} */
+  readonly partitionsPerShard: number;
+  /** Queues in the catalog. @default {100_000} */
+  readonly queues: number;
+  /** Partitions one session publishes to in one shard. @default {16_384} */
+  readonly producersPerSession: number;
+  /** Batches a producer's window remembers, up to 40 bytes each. @default {1_024} */
+  readonly windowBatches: number;
+  /** How long the windows of a session outlive its time-out. @default {600_000} */
+  readonly producerRetentionMs: number;
+  /** Deleted partitions remembered, so that a late `createPartition` revives none. @default {65_536} */
+  readonly tombstones: number;
+}
+
+/** The limits of a machine that was not told otherwise. */
+export const DEFAULT_LIMITS: MachineLimits = {
+  sessions: 100_000,
+  consumersPerPartition: 10_000,
+  partitionsPerShard: 100_000,
+  queues: 100_000,
+  producersPerSession: 16_384,
+  windowBatches: 1_024,
+  producerRetentionMs: 600_000,
+  tombstones: 65_536,
+};
+
+/** What a command may ask for; outside, it is refused as `invalidArgument` or `settingsInvalid`. */
+export const COMMAND_BOUNDS = {
+  /** Messages of one publish command. */
+  batchCountMax: 65_536,
+  /** Offsets of one settle command. */
+  settleCountMax: 65_536,
+  prefetchMax: 65_536,
+  sessionTimeoutMsMin: 100,
+  sessionTimeoutMsMax: 24 * 60 * 60 * 1000,
+  clientNameLengthMax: 255,
+  queueNameBytesMax: 255,
+  queuePartitionsMax: 1_024,
+  leaseMsMin: 100,
+  leaseMsMax: 24 * 60 * 60 * 1000,
+  shardCountMax: 65_536,
+  /** Consumer and partition ids are u32 on the wire. */
+  u32Max: 0xffff_ffff,
+} as const;
+
+/**
+ * Fills in the defaults and checks the rest.
+ *
+ * @param limits The limits that differ from the defaults.
+ * @returns All limits.
+ * @throws {RangeError} when a limit is not a positive safe integer.
+ */
+export function resolveLimits(limits: Partial<MachineLimits> | undefined): MachineLimits {
+  const resolved = { ...DEFAULT_LIMITS, ...limits };
+  for (const [name, value] of Object.entries(resolved)) {
+    if (!isIntegerIn(value, 1, Number.MAX_SAFE_INTEGER)) {
+      throw new RangeError(
+        `Cannot use limit "${name}" as it must be a positive integer: current value is ${value}`,
+      );
+    }
+  }
+  return resolved;
+}
+
+/**
+ * Tells whether a value is an integer within bounds.
+ *
+ * @param value Anything.
+ * @param min The smallest integer allowed.
+ * @param max The largest integer allowed.
+ * @returns Whether it is.
+ */
+export function isIntegerIn(value: unknown, min: number, max: number): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max;
+}

@@ -1,0 +1,370 @@
+/**
+ * The state machine of a shard: `apply` carries out one command of the log, and says what to answer
+ * and what to do about it.
+ *
+ * Every replica applies the same commands in the same order and so has the same state at the same
+ * index. That holds only if nothing but the log decides: the machine asks no clock and no random
+ * source, and every order in which it goes over something follows from the log. Time is the timestamp
+ * of the entry being applied; what has become due by then happens before the command itself.
+ *
+ * A command never makes the machine throw: what cannot be done is refused, the same on every replica.
+ * Only a bug does, and it has to stop the process.
+ *
+ * @module
+ */
+
+import type { PartitionToSettle } from "./catalog.ts";
+import type {
+  Command,
+  CommandMeta,
+  Effects,
+  HeldMessage,
+  PartitionIdentity,
+  PartitionStats,
+  QueueInfo,
+  Reply,
+} from "./commands.ts";
+import { invariant, unreachable } from "./invariant.ts";
+import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "./limits.ts";
+import { type MachineSnapshot, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
+import { createPartition, deletePartition, publish, settle } from "./partition_commands.ts";
+import { OK, refused } from "./replies.ts";
+import {
+  attachConsumer,
+  attachSession,
+  beginTerm,
+  closeSession,
+  detachConsumer,
+  detachSession,
+  expireSessions,
+  openSession,
+} from "./session_commands.ts";
+import type { SessionInfo } from "./session_table.ts";
+import { ShardTables } from "./shard_tables.ts";
+import { hashPlainData } from "./state_hash.ts";
+
+/** What a machine is made with. */
+export interface MachineOptions {
+  /** The number of the shard. Shard 0 keeps the catalog. */
+  readonly shard: number;
+  /** The same on every replica, for as long as the log lives. @default {DEFAULT_LIMITS} */
+  readonly limits?: Partial<MachineLimits>;
+}
+
+/** A consumer of a partition, for people and for the shell. */
+export interface ConsumerInfo {
+  readonly sessionId: number;
+  readonly clientName: string;
+  readonly consumerId: number;
+  readonly prefetch: number;
+  /** Messages it holds. */
+  readonly held: number;
+  /** Whether deliveries go to it: it and its session are attached. */
+  readonly receiving: boolean;
+}
+
+/**
+ * The replicated state of one shard.
+ *
+ * @example Publish, deliver, ack
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const machine = new ShardMachine({ shard: 0 });
+ * const meta = (index: number) => ({ index, term: 1, timestampMs: 1_000 + index });
+ * const settings = { partitions: 1, leaseMs: 30_000 };
+ * machine.apply(meta(1), {
+ *   kind: "createPartition", partitionId: 1, queueId: 1, queueName: "jobs", partitionNumber: 0, settings,
+ * });
+ * machine.apply(meta(2), { kind: "openSession", timeoutMs: 10_000, clientName: "demo" });
+ * machine.apply(meta(3), {
+ *   kind: "attachConsumer", sessionId: 2, consumerId: 1, partitionId: 1, prefetch: 10, drain: false,
+ * });
+ * machine.apply(meta(4), {
+ *   kind: "publish", sessionId: 2, partitionId: 1, baseSequence: 0, count: 3, bytes: 12,
+ * });
+ * assertEquals(machine.effects.deliveries.count, 3);
+ * machine.apply(meta(5), {
+ *   kind: "settle", sessionId: 2, consumerId: 1, partitionId: 1, operation: 0,
+ *   offsets: [0, 1, 2], deliveryCounts: [1, 1, 1],
+ * });
+ * assertEquals(machine.stats(1)?.acked, 3);
+ * ```
+ */
+export class ShardMachine {
+  /** The number of the shard. */
+  readonly shard: number;
+
+  #tables: ShardTables;
+
+  /**
+   * Makes the machine of an empty log.
+   *
+   * @param options Which shard, and how big it may grow.
+   * @throws {RangeError} when an option is out of range.
+   */
+  constructor(options: MachineOptions) {
+    if (!isIntegerIn(options.shard, 0, COMMAND_BOUNDS.shardCountMax - 1)) {
+      throw new RangeError(
+        `Cannot make a shard as its number must be an integer from 0: current value is ${options.shard}`,
+      );
+    }
+    this.shard = options.shard;
+    this.#tables = new ShardTables(options.shard, resolveLimits(options.limits));
+  }
+
+  /** What the last `apply` wants done; used again by the next one. */
+  get effects(): Effects {
+    return this.#tables.effects;
+  }
+
+  /** The index of the last command applied, 0 before the first. */
+  get appliedIndex(): number {
+    return this.#tables.appliedIndex;
+  }
+
+  /** The time of the log: the highest timestamp applied. */
+  get timestampMs(): number {
+    return this.#tables.nowMs;
+  }
+
+  /**
+   * Carries out one command. What is due at its timestamp happens first; at the end, whatever is ready
+   * goes to consumers with credit.
+   *
+   * @param meta Its place in the log; the index is higher than that of the last.
+   * @param command The command.
+   * @returns The answer to whoever proposed it.
+   */
+  apply(meta: CommandMeta, command: Command): Reply {
+    const tables = this.#tables;
+    invariant(meta.index > tables.appliedIndex, "Commands are applied in the order of the log");
+    tables.effects.clear();
+    tables.appliedIndex = meta.index;
+    if (meta.timestampMs > tables.nowMs) tables.nowMs = meta.timestampMs;
+    // Before anything is judged late: without a leader, nobody could have been in time.
+    if (command.kind === "beginTerm") beginTerm(tables);
+    tables.expireLeases();
+    expireSessions(tables);
+    const reply = this.#execute(meta, command);
+    tables.dispatch();
+    return reply;
+  }
+
+  /**
+   * When the next lease or session comes to its end by itself. A leader with no other traffic proposes
+   * a `tick` when that time has come.
+   *
+   * @returns Milliseconds since the epoch, or `undefined` when nothing waits for time to pass.
+   */
+  nextDeadlineMs(): number | undefined {
+    return this.#tables.nextDeadlineMs();
+  }
+
+  /**
+   * Lists what a consumer holds, those delivered by the last `apply` included.
+   *
+   * @param sessionId Its session.
+   * @param consumerId The client's name for it.
+   * @param partitionId Where it takes from.
+   * @returns Its messages in the order of their offsets; none when there is no such consumer.
+   */
+  leases(sessionId: number, consumerId: number, partitionId: number): HeldMessage[] {
+    const consumer = this.#tables.sessions.get(sessionId)?.consumer(consumerId, partitionId);
+    return consumer === undefined ? [] : this.#tables.partitions.get(partitionId)!.heldBy(consumer);
+  }
+
+  /**
+   * Describes a session.
+   *
+   * @param id Its id.
+   * @returns Its state, or `undefined` when there is no such session.
+   */
+  session(id: number): SessionInfo | undefined {
+    return this.#tables.sessions.get(id)?.info(this.#tables.publishers.count(id));
+  }
+
+  /**
+   * Describes all sessions.
+   *
+   * @returns Their states in the order of their ids.
+   */
+  sessions(): SessionInfo[] {
+    const { sessions, publishers } = this.#tables;
+    return Array.from(sessions.values(), (session) => session.info(publishers.count(session.id)));
+  }
+
+  /**
+   * Describes a partition.
+   *
+   * @param id Its id.
+   * @returns What it is, or `undefined` when it does not live here.
+   */
+  partition(id: number): PartitionIdentity | undefined {
+    return this.#tables.partitions.get(id)?.identity;
+  }
+
+  /**
+   * Lists the partitions that live here.
+   *
+   * @returns Their ids, in the order in which they were created.
+   */
+  partitions(): number[] {
+    return [...this.#tables.partitions.keys()];
+  }
+
+  /**
+   * Counts what is in a partition.
+   *
+   * @param partitionId Its id.
+   * @returns The counts, or `undefined` when it does not live here.
+   */
+  stats(partitionId: number): PartitionStats | undefined {
+    return this.#tables.partitions.get(partitionId)?.stats();
+  }
+
+  /**
+   * Describes the consumers of a partition.
+   *
+   * @param partitionId Its id.
+   * @returns One item a consumer, in the order in which they first attached.
+   */
+  consumers(partitionId: number): ConsumerInfo[] {
+    const consumers = this.#tables.partitions.get(partitionId)?.consumers ?? [];
+    return Array.from(consumers, ({ sessionId, consumerId, prefetch, held, receiving }) => ({
+      sessionId,
+      clientName: this.#tables.sessions.get(sessionId)!.clientName,
+      consumerId,
+      prefetch,
+      held,
+      receiving,
+    }));
+  }
+
+  /**
+   * Finds a queue in the catalog.
+   *
+   * @param name Its name.
+   * @returns Its record, or `undefined`; always `undefined` outside shard 0.
+   */
+  findQueue(name: string): QueueInfo | undefined {
+    return this.#tables.catalog?.find(name);
+  }
+
+  /**
+   * Lists the queues of the catalog.
+   *
+   * @returns Their records, sorted by name; none outside shard 0.
+   */
+  queues(): readonly QueueInfo[] {
+    return this.#tables.catalog?.list() ?? [];
+  }
+
+  /**
+   * Lists what the catalog's keeper has to get done: a `createPartition` or `deletePartition` in the
+   * shard named, then a `partitionSettled` here.
+   *
+   * @param countMax The most items to give.
+   * @returns One item a partition, in the order of their ids; none outside shard 0.
+   */
+  partitionsToSettle(countMax = Infinity): PartitionToSettle[] {
+    return this.#tables.catalog?.partitionsToSettle(countMax) ?? [];
+  }
+
+  /**
+   * Hashes all replicated state. Replicas at the same index have the same hash.
+   *
+   * @returns 16 hexadecimal digits.
+   */
+  stateHash(): string {
+    return hashPlainData(this.snapshot());
+  }
+
+  /**
+   * Copies the whole state into plain data.
+   *
+   * @returns The state; it shares nothing that changes with the machine.
+   */
+  snapshot(): MachineSnapshot {
+    return this.#tables.snapshot();
+  }
+
+  /**
+   * Makes the machine that a snapshot was taken of.
+   *
+   * @param options The options of that machine.
+   * @param snapshot What `snapshot` gave.
+   * @returns A machine that goes on as that one would.
+   * @throws {RangeError} when the snapshot has another version or is of another shard.
+   */
+  static restore(options: MachineOptions, snapshot: MachineSnapshot): ShardMachine {
+    if (snapshot.version !== SNAPSHOT_VERSION) {
+      throw new RangeError(
+        `Cannot restore a snapshot as its version must be ${SNAPSHOT_VERSION}: ` +
+          `current value is ${snapshot.version}`,
+      );
+    }
+    if (snapshot.shard !== options.shard) {
+      throw new RangeError(
+        `Cannot restore a snapshot as it must be of shard ${options.shard}: ` +
+          `current value is ${snapshot.shard}`,
+      );
+    }
+    const machine = new ShardMachine(options);
+    machine.#tables = new ShardTables(machine.shard, machine.#tables.limits, snapshot);
+    machine.checkInvariants();
+    return machine;
+  }
+
+  /**
+   * Checks everything that must hold between two commands.
+   *
+   * @throws {InvariantError} when something does not.
+   */
+  checkInvariants(): void {
+    this.#tables.checkInvariants();
+  }
+
+  #execute(meta: CommandMeta, command: Command): Reply {
+    const tables = this.#tables;
+    switch (command.kind) {
+      case "publish":
+        return publish(tables, meta, command);
+      case "settle":
+        return settle(tables, command);
+      case "openSession":
+        return openSession(tables, meta, command);
+      case "attachSession":
+        return attachSession(tables, meta, command.sessionId);
+      case "detachSession":
+        return detachSession(tables, command);
+      case "closeSession":
+        return closeSession(tables, command.sessionId);
+      case "attachConsumer":
+        return attachConsumer(tables, command);
+      case "detachConsumer":
+        return detachConsumer(tables, command);
+      case "beginTerm":
+      case "tick":
+        return OK;
+      case "createPartition":
+        return createPartition(tables, command);
+      case "deletePartition":
+        return deletePartition(tables, command.partitionId);
+      case "createQueue":
+        return tables.catalog?.create(command) ?? notCatalog(this.shard);
+      case "deleteQueue":
+        return tables.catalog?.delete(command.name) ?? notCatalog(this.shard);
+      case "partitionSettled":
+        if (tables.catalog === undefined) return notCatalog(this.shard);
+        tables.catalog.settle(command.partitionId, command.action);
+        return OK;
+      default:
+        unreachable(command);
+    }
+  }
+}
+
+function notCatalog(shard: number): Reply {
+  return refused("invalidArgument", `Shard ${shard} does not keep the catalog: shard 0 does`);
+}

@@ -1,0 +1,29 @@
+/**
+ * The queue machine: the deterministic state of a shard.
+ *
+ * Many named queues with their partitions, sessions that outlive connections, producers whose repeats
+ * are recognised, consumers with credit served in strict turns, leases that run out. It is pure: plain
+ * data goes in, plain data comes out, and the same log gives the same state everywhere.
+ *
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * const machine = new ShardMachine({ shard: 0 });
+ * const reply = machine.apply(
+ *   { index: 1, term: 1, timestampMs: 1_000 },
+ *   { kind: "openSession", timeoutMs: 10_000, clientName: "demo" },
+ * );
+ * assertEquals(reply, { kind: "sessionOpened", sessionId: 1 });
+ * ```
+ *
+ * @module
+ */
+
+export * from "./commands.ts";
+export type { PartitionToSettle } from "./catalog.ts";
+export { InvariantError } from "./invariant.ts";
+export { COMMAND_BOUNDS, DEFAULT_LIMITS, type MachineLimits } from "./limits.ts";
+export { type ConsumerInfo, type MachineOptions, ShardMachine } from "./machine.ts";
+export * from "./machine_snapshot.ts";
+export { queueNameProblem, queueSettingsProblem } from "./queue_name.ts";
+export type { SessionInfo, SessionState } from "./session_table.ts";

@@ -1,0 +1,483 @@
+/**
+ * The machine against the naive model: the same random commands, and after each one the same reply,
+ * the same effects, and the same answers to every question.
+ *
+ * `FLOWMQ_MODEL_RUNS` sets how many sequences are tried; a failure prints the shortest one found, and
+ * the seed that finds it again.
+ */
+
+import { assertEquals } from "@std/assert";
+import fc from "fast-check";
+import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
+import type { Command, CommandMeta, Effects, Reply } from "./commands.ts";
+import { ShardMachine } from "./machine.ts";
+
+const RUNS = Number(Deno.env.get("FLOWMQ_MODEL_RUNS") ?? 2_000);
+const WINDOW_BATCHES = 3;
+const RETENTION_MS = 1_500;
+const OPTIONS = {
+  shard: 0,
+  limits: { windowBatches: WINDOW_BATCHES, producerRetentionMs: RETENTION_MS },
+};
+
+/** What to do next. Numbers named `pick…` choose among what there is when the step is taken. */
+type Step =
+  | { kind: "command"; command: Command; passMs: number }
+  | {
+    kind: "publish";
+    pickSession: number;
+    partitionId: number;
+    sequence: "next" | "repeat" | "gap" | "overlap";
+    pickBatch: number;
+    count: number;
+    passMs: number;
+  }
+  | {
+    kind: "settle";
+    pickConsumer: number;
+    operation: 0 | 1 | 2;
+    /** About one of the messages held, or about one that may not be. */
+    words: { which: number; isHeld: boolean; countOff: number }[];
+    otherConsumer: boolean;
+    passMs: number;
+  }
+  | {
+    kind: "ofSession";
+    pickSession: number;
+    make: (sessionId: number, attachIndex: number) => Command;
+    passMs: number;
+  }
+  /** The keeper takes one item off the catalog's list. */
+  | { kind: "keeper"; pickItem: number }
+  | { kind: "passToDeadline"; lessMs: number }
+  | { kind: "failover" };
+
+const passMs = fc.oneof(
+  { weight: 6, arbitrary: fc.integer({ min: 0, max: 20 }) },
+  { weight: 2, arbitrary: fc.integer({ min: 20, max: 400 }) },
+  { weight: 1, arbitrary: fc.integer({ min: -50, max: 2_000 }) },
+);
+const pick = fc.nat(20);
+const partitionId = fc.integer({ min: 1, max: 4 });
+const consumerId = fc.integer({ min: 1, max: 2 });
+const prefetch = fc.oneof(
+  { weight: 20, arbitrary: fc.integer({ min: 1, max: 4 }) },
+  { weight: 1, arbitrary: fc.constant(0) },
+);
+/** Most commands are about the two partitions of the set-up. */
+const knownPartition = fc.oneof(
+  { weight: 8, arbitrary: fc.integer({ min: 1, max: 2 }) },
+  { weight: 1, arbitrary: partitionId },
+);
+const leaseMs = fc.constantFrom(100, 250, 1_000);
+const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs });
+const queueName = fc.constantFrom("a", "b", "c");
+const action = fc.constantFrom<"create" | "delete">("create", "delete");
+
+function command(arbitrary: fc.Arbitrary<Command>): fc.Arbitrary<Step> {
+  return fc.record({ kind: fc.constant("command" as const), command: arbitrary, passMs });
+}
+
+function ofSession(
+  arbitrary: fc.Arbitrary<(sessionId: number, attachIndex: number) => Command>,
+): fc.Arbitrary<Step> {
+  return fc.record({
+    kind: fc.constant("ofSession" as const),
+    pickSession: pick,
+    make: arbitrary,
+    passMs,
+  });
+}
+
+const createPartition = command(
+  fc.record({ partitionId, settings }).map(({ partitionId, settings }) => ({
+    kind: "createPartition",
+    partitionId,
+    queueId: 1,
+    queueName: "a",
+    partitionNumber: partitionId - 1,
+    settings,
+  })),
+);
+
+const openSession = command(
+  fc.record({ timeoutMs: fc.constantFrom(100, 300, 1_000) }).map(({ timeoutMs }) => ({
+    kind: "openSession",
+    timeoutMs,
+    clientName: "model",
+  })),
+);
+
+const attachConsumer = ofSession(
+  fc.record({ consumerId, partitionId: knownPartition, prefetch, drain: fc.boolean() }).map((
+    fields,
+  ) =>
+    describe(
+      (sessionId: number): Command => ({ kind: "attachConsumer", sessionId, ...fields }),
+      `attachConsumer ${JSON.stringify(fields)}`,
+    )
+  ),
+);
+
+/** A value, or now and then one of the others; of a boolean, the other one. */
+function mostly<T extends number | boolean>(value: T, ...others: T[]): fc.Arbitrary<T> {
+  const rare = others.length === 0 ? [!value as T] : others;
+  return fc.oneof(
+    { weight: 8, arbitrary: fc.constant(value) },
+    { weight: 1, arbitrary: fc.constantFrom(...rare) },
+  );
+}
+
+/** Lets a counter-example show what a function would make. */
+function describe<T extends object>(value: T, text: string): T {
+  return Object.assign(value, { [fc.toStringMethod]: () => text });
+}
+
+const step: fc.Arbitrary<Step> = fc.oneof(
+  {
+    weight: 24,
+    arbitrary: fc.record({
+      kind: fc.constant("publish" as const),
+      pickSession: pick,
+      partitionId: knownPartition,
+      sequence: fc.oneof(
+        { weight: 6, arbitrary: fc.constant("next" as const) },
+        { weight: 3, arbitrary: fc.constant("repeat" as const) },
+        { weight: 1, arbitrary: fc.constantFrom("gap" as const, "overlap" as const) },
+      ),
+      pickBatch: pick,
+      count: fc.integer({ min: 1, max: 5 }),
+      passMs,
+    }),
+  },
+  {
+    weight: 30,
+    arbitrary: fc.record({
+      kind: fc.constant("settle" as const),
+      pickConsumer: pick,
+      operation: fc.constantFrom(0 as const, 0 as const, 1 as const, 2 as const),
+      words: fc.array(
+        fc.record({
+          which: fc.nat(9),
+          isHeld: mostly(true),
+          countOff: mostly(0, -1, 1),
+        }),
+        { minLength: 1, maxLength: 5 },
+      ),
+      otherConsumer: mostly(false),
+      passMs,
+    }),
+  },
+  { weight: 16, arbitrary: attachConsumer },
+  { weight: 7, arbitrary: openSession },
+  { weight: 5, arbitrary: createPartition },
+  {
+    weight: 4,
+    arbitrary: ofSession(
+      fc.record({ consumerId, partitionId }).map((fields) =>
+        describe(
+          (sessionId: number): Command => ({ kind: "detachConsumer", sessionId, ...fields }),
+          `detachConsumer ${JSON.stringify(fields)}`,
+        )
+      ),
+    ),
+  },
+  {
+    weight: 12,
+    arbitrary: ofSession(
+      fc.constantFrom<"attachSession" | "closeSession">(
+        "attachSession",
+        "attachSession",
+        "attachSession",
+        "attachSession",
+        "closeSession",
+      ).map((kind) => describe((sessionId: number): Command => ({ kind, sessionId }), kind)),
+    ),
+  },
+  {
+    weight: 5,
+    // Now and then the end of an older connection, which must change nothing.
+    arbitrary: ofSession(
+      fc.constantFrom(0, 0, 0, 1).map((less) =>
+        describe(
+          (sessionId: number, attachIndex: number): Command => ({
+            kind: "detachSession",
+            sessionId,
+            attachIndex: attachIndex - less,
+          }),
+          `detachSession ${less === 0 ? "" : "of an older connection"}`,
+        )
+      ),
+    ),
+  },
+  { weight: 3, arbitrary: command(fc.constant({ kind: "beginTerm" })) },
+  { weight: 5, arbitrary: command(fc.constant({ kind: "tick" })) },
+  {
+    weight: 1,
+    arbitrary: command(
+      partitionId.map((partitionId) => ({ kind: "deletePartition", partitionId })),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: command(
+      fc.record({ name: queueName, settings, acceptExisting: fc.boolean() }).map((fields) => ({
+        kind: "createQueue",
+        shardCount: 2,
+        ...fields,
+      })),
+    ),
+  },
+  { weight: 1, arbitrary: command(queueName.map((name) => ({ kind: "deleteQueue", name }))) },
+  {
+    weight: 3,
+    arbitrary: command(
+      fc.record({ partitionId: fc.integer({ min: 1, max: 8 }), action }).map((fields) => ({
+        kind: "partitionSettled",
+        ...fields,
+      })),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant("keeper" as const), pickItem: pick }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("passToDeadline" as const),
+      lessMs: fc.constantFrom(0, 1),
+    }),
+  },
+  { weight: 4, arbitrary: fc.constant({ kind: "failover" as const }) },
+);
+
+/** What is there before the random part, so that most of it meets something. */
+const SET_UP: Command[] = [
+  ...[1, 2].map((partitionId): Command => ({
+    kind: "createPartition",
+    partitionId,
+    queueId: 1,
+    queueName: "a",
+    partitionNumber: partitionId - 1,
+    settings: { partitions: 2, leaseMs: partitionId * 150 },
+  })),
+  { kind: "openSession", timeoutMs: 300, clientName: "one" },
+  { kind: "openSession", timeoutMs: 400, clientName: "two" },
+  {
+    kind: "attachConsumer",
+    sessionId: 3,
+    consumerId: 1,
+    partitionId: 1,
+    prefetch: 2,
+    drain: false,
+  },
+  {
+    kind: "attachConsumer",
+    sessionId: 4,
+    consumerId: 1,
+    partitionId: 1,
+    prefetch: 3,
+    drain: false,
+  },
+];
+
+/** A machine and a model side by side. */
+class Pair {
+  machine = new ShardMachine(OPTIONS);
+  readonly model = new Model(WINDOW_BATCHES, RETENTION_MS);
+  readonly log: { meta: CommandMeta; command: Command }[] = [];
+  #index = 0;
+  #clockMs = 1_000;
+
+  take(step: Step): void {
+    if (step.kind === "failover") return this.#failover();
+    if (step.kind === "keeper") return this.#keep(step.pickItem);
+    if (step.kind === "passToDeadline") {
+      const deadlineMs = this.model.nextDeadlineMs();
+      if (deadlineMs !== undefined) this.#clockMs = deadlineMs - step.lessMs;
+      return this.apply({ kind: "tick" });
+    }
+    this.#clockMs += step.passMs;
+    const command = this.#resolve(step);
+    if (command !== undefined) this.apply(command);
+  }
+
+  apply(command: Command): void {
+    const index = ++this.#index;
+    const meta = { index, term: 1 + Math.floor(index / 10), timestampMs: this.#clockMs };
+    this.log.push({ meta, command });
+    const expected = this.model.apply(meta, command);
+    const reply = plainReply(this.machine.apply(meta, command));
+    assertSame(reply, expected, "reply");
+    assertSame(plainEffects(this.machine.effects), this.model.effects, "effects");
+    this.machine.checkInvariants();
+    this.#compareAnswers();
+    this.#clockMs = Math.max(this.#clockMs, this.model.nowMs - 50);
+  }
+
+  #compareAnswers(): void {
+    const { machine, model } = this;
+    assertSame(machine.nextDeadlineMs(), model.nextDeadlineMs(), "nextDeadlineMs");
+    assertSame(machine.partitions(), model.partitions.map(({ id }) => id), "partitions");
+    assertSame(machine.sessions(), model.sessions.map((s) => model.sessionInfo(s)), "sessions");
+    for (const partition of model.partitions) {
+      assertSame(machine.stats(partition.id), model.stats(partition), "stats");
+      for (const consumer of partition.consumers) {
+        const { sessionId, consumerId, partitionId } = consumer;
+        const leases = machine.leases(sessionId, consumerId, partitionId);
+        assertSame(leases, model.leases(consumer), "leases");
+      }
+    }
+    const queues = model.queues.map(({ info }) => info);
+    assertSame(machine.queues(), queues.sort((a, b) => a.name < b.name ? -1 : 1), "queues");
+    assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");
+  }
+
+  /** As if the other shard were this one too. */
+  #keep(pickItem: number): void {
+    const items = this.model.partitionsToSettle();
+    const item = items[pickItem % items.length];
+    if (item === undefined) return;
+    const { action, partitionId, queueId, queueName, partitionNumber, settings } = item;
+    this.apply(
+      action === "delete" ? { kind: "deletePartition", partitionId } : {
+        kind: "createPartition",
+        partitionId,
+        queueId,
+        queueName,
+        partitionNumber,
+        settings,
+      },
+    );
+    this.apply({ kind: "partitionSettled", partitionId, action });
+  }
+
+  /** Another node goes on from a snapshot. */
+  #failover(): void {
+    const snapshot = structuredClone(this.machine.snapshot());
+    const restored = ShardMachine.restore(OPTIONS, snapshot);
+    assertEquals(restored.stateHash(), this.machine.stateHash());
+    this.machine = restored;
+    this.#compareAnswers();
+  }
+
+  #resolve(
+    step: Exclude<Step, { kind: "failover" | "keeper" | "passToDeadline" }>,
+  ): Command | undefined {
+    switch (step.kind) {
+      case "command":
+        return step.command;
+      case "ofSession": {
+        const sessionId = this.#pickSession(step.pickSession);
+        const session = this.model.sessions.find(({ id }) => id === sessionId);
+        return step.make(sessionId, session?.attachIndex ?? 0);
+      }
+      case "publish": {
+        const sessionId = this.#pickSession(step.pickSession);
+        const { partitionId, count, pickBatch } = step;
+        const published = this.model.sessions.find(({ id }) => id === sessionId)
+          ?.published.get(partitionId);
+        const batches = published?.batches ?? [];
+        const batch = batches[batches.length - 1 - pickBatch % 5];
+        const next = published?.next ?? 0;
+        const [baseSequence, batchCount] = step.sequence === "next" || batch === undefined
+          ? [next, count]
+          : step.sequence === "gap"
+          ? [next + pickBatch + 1, count]
+          : step.sequence === "repeat"
+          ? [batch.base, batch.count]
+          : [batch.base, batch.count + 1];
+        return {
+          kind: "publish",
+          sessionId,
+          partitionId,
+          baseSequence,
+          count: batchCount,
+          bytes: batchCount * 10,
+        };
+      }
+      case "settle": {
+        const all = this.model.partitions.flatMap((partition) => partition.consumers);
+        const busy = all.filter((consumer) => this.model.held(consumer).length > 0);
+        // Most often one with something to settle.
+        const consumers = busy.length === 0 || step.pickConsumer === 0 ? all : busy;
+        const consumer = consumers[step.pickConsumer % consumers.length];
+        if (consumer === undefined) return undefined;
+        const held = this.model.held(consumer);
+        const words = step.words.map(({ which, isHeld, countOff }) => {
+          const message = isHeld ? held[which % held.length] : undefined;
+          const { offset, deliveryCount } = message ?? { offset: which, deliveryCount: 1 };
+          return { offset, deliveryCount: deliveryCount + countOff };
+        });
+        const { sessionId, consumerId, partitionId } = consumer;
+        return {
+          kind: "settle",
+          sessionId,
+          consumerId: step.otherConsumer ? consumerId + 1 : consumerId,
+          partitionId,
+          operation: step.operation,
+          offsets: words.map(({ offset }) => offset),
+          deliveryCounts: words.map(({ deliveryCount }) => deliveryCount),
+        };
+      }
+    }
+  }
+
+  #pickSession(pick: number): number {
+    const { sessions } = this.model;
+    // Most often one of the two oldest; now and then one that does not exist.
+    if (pick === 20) return 1_000_000;
+    const among = pick < 14 ? Math.min(2, sessions.length) : sessions.length;
+    return sessions[pick % among]?.id ?? 1_000_000;
+  }
+}
+
+function plainReply(reply: Reply): ModelReply {
+  if (reply.kind === "refused") return { kind: "refused", reason: reply.reason };
+  if (reply.kind === "settled") return { kind: "settled", statuses: [...reply.statuses] };
+  return reply;
+}
+
+function plainEffects({ deliveries, drained, sessionsEnded, consumersEnded }: Effects) {
+  const plain: ModelEffects = {
+    deliveries: [],
+    drained: [...drained],
+    sessionsEnded: [...sessionsEnded],
+    consumersEnded: [...consumersEnded],
+  };
+  for (let at = 0; at < deliveries.count; at++) {
+    plain.deliveries.push({
+      sessionId: deliveries.sessionId[at]!,
+      consumerId: deliveries.consumerId[at]!,
+      partitionId: deliveries.partitionId[at]!,
+      offset: deliveries.offset[at]!,
+      deliveryCount: deliveries.deliveryCount[at]!,
+      entryIndex: deliveries.entryIndex[at]!,
+      position: deliveries.position[at]!,
+    });
+  }
+  return plain;
+}
+
+/** Much faster than `assertEquals` where the two are the same, which is nearly always. */
+function assertSame(actual: unknown, expected: unknown, what: string): void {
+  if (JSON.stringify(actual) !== JSON.stringify(expected)) {
+    assertEquals(actual, expected, `The machine and the model differ in ${what}`);
+  }
+}
+
+Deno.test("ShardMachine.apply() does what the naive model does", () => {
+  fc.assert(
+    fc.property(fc.array(step, { minLength: 60, maxLength: 120 }), (steps) => {
+      const pair = new Pair();
+      for (const command of SET_UP) pair.apply(command);
+      for (const step of steps) pair.take(step);
+      // Replay without the failovers.
+      const replayed = new ShardMachine(OPTIONS);
+      for (const { meta, command } of pair.log) replayed.apply(meta, command);
+      assertEquals(replayed.stateHash(), pair.machine.stateHash());
+    }),
+    { numRuns: RUNS },
+  );
+});

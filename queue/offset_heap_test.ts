@@ -1,0 +1,34 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import fc from "fast-check";
+import { InvariantError } from "./invariant.ts";
+import { OffsetHeap } from "./offset_heap.ts";
+
+Deno.test("OffsetHeap.pop() gives the lowest offset, pushes and pops mixed", () => {
+  // An offset is pushed, undefined pops.
+  const action = fc.option(fc.nat(2 ** 40), { nil: undefined, freq: 3 });
+  fc.assert(
+    fc.property(fc.array(action, { maxLength: 200, size: "max" }), (actions) => {
+      const heap = new OffsetHeap();
+      const plain = new Set<number>();
+      for (const offset of actions) {
+        if (offset === undefined) {
+          if (plain.size === 0) continue;
+          const lowest = Math.min(...plain);
+          assertEquals(heap.pop(), lowest);
+          plain.delete(lowest);
+        } else if (!plain.has(offset)) {
+          heap.push(offset);
+          plain.add(offset);
+        }
+        heap.checkInvariants();
+        assertEquals(heap.size, plain.size);
+      }
+      assertEquals([...heap.sorted()], [...plain].sort((a, b) => a - b));
+    }),
+    { numRuns: 300 },
+  );
+});
+
+Deno.test("OffsetHeap.pop() stops the process when the heap is empty", () => {
+  assertThrows(() => new OffsetHeap().pop(), InvariantError);
+});

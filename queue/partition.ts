@@ -1,0 +1,488 @@
+/**
+ * One partition: messages in the order of their offsets, and the consumers that share them.
+ *
+ * A message is in one of four states, and each costs what it must:
+ *
+ * - never delivered (offset at or above `freshOffset`): nothing, only the record of its batch;
+ * - leased: a slot in the lease table;
+ * - returned (lease expired, nacked, consumer gone): the slot, and a place in the heap of returned ones;
+ * - acked: nothing. What lies below `freshOffset` and has no slot is acked.
+ *
+ * Batch records below `lowOffset`, the lowest offset that is not acked, are dropped.
+ *
+ * @module
+ */
+
+import { BatchIndex } from "./batch_index.ts";
+import {
+  type HeldMessage,
+  type PartitionIdentity,
+  type PartitionStats,
+  SettleOperation,
+  SettleStatus,
+} from "./commands.ts";
+import { Consumer, ReadyRing } from "./consumer.ts";
+import type { EffectBuffer } from "./effects.ts";
+import { invariant } from "./invariant.ts";
+import { LeaseTable } from "./lease_table.ts";
+import { OffsetHeap } from "./offset_heap.ts";
+import type { ConsumerSnapshot, PartitionSnapshot } from "./machine_snapshot.ts";
+import { NO_SLOT } from "./offset_index.ts";
+
+/** The state of one partition and everything that may happen to it. */
+export class Partition {
+  readonly identity: PartitionIdentity;
+  /** Something may have become ready, or somebody to take it: it waits for `dispatch`. */
+  touched = false;
+
+  readonly #consumers = new Set<Consumer>();
+  readonly #ring = new ReadyRing();
+  #batches = new BatchIndex();
+  readonly #leases = new LeaseTable();
+  readonly #returned = new OffsetHeap();
+  /** The next message published gets it. */
+  #nextOffset = 0;
+  /** The lowest offset never delivered. */
+  #freshOffset = 0;
+  /** The lowest offset not acked. Follows from the rest. */
+  #lowOffset = 0;
+  #bytesPublished = 0;
+  #redelivered = 0;
+  /** How many consumers want to hear that nothing is ready. Follows from them. */
+  #drainingCount = 0;
+
+  /**
+   * Makes an empty partition.
+   *
+   * @param identity What it is.
+   */
+  constructor(identity: PartitionIdentity) {
+    this.identity = identity;
+  }
+
+  /** The consumers, in the order in which they first attached. */
+  get consumers(): ReadonlySet<Consumer> {
+    return this.#consumers;
+  }
+
+  /** Messages that could be delivered now. */
+  get ready(): number {
+    return this.#nextOffset - this.#freshOffset + this.#returned.size;
+  }
+
+  /** When the first lease ends, or `undefined` when nothing is leased. */
+  get firstDeadlineMs(): number | undefined {
+    return this.#leases.firstDeadlineMs;
+  }
+
+  /**
+   * Adds a batch of messages.
+   *
+   * @param count How many.
+   * @param bytes Their size, for the statistics.
+   * @param entryIndex The log index of the entry that holds them.
+   * @returns The offset of the first one.
+   */
+  publish(count: number, bytes: number, entryIndex: number): number {
+    const firstOffset = this.#nextOffset;
+    this.#batches.append(firstOffset, entryIndex);
+    this.#nextOffset += count;
+    this.#bytesPublished += bytes;
+    return firstOffset;
+  }
+
+  /**
+   * Adds a consumer.
+   *
+   * @param consumer One of this partition that is new.
+   */
+  attach(consumer: Consumer): void {
+    invariant(!this.#consumers.has(consumer), "A consumer is attached once");
+    this.#consumers.add(consumer);
+    this.refresh(consumer);
+  }
+
+  /**
+   * Ends a consumer: what it holds is ready again.
+   *
+   * @param consumer One that is attached.
+   */
+  detach(consumer: Consumer): void {
+    const wasAttached = this.#consumers.delete(consumer);
+    invariant(wasAttached, "Only an attached consumer is detached");
+    consumer.attached = false;
+    consumer.receiving = false;
+    this.setDraining(consumer, false);
+    this.refresh(consumer);
+    while (consumer.firstLease !== NO_SLOT) this.#return(consumer.firstLease);
+  }
+
+  /**
+   * Puts a consumer into the ring, or out of it, after its credit has changed.
+   *
+   * @param consumer One that is attached.
+   */
+  refresh(consumer: Consumer): void {
+    if (consumer.hasCredit === consumer.inRing) return;
+    if (consumer.inRing) this.#ring.leave(consumer);
+    else this.#ring.join(consumer);
+  }
+
+  /**
+   * Notes whether a consumer wants to hear that nothing is ready.
+   *
+   * @param consumer One of this partition.
+   * @param draining Whether it does.
+   */
+  setDraining(consumer: Consumer, draining: boolean): void {
+    if (consumer.draining === draining) return;
+    consumer.draining = draining;
+    this.#drainingCount += draining ? 1 : -1;
+  }
+
+  /**
+   * Acks, returns or extends deliveries, one after the other: a second word about the same delivery
+   * finds what the first one left.
+   *
+   * @param consumer Who says so; `undefined` for one that is not attached, which holds nothing.
+   * @param operation What to do.
+   * @param offsets The messages.
+   * @param deliveryCounts The deliveries that are meant.
+   * @param nowMs The time of the log.
+   * @returns A status for each offset.
+   */
+  settle(
+    consumer: Consumer | undefined,
+    operation: SettleOperation,
+    offsets: readonly number[],
+    deliveryCounts: readonly number[],
+    nowMs: number,
+  ): Uint8Array {
+    const leases = this.#leases;
+    const deadlineMs = nowMs + this.identity.settings.leaseMs;
+    const statuses = new Uint8Array(offsets.length);
+    for (let at = 0; at < offsets.length; at++) {
+      const offset = offsets[at]!;
+      const slot = this.#find(offset);
+      if (slot === NO_SLOT) {
+        statuses[at] = this.#isAcked(offset) ? SettleStatus.ok : SettleStatus.leaseLost;
+      } else if (
+        consumer === undefined || leases.holderAt(slot) !== consumer ||
+        leases.deliveryCountAt(slot) !== deliveryCounts[at]
+      ) {
+        statuses[at] = SettleStatus.leaseLost;
+      } else if (operation === SettleOperation.ack) {
+        leases.release(slot);
+        leases.remove(slot);
+      } else if (operation === SettleOperation.nack) {
+        this.#return(slot);
+      } else {
+        leases.extend(slot, deadlineMs);
+      }
+    }
+    if (consumer !== undefined) this.refresh(consumer);
+    if (operation === SettleOperation.ack) this.#dropAcked();
+    return statuses;
+  }
+
+  /**
+   * Ends the leases whose time is over.
+   *
+   * @param nowMs The time of the log.
+   */
+  expire(nowMs: number): void {
+    for (;;) {
+      const deadlineMs = this.#leases.firstDeadlineMs;
+      if (deadlineMs === undefined || deadlineMs > nowMs) return;
+      this.refresh(this.#return(this.#leases.first));
+    }
+  }
+
+  /**
+   * Gives every lease its full time again.
+   *
+   * @param nowMs The time of the log.
+   */
+  renewLeases(nowMs: number): void {
+    this.#leases.extendAll(nowMs + this.identity.settings.leaseMs);
+  }
+
+  /**
+   * Hands out what is ready to consumers with credit, in turns; then says `drained` to those who asked,
+   * if nothing is left.
+   *
+   * @param nowMs The time of the log.
+   * @param effects Where the deliveries are written down.
+   */
+  dispatch(nowMs: number, effects: EffectBuffer): void {
+    const leases = this.#leases;
+    const batches = this.#batches;
+    const deadlineMs = nowMs + this.identity.settings.leaseMs;
+    for (
+      let consumer = this.#ring.head;
+      consumer !== undefined && this.ready > 0;
+      consumer = this.#ring.head
+    ) {
+      let slot: number;
+      if (this.#returned.size > 0) {
+        slot = leases.find(this.#returned.pop());
+        this.#redelivered++;
+      } else {
+        slot = leases.add(this.#freshOffset++, 0);
+      }
+      leases.lease(slot, consumer, deadlineMs);
+      const offset = leases.offsetAt(slot);
+      batches.locate(offset);
+      effects.deliver(
+        consumer,
+        offset,
+        leases.deliveryCountAt(slot),
+        batches.entryIndex,
+        batches.position,
+      );
+      if (consumer.held < consumer.prefetch) this.#ring.rotate();
+      else this.#ring.leave(consumer);
+    }
+    if (this.#drainingCount > 0 && this.ready === 0) this.#reportDrained(effects);
+  }
+
+  /**
+   * Lists what a consumer holds.
+   *
+   * @param consumer One that is attached.
+   * @returns Its messages, in the order of their offsets.
+   */
+  heldBy(consumer: Consumer): HeldMessage[] {
+    const held: HeldMessage[] = [];
+    for (
+      let slot = consumer.firstLease;
+      slot !== NO_SLOT;
+      slot = this.#leases.nextOfHolderAt(slot)
+    ) {
+      const offset = this.#leases.offsetAt(slot);
+      this.#batches.locate(offset);
+      held.push({
+        offset,
+        deliveryCount: this.#leases.deliveryCountAt(slot),
+        entryIndex: this.#batches.entryIndex,
+        position: this.#batches.position,
+      });
+    }
+    return held.sort((a, b) => a.offset - b.offset);
+  }
+
+  /**
+   * Counts what is here.
+   *
+   * @returns The counts at this moment.
+   */
+  stats(): PartitionStats {
+    return {
+      partitionId: this.identity.id,
+      published: this.#nextOffset,
+      acked: this.#freshOffset - this.#leases.size,
+      ready: this.ready,
+      leased: this.#leases.leased,
+      bytesPublished: this.#bytesPublished,
+      redelivered: this.#redelivered,
+      consumers: this.#consumers.size,
+      nextOffset: this.#nextOffset,
+    };
+  }
+
+  /**
+   * Copies the partition into plain data.
+   *
+   * @returns Its whole state.
+   */
+  snapshot(): PartitionSnapshot {
+    const places = new Map<Consumer, number>();
+    const consumers: ConsumerSnapshot[] = [];
+    for (const consumer of this.#consumers) {
+      const { sessionId, consumerId, prefetch, attached, draining } = consumer;
+      places.set(consumer, consumers.length);
+      consumers.push({ sessionId, consumerId, prefetch, attached, draining });
+    }
+    const leases = this.#leases;
+    const leased = {
+      offset: new Float64Array(leases.leased),
+      deadlineMs: new Float64Array(leases.leased),
+      deliveryCount: new Uint32Array(leases.leased),
+      holder: new Uint32Array(leases.leased),
+    };
+    for (let at = 0, slot = leases.first; slot !== NO_SLOT; slot = leases.nextAt(slot), at++) {
+      leased.offset[at] = leases.offsetAt(slot);
+      leased.deadlineMs[at] = leases.deadlineMsAt(slot);
+      leased.deliveryCount[at] = leases.deliveryCountAt(slot);
+      leased.holder[at] = places.get(leases.holderAt(slot)!)!;
+    }
+    const returned = this.#returned.sorted();
+    return {
+      ...this.identity,
+      nextOffset: this.#nextOffset,
+      freshOffset: this.#freshOffset,
+      bytesPublished: this.#bytesPublished,
+      redelivered: this.#redelivered,
+      batches: this.#batches.snapshot(),
+      consumers,
+      ring: Uint32Array.from(this.#ring, (consumer) => places.get(consumer)!),
+      leases: leased,
+      returned: {
+        offset: returned,
+        deliveryCount: Uint32Array.from(
+          returned,
+          (offset) => leases.deliveryCountAt(leases.find(offset)),
+        ),
+      },
+    };
+  }
+
+  /**
+   * Makes the partition that a snapshot was taken of.
+   *
+   * @param snapshot What `snapshot` gave.
+   * @param isAttached Tells whether a session is attached.
+   * @returns The partition.
+   */
+  static restore(
+    snapshot: PartitionSnapshot,
+    isAttached: (sessionId: number) => boolean,
+  ): Partition {
+    const { id, queueId, queueName, number, settings } = snapshot;
+    const partition = new Partition({ id, queueId, queueName, number, settings });
+    partition.#nextOffset = snapshot.nextOffset;
+    partition.#freshOffset = snapshot.freshOffset;
+    partition.#bytesPublished = snapshot.bytesPublished;
+    partition.#redelivered = snapshot.redelivered;
+    partition.#batches = BatchIndex.restore(snapshot.batches);
+    const consumers: Consumer[] = [];
+    for (const saved of snapshot.consumers) {
+      const consumer = new Consumer(saved.sessionId, saved.consumerId, id, saved.prefetch);
+      consumer.attached = saved.attached;
+      consumer.receiving = saved.attached && isAttached(saved.sessionId);
+      partition.setDraining(consumer, saved.draining);
+      partition.#consumers.add(consumer);
+      consumers.push(consumer);
+    }
+    const { leases, returned } = snapshot;
+    let low = snapshot.freshOffset;
+    for (let at = 0; at < leases.offset.length; at++) {
+      const offset = leases.offset[at]!;
+      partition.#leases.restoreLease(
+        offset,
+        leases.deliveryCount[at]!,
+        consumers[leases.holder[at]!]!,
+        leases.deadlineMs[at]!,
+      );
+      low = Math.min(low, offset);
+    }
+    for (let at = 0; at < returned.offset.length; at++) {
+      const offset = returned.offset[at]!;
+      partition.#leases.add(offset, returned.deliveryCount[at]!);
+      partition.#returned.push(offset);
+      low = Math.min(low, offset);
+    }
+    partition.#lowOffset = low;
+    for (const place of snapshot.ring) partition.#ring.join(consumers[place]!);
+    return partition;
+  }
+
+  /** Checks everything that must hold between two commands. */
+  checkInvariants(): void {
+    this.#batches.checkInvariants();
+    this.#leases.checkInvariants();
+    this.#returned.checkInvariants();
+    invariant(!this.touched, "Nothing waits for a dispatch between two commands");
+    invariant(
+      this.#lowOffset <= this.#freshOffset && this.#freshOffset <= this.#nextOffset,
+      "Acked, delivered and fresh messages follow each other",
+    );
+    invariant(
+      this.#leases.leased + this.#returned.size === this.#leases.size,
+      "A delivered message that is not acked is leased or returned",
+    );
+    invariant(
+      this.#lowOffset === this.#freshOffset || this.#leases.find(this.#lowOffset) !== NO_SLOT,
+      "The lowest live offset is live",
+    );
+    const firstOffset = this.#batches.firstOffset;
+    invariant(
+      this.#lowOffset === this.#nextOffset
+        ? firstOffset === undefined
+        : firstOffset !== undefined && firstOffset <= this.#lowOffset,
+      "The batches of live messages are recorded, and none when there is no message",
+    );
+    for (const offset of this.#returned.sorted()) {
+      const slot = this.#leases.find(offset);
+      invariant(slot !== NO_SLOT, "A returned message has a slot");
+      invariant(this.#leases.holderAt(slot) === undefined, "A returned message has no holder");
+      invariant(offset >= this.#lowOffset, "A returned message is live");
+    }
+    this.#checkConsumers();
+  }
+
+  #checkConsumers(): void {
+    let held = 0;
+    let draining = 0;
+    let inRing = 0;
+    for (const consumer of this.#consumers) {
+      held += consumer.held;
+      if (consumer.draining) draining++;
+      if (consumer.inRing) inRing++;
+      invariant(consumer.inRing === consumer.hasCredit, "Who has credit is in the ring");
+      let own = 0;
+      for (let slot = consumer.firstLease; slot !== NO_SLOT;) {
+        invariant(this.#leases.holderAt(slot) === consumer, "A consumer's lease is its own");
+        own++;
+        slot = this.#leases.nextOfHolderAt(slot);
+      }
+      invariant(own === consumer.held, "A consumer holds as many messages as it has leases");
+    }
+    let members = 0;
+    for (const consumer of this.#ring) {
+      invariant(this.#consumers.has(consumer), "Only attached consumers are in the ring");
+      members++;
+    }
+    invariant(members === inRing, "Who is in the ring is linked into it");
+    invariant(held === this.#leases.leased, "Every lease is held by an attached consumer");
+    invariant(draining === this.#drainingCount, "The count of draining consumers is right");
+    invariant(
+      this.ready === 0 || this.#ring.head === undefined,
+      "Nothing is ready while somebody has credit",
+    );
+  }
+
+  #find(offset: number): number {
+    // What was never delivered has no slot; the index expects no other numbers.
+    return offset >= 0 && offset < this.#freshOffset ? this.#leases.find(offset) : NO_SLOT;
+  }
+
+  /** Of an offset without a slot. */
+  #isAcked(offset: number): boolean {
+    return Number.isSafeInteger(offset) && offset >= 0 && offset < this.#freshOffset;
+  }
+
+  #return(slot: number): Consumer {
+    const consumer = this.#leases.release(slot);
+    this.#returned.push(this.#leases.offsetAt(slot));
+    return consumer;
+  }
+
+  /** Each offset is passed once in the life of the partition. */
+  #dropAcked(): void {
+    const before = this.#lowOffset;
+    while (
+      this.#lowOffset < this.#freshOffset && this.#leases.find(this.#lowOffset) === NO_SLOT
+    ) this.#lowOffset++;
+    if (this.#lowOffset > before) this.#batches.dropBelow(this.#lowOffset, this.#nextOffset);
+  }
+
+  #reportDrained(effects: EffectBuffer): void {
+    for (const consumer of this.#consumers) {
+      if (!consumer.draining || !consumer.receiving) continue;
+      const { sessionId, consumerId, partitionId } = consumer;
+      effects.drained.push({ sessionId, consumerId, partitionId });
+      this.setDraining(consumer, false);
+    }
+  }
+}

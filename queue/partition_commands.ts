@@ -1,0 +1,187 @@
+/**
+ * What happens to partitions: they come and go, messages are published to them and settled.
+ *
+ * @module
+ */
+
+import type {
+  CommandMeta,
+  CreatePartitionCommand,
+  PublishCommand,
+  Reply,
+  SettleCommand,
+} from "./commands.ts";
+import { unreachable } from "./invariant.ts";
+import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
+import { Partition } from "./partition.ts";
+import type { RememberedBatch } from "./producer_window.ts";
+import { queueSettingsProblem } from "./queue_name.ts";
+import { limitReached, OK, partitionNotFound, refused, sessionNotFound } from "./replies.ts";
+import type { ShardTables } from "./shard_tables.ts";
+
+/**
+ * Publishes a batch, once: a repeat gets the first answer.
+ *
+ * @param tables The state of the shard.
+ * @param meta The command's place in the log.
+ * @param command The command.
+ * @returns The receipt, or why not.
+ */
+export function publish(tables: ShardTables, meta: CommandMeta, command: PublishCommand): Reply {
+  const { sessionId, partitionId, baseSequence, count, bytes } = command;
+  if (tables.sessions.get(sessionId) === undefined) return sessionNotFound(sessionId);
+  if (
+    !isIntegerIn(count, 1, COMMAND_BOUNDS.batchCountMax) ||
+    !isIntegerIn(baseSequence, 0, Number.MAX_SAFE_INTEGER - count) ||
+    !isIntegerIn(bytes, 0, Number.MAX_SAFE_INTEGER)
+  ) {
+    return refused("invalidArgument", "A publish command has a number out of range");
+  }
+  // Its id is never used again, so the answer stays the same without being remembered.
+  if (tables.tombstones.has(partitionId)) return partitionNotFound(partitionId);
+  const partition = tables.partitions.get(partitionId);
+  let window = tables.publishers.window(sessionId, partitionId);
+  if (window === undefined) {
+    // Where nothing can be stored any sequence may be the first: all of it is refused anyway.
+    if (partition !== undefined && baseSequence > 0) return sequenceGap(baseSequence, 0);
+    window = tables.publishers.open(sessionId, partitionId, baseSequence);
+    if (window === undefined) {
+      return limitReached("partitions a session publishes to", tables.limits.producersPerSession);
+    }
+  }
+  const verdict = window.judge(baseSequence, count);
+  switch (verdict.kind) {
+    case "next":
+      break;
+    case "repeat":
+      return repeated(verdict.answer, count, partitionId);
+    case "gap":
+      return sequenceGap(baseSequence, window.nextSequence);
+    case "tooOld":
+      return refused(
+        "sequenceTooOld",
+        `The batch at sequence ${baseSequence} is older than the window remembers`,
+      );
+    case "mismatch":
+      return refused(
+        "invalidArgument",
+        `The batch at sequence ${baseSequence} overlaps another one published before`,
+      );
+    default:
+      unreachable(verdict);
+  }
+  if (partition === undefined) {
+    window.recordRefused(count, "partitionNotFound");
+    return partitionNotFound(partitionId);
+  }
+  const { index, term, timestampMs: publishedAtMs } = meta;
+  const firstOffset = partition.publish(count, bytes, index);
+  window.recordPublished(count, firstOffset, index, term, publishedAtMs);
+  tables.touch(partition);
+  return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
+}
+
+/**
+ * Acks, returns or extends deliveries.
+ *
+ * @param tables The state of the shard.
+ * @param command The command.
+ * @returns A status for each offset, or why not.
+ */
+export function settle(tables: ShardTables, command: SettleCommand): Reply {
+  const { sessionId, consumerId, partitionId, operation, offsets, deliveryCounts } = command;
+  const session = tables.sessions.get(sessionId);
+  if (session === undefined) return sessionNotFound(sessionId);
+  if (
+    offsets.length > COMMAND_BOUNDS.settleCountMax || offsets.length !== deliveryCounts.length ||
+    !isIntegerIn(operation, 0, 2)
+  ) {
+    return refused("invalidArgument", "A settle command is not well-formed");
+  }
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined) return partitionNotFound(partitionId);
+  // A consumer that is gone holds nothing, but its repeated acks still get the right answer.
+  const consumer = session.consumer(consumerId, partitionId);
+  const statuses = partition.settle(consumer, operation, offsets, deliveryCounts, tables.nowMs);
+  tables.touch(partition);
+  return { kind: "settled", statuses };
+}
+
+/**
+ * Lets a partition live here.
+ *
+ * @param tables The state of the shard.
+ * @param command The command.
+ * @returns `ok`, or why not.
+ */
+export function createPartition(tables: ShardTables, command: CreatePartitionCommand): Reply {
+  const { partitionId, queueId, queueName, partitionNumber, settings } = command;
+  if (!isIntegerIn(partitionId, 1, COMMAND_BOUNDS.u32Max)) return badPartitionId(partitionId);
+  if (tables.tombstones.has(partitionId)) return partitionNotFound(partitionId);
+  if (tables.partitions.has(partitionId)) return OK;
+  const problem = queueSettingsProblem(settings);
+  if (problem !== undefined) return refused("settingsInvalid", problem);
+  const { partitionsPerShard } = tables.limits;
+  if (tables.partitions.size >= partitionsPerShard) {
+    return limitReached("partitions of a shard", partitionsPerShard);
+  }
+  tables.addPartition(
+    new Partition({
+      id: partitionId,
+      queueId,
+      queueName,
+      number: partitionNumber,
+      settings: { partitions: settings.partitions, leaseMs: settings.leaseMs },
+    }),
+  );
+  return OK;
+}
+
+/**
+ * Deletes a partition and everything in it, or forbids that it is ever created.
+ *
+ * @param tables The state of the shard.
+ * @param partitionId Its id.
+ * @returns `ok`, or why not.
+ */
+export function deletePartition(tables: ShardTables, partitionId: number): Reply {
+  if (!isIntegerIn(partitionId, 1, COMMAND_BOUNDS.u32Max)) return badPartitionId(partitionId);
+  tables.tombstones.add(partitionId);
+  tables.publishers.forgetPartition(partitionId);
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined) return OK;
+  for (const consumer of partition.consumers) {
+    const { sessionId, consumerId } = consumer;
+    tables.sessions.get(sessionId)!.removeConsumer(consumer);
+    tables.effects.consumersEnded.push({ sessionId, consumerId, partitionId });
+  }
+  tables.removePartition(partition);
+  return OK;
+}
+
+function repeated(answer: RememberedBatch, count: number, partitionId: number): Reply {
+  switch (answer.kind) {
+    case "published": {
+      const { kind, firstOffset, index, term, publishedAtMs } = answer;
+      return { kind, firstOffset, count, index, term, publishedAtMs, duplicate: true };
+    }
+    case "refused":
+      switch (answer.reason) {
+        case "partitionNotFound":
+          return partitionNotFound(partitionId);
+        default:
+          unreachable(answer.reason);
+      }
+  }
+}
+
+function sequenceGap(baseSequence: number, nextSequence: number): Reply {
+  return refused(
+    "sequenceGap",
+    `The batch at sequence ${baseSequence} came before the one at ${nextSequence}`,
+  );
+}
+
+function badPartitionId(partitionId: number): Reply {
+  return refused("invalidArgument", `A partition cannot have the id ${partitionId}`);
+}

@@ -1,0 +1,285 @@
+import { assertEquals } from "@std/assert";
+import { SettleOperation } from "./commands.ts";
+import { Consumer } from "./consumer.ts";
+import { EffectBuffer } from "./effects.ts";
+import { Partition } from "./partition.ts";
+
+const { ack, nack, extend } = SettleOperation;
+const LEASE_MS = 1_000;
+
+/** A partition with some consumers, whose deliveries are read as text: consumer, offset, count. */
+class Bench {
+  readonly partition = new Partition({
+    id: 1,
+    queueId: 1,
+    queueName: "jobs",
+    number: 0,
+    settings: { partitions: 1, leaseMs: LEASE_MS },
+  });
+  readonly #effects = new EffectBuffer();
+  #entryIndex = 100;
+
+  consumer(name: number, prefetch: number): Consumer {
+    const consumer = new Consumer(1, name, 1, prefetch);
+    consumer.receiving = true;
+    this.partition.attach(consumer);
+    return consumer;
+  }
+
+  publish(count: number): void {
+    this.partition.publish(count, count * 10, this.#entryIndex++);
+  }
+
+  /** One "consumer:offset", with "xN" behind it for a redelivery, for each delivery. */
+  dispatch(nowMs: number): string {
+    this.#effects.clear();
+    this.partition.dispatch(nowMs, this.#effects);
+    this.partition.checkInvariants();
+    const { deliveries } = this.#effects;
+    const texts = Array.from({ length: deliveries.count }, (_, at) => {
+      const count = deliveries.deliveryCount[at]!;
+      const text = `${deliveries.consumerId[at]}:${deliveries.offset[at]}`;
+      return count === 1 ? text : `${text}x${count}`;
+    });
+    return [...texts, ...this.#effects.drained.map(({ consumerId }) => `drained ${consumerId}`)]
+      .join(" ");
+  }
+
+  settle(
+    consumer: Consumer | undefined,
+    operation: SettleOperation,
+    offsets: number[],
+    count = 1,
+    nowMs = 0,
+  ): number[] {
+    const counts = offsets.map(() => count);
+    return [...this.partition.settle(consumer, operation, offsets, counts, nowMs)];
+  }
+}
+
+Deno.test("Partition.dispatch() deals one message at a time in turns, until credit is used up", () => {
+  const bench = new Bench();
+  bench.consumer(1, 1);
+  bench.consumer(2, 3);
+  bench.consumer(3, 2);
+  bench.publish(9);
+  assertEquals(bench.dispatch(0), "1:0 2:1 3:2 2:3 3:4 2:5");
+  assertEquals(bench.partition.ready, 3);
+});
+
+Deno.test("Partition.dispatch() gives those who got credit again the end of the line", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  const two = bench.consumer(2, 2);
+  bench.publish(4);
+  assertEquals(bench.dispatch(0), "1:0 2:1 1:2 2:3");
+  bench.settle(two, ack, [3]);
+  bench.settle(one, ack, [0, 2]);
+  bench.publish(3);
+  assertEquals(bench.dispatch(0), "2:4 1:5 1:6");
+});
+
+Deno.test("Partition.dispatch() hands out returned messages first, the lowest offset first", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 4);
+  bench.publish(6);
+  bench.dispatch(0);
+  bench.settle(one, nack, [3, 1]);
+  assertEquals(bench.dispatch(0), "1:1x2 1:3x2");
+  bench.settle(one, nack, [2]);
+  bench.settle(one, nack, [1], 2);
+  assertEquals(bench.dispatch(0), "1:1x3 1:2x2");
+});
+
+Deno.test("Partition.settle() counts only for the very delivery", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 1);
+  const two = bench.consumer(2, 1);
+  bench.publish(2);
+  assertEquals(bench.dispatch(0), "1:0 2:1");
+  assertEquals(bench.settle(two, ack, [0]), [1], "held by another");
+  assertEquals(bench.settle(one, ack, [0], 2), [1], "another delivery");
+  assertEquals(bench.settle(undefined, ack, [0]), [1], "a consumer that is gone");
+  assertEquals(bench.settle(one, ack, [0]), [0]);
+  for (const operation of [ack, nack, extend]) {
+    assertEquals(bench.settle(undefined, operation, [0], 9), [0], "acked is acked");
+  }
+});
+
+Deno.test("Partition.settle() knows offsets never delivered, never published, and no offsets", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 1);
+  bench.publish(2);
+  bench.dispatch(0);
+  assertEquals(bench.settle(one, ack, [1, 2, -1, 0.5, NaN, Infinity, 2 ** 60]), [
+    1,
+    1,
+    1,
+    1,
+    1,
+    1,
+    1,
+  ]);
+  assertEquals(bench.partition.stats().acked, 0);
+});
+
+Deno.test("Partition.settle() judges a second word in one command after the first", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  bench.publish(3);
+  bench.dispatch(0);
+  assertEquals(bench.settle(one, ack, [0, 0]), [0, 0]);
+  assertEquals(bench.settle(one, nack, [1, 1]), [0, 1]);
+  assertEquals(bench.settle(one, extend, [2, 2]), [0, 0]);
+  assertEquals(bench.dispatch(0), "1:1x2");
+});
+
+Deno.test("Partition.expire() returns a lease when its time has come, not before", () => {
+  const bench = new Bench();
+  bench.consumer(1, 1);
+  bench.publish(1);
+  bench.dispatch(500);
+  assertEquals(bench.partition.firstDeadlineMs, 1_500);
+  bench.partition.expire(1_499);
+  assertEquals(bench.dispatch(1_499), "");
+  bench.partition.expire(1_500);
+  assertEquals(bench.dispatch(1_500), "1:0x2");
+});
+
+Deno.test("Partition.settle() with extend gives a lease its full time from now", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  bench.publish(2);
+  bench.dispatch(0);
+  assertEquals(bench.settle(one, extend, [0], 1, 900), [0]);
+  bench.partition.expire(1_000);
+  assertEquals(bench.dispatch(1_000), "1:1x2");
+  assertEquals(bench.partition.firstDeadlineMs, 1_900);
+});
+
+Deno.test("Partition.renewLeases() gives all leases their full time from now", () => {
+  const bench = new Bench();
+  bench.consumer(1, 2);
+  bench.publish(1);
+  bench.dispatch(0);
+  bench.publish(1);
+  bench.dispatch(500);
+  bench.partition.renewLeases(5_000);
+  bench.partition.expire(5_999);
+  assertEquals(bench.dispatch(5_999), "");
+  bench.partition.expire(6_000);
+  assertEquals(bench.dispatch(6_000), "1:0x2 1:1x2");
+});
+
+Deno.test("Partition.detach() makes what the consumer held ready for the others", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  bench.publish(3);
+  bench.dispatch(0);
+  bench.consumer(2, 2);
+  assertEquals(bench.dispatch(0), "");
+  bench.partition.detach(one);
+  assertEquals(bench.dispatch(0), "2:0x2 2:1x2");
+  assertEquals(bench.settle(one, ack, [0]), [1]);
+});
+
+Deno.test("Partition.refresh() lets a consumer with less prefetch than it holds wait", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  bench.publish(5);
+  bench.dispatch(0);
+  one.prefetch = 2;
+  bench.partition.refresh(one);
+  bench.settle(one, ack, [0]);
+  assertEquals(bench.dispatch(0), "");
+  bench.settle(one, ack, [1]);
+  assertEquals(bench.dispatch(0), "1:3");
+});
+
+Deno.test("Partition.dispatch() says drained once, to those who asked, when nothing is ready", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 1);
+  const two = bench.consumer(2, 1);
+  bench.partition.setDraining(one, true);
+  bench.publish(3);
+  assertEquals(bench.dispatch(0), "1:0 2:1");
+  bench.settle(one, ack, [0]);
+  assertEquals(bench.dispatch(0), "1:2 drained 1");
+  bench.partition.setDraining(one, true);
+  bench.partition.setDraining(two, true);
+  two.receiving = false;
+  bench.partition.refresh(two);
+  assertEquals(bench.dispatch(0), "drained 1", "not where nobody listens");
+  two.receiving = true;
+  bench.partition.refresh(two);
+  assertEquals(bench.dispatch(0), "drained 2");
+  assertEquals(bench.dispatch(0), "");
+});
+
+Deno.test("Partition.heldBy() says where each message is in the log", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  bench.publish(2);
+  bench.publish(2);
+  bench.dispatch(0);
+  bench.settle(one, nack, [0]);
+  bench.dispatch(0);
+  bench.settle(one, extend, [1]);
+  assertEquals(bench.partition.heldBy(one), [
+    { offset: 0, deliveryCount: 2, entryIndex: 100, position: 0 },
+    { offset: 1, deliveryCount: 1, entryIndex: 100, position: 1 },
+    { offset: 2, deliveryCount: 1, entryIndex: 101, position: 0 },
+  ]);
+});
+
+Deno.test("Partition.stats() counts every state", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 4);
+  bench.publish(6);
+  bench.dispatch(0);
+  bench.settle(one, ack, [1, 2]);
+  bench.settle(one, nack, [0]);
+  assertEquals(bench.partition.stats(), {
+    partitionId: 1,
+    published: 6,
+    acked: 2,
+    ready: 3,
+    leased: 1,
+    bytesPublished: 60,
+    redelivered: 0,
+    consumers: 1,
+    nextOffset: 6,
+  });
+  bench.dispatch(0);
+  assertEquals(bench.partition.stats().redelivered, 1);
+});
+
+Deno.test("Partition drops batch records behind the lowest message that is not acked", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 100);
+  for (let batch = 0; batch < 20; batch++) bench.publish(2);
+  bench.dispatch(0);
+  const records = () =>
+    bench.partition.snapshot().batches.flatMap(({ steps }) => [...steps]).length;
+  bench.settle(one, ack, Array.from({ length: 39 }, (_, at) => at + 1));
+  assertEquals(records(), 19 * 2, "all behind the one at the head");
+  bench.settle(one, ack, [0]);
+  assertEquals(bench.partition.snapshot().batches, []);
+});
+
+Deno.test("Partition.restore() goes on as the original does", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  const two = bench.consumer(2, 2);
+  bench.publish(9);
+  bench.dispatch(100);
+  bench.settle(one, nack, [2], 1, 200);
+  bench.settle(two, extend, [1], 1, 200);
+  bench.dispatch(200);
+  bench.settle(two, ack, [3], 1, 300);
+  bench.partition.setDraining(two, true);
+  const before = bench.partition.snapshot();
+  const restored = Partition.restore(structuredClone(before), () => true);
+  assertEquals(restored.snapshot(), before);
+  assertEquals(restored.stats(), bench.partition.stats());
+});

@@ -1,0 +1,239 @@
+/**
+ * What one session published to one partition: the sequence number that comes next, and the answers to
+ * its last batches, so that a repeat is recognised and gets the first answer.
+ *
+ * A batch that was refused has used up its numbers like any other, and its refusal is remembered: the
+ * batches behind it are on their way already, and must neither wait for it nor slip into its place.
+ *
+ * @module
+ */
+
+import type { RefusalReason } from "./commands.ts";
+import { invariant } from "./invariant.ts";
+import type { ProducerWindowSnapshot } from "./machine_snapshot.ts";
+
+const CAPACITY_MIN = 4;
+/** Numbers of a remembered batch: base sequence, outcome, entry index, term, time of publishing. */
+const FIELDS = 5;
+
+/**
+ * Refusals a window remembers. The outcome of a batch is its first offset, or, when it was refused,
+ * -1 less the place of the reason in this list: append only, the numbers are in snapshots.
+ */
+const REMEMBERED_REFUSALS = ["partitionNotFound"] as const satisfies readonly RefusalReason[];
+
+/** A reason for refusing a batch that counts as its answer. */
+export type RememberedRefusal = (typeof REMEMBERED_REFUSALS)[number];
+
+/** The first answer to a batch. */
+export type RememberedBatch =
+  | {
+    readonly kind: "published";
+    readonly firstOffset: number;
+    readonly index: number;
+    readonly term: number;
+    readonly publishedAtMs: number;
+  }
+  | { readonly kind: "refused"; readonly reason: RememberedRefusal };
+
+/** What a batch is to the window. */
+export type BatchVerdict =
+  /** The next one: it is to be carried out, and then recorded. */
+  | { readonly kind: "next" }
+  /** Seen before. */
+  | { readonly kind: "repeat"; readonly answer: RememberedBatch }
+  /** Something before it is missing. */
+  | { readonly kind: "gap" }
+  /** From before the oldest batch remembered: nobody knows what became of it. */
+  | { readonly kind: "tooOld" }
+  /** Its numbers overlap batches seen before without being one of them. */
+  | { readonly kind: "mismatch" };
+
+const NEXT: BatchVerdict = { kind: "next" };
+
+/** The dedupe window of one producer: a ring of the last batches, in the order of their sequence. */
+export class ProducerWindow {
+  readonly #capacityMax: number;
+  #nextSequence: number;
+  #ring = new Float64Array(0);
+  /** The place of the oldest batch in the ring. */
+  #start = 0;
+  #size = 0;
+
+  /**
+   * Makes a window that remembers nothing.
+   *
+   * @param capacityMax How many batches it remembers.
+   * @param nextSequence The base of the first batch it accepts.
+   */
+  constructor(capacityMax: number, nextSequence = 0) {
+    this.#capacityMax = capacityMax;
+    this.#nextSequence = nextSequence;
+  }
+
+  /** The base sequence of the batch that comes next. */
+  get nextSequence(): number {
+    return this.#nextSequence;
+  }
+
+  /** How many batches it remembers. */
+  get size(): number {
+    return this.#size;
+  }
+
+  /**
+   * Tells what a batch is to this window.
+   *
+   * @param baseSequence Its first sequence number.
+   * @param count How many messages it has.
+   * @returns Whether it comes next, is a repeat, or neither.
+   */
+  judge(baseSequence: number, count: number): BatchVerdict {
+    if (baseSequence === this.#nextSequence) return NEXT;
+    if (baseSequence > this.#nextSequence) return { kind: "gap" };
+    if (this.#size === 0 || baseSequence < this.#baseAt(0)) return { kind: "tooOld" };
+    let low = 0;
+    let high = this.#size - 1;
+    while (low < high) {
+      const middle = (low + high + 1) >>> 1;
+      if (this.#baseAt(middle) <= baseSequence) low = middle;
+      else high = middle - 1;
+    }
+    const end = low + 1 < this.#size ? this.#baseAt(low + 1) : this.#nextSequence;
+    if (this.#baseAt(low) !== baseSequence || end !== baseSequence + count) {
+      return { kind: "mismatch" };
+    }
+    return { kind: "repeat", answer: this.#answerAt(low) };
+  }
+
+  /**
+   * Remembers that the next batch was published.
+   *
+   * @param count How many messages it has.
+   * @param firstOffset The offset the first one got.
+   * @param index The log index of the command.
+   * @param term Its term.
+   * @param publishedAtMs Its timestamp.
+   */
+  recordPublished(
+    count: number,
+    firstOffset: number,
+    index: number,
+    term: number,
+    publishedAtMs: number,
+  ): void {
+    this.#push(this.#nextSequence, firstOffset, index, term, publishedAtMs);
+    this.#nextSequence += count;
+  }
+
+  /**
+   * Remembers that the next batch was refused.
+   *
+   * @param count How many messages it has.
+   * @param reason Why.
+   */
+  recordRefused(count: number, reason: RememberedRefusal): void {
+    this.#push(this.#nextSequence, -1 - REMEMBERED_REFUSALS.indexOf(reason), 0, 0, 0);
+    this.#nextSequence += count;
+  }
+
+  /**
+   * Copies the window into plain data.
+   *
+   * @returns Its whole state.
+   */
+  snapshot(): ProducerWindowSnapshot {
+    const batches = new Float64Array(this.#size * FIELDS);
+    for (let at = 0; at < this.#size; at++) {
+      const from = this.#placeOf(at);
+      batches.set(this.#ring.subarray(from, from + FIELDS), at * FIELDS);
+    }
+    return { nextSequence: this.#nextSequence, batches };
+  }
+
+  /**
+   * Makes the window that a snapshot was taken of.
+   *
+   * @param capacityMax How many batches it remembers.
+   * @param snapshot What `snapshot` gave.
+   * @returns A window with the same answers.
+   */
+  static restore(capacityMax: number, snapshot: ProducerWindowSnapshot): ProducerWindow {
+    const window = new ProducerWindow(capacityMax, snapshot.nextSequence);
+    const { batches } = snapshot;
+    for (let at = 0; at < batches.length; at += FIELDS) {
+      window.#push(
+        batches[at]!,
+        batches[at + 1]!,
+        batches[at + 2]!,
+        batches[at + 3]!,
+        batches[at + 4]!,
+      );
+    }
+    return window;
+  }
+
+  /** Checks that the remembered batches follow each other. */
+  checkInvariants(): void {
+    invariant(this.#size <= this.#capacityMax, "A window remembers no more than it may");
+    for (let at = 0; at < this.#size; at++) {
+      const end = at + 1 < this.#size ? this.#baseAt(at + 1) : this.#nextSequence;
+      invariant(this.#baseAt(at) < end, "Batches in a window are in the order of their sequence");
+    }
+  }
+
+  #placeOf(at: number): number {
+    const place = this.#start + at * FIELDS;
+    return place < this.#ring.length ? place : place - this.#ring.length;
+  }
+
+  #baseAt(at: number): number {
+    return this.#ring[this.#placeOf(at)]!;
+  }
+
+  #answerAt(at: number): RememberedBatch {
+    const place = this.#placeOf(at);
+    const outcome = this.#ring[place + 1]!;
+    if (outcome < 0) {
+      const reason = REMEMBERED_REFUSALS[-1 - outcome];
+      invariant(reason !== undefined, "A remembered refusal has a known reason");
+      return { kind: "refused", reason };
+    }
+    return {
+      kind: "published",
+      firstOffset: outcome,
+      index: this.#ring[place + 2]!,
+      term: this.#ring[place + 3]!,
+      publishedAtMs: this.#ring[place + 4]!,
+    };
+  }
+
+  #push(base: number, outcome: number, index: number, term: number, publishedAtMs: number): void {
+    if (this.#size * FIELDS === this.#ring.length) {
+      if (this.#size < this.#capacityMax) {
+        this.#grow();
+      } else {
+        this.#start = this.#placeOf(1);
+        this.#size--;
+      }
+    }
+    const place = this.#placeOf(this.#size);
+    const ring = this.#ring;
+    ring[place] = base;
+    ring[place + 1] = outcome;
+    ring[place + 2] = index;
+    ring[place + 3] = term;
+    ring[place + 4] = publishedAtMs;
+    this.#size++;
+  }
+
+  #grow(): void {
+    const capacity = Math.min(this.#capacityMax, Math.max(CAPACITY_MIN, this.#size * 2));
+    const grown = new Float64Array(capacity * FIELDS);
+    const tail = this.#ring.subarray(this.#start);
+    grown.set(tail);
+    grown.set(this.#ring.subarray(0, this.#start), tail.length);
+    this.#ring = grown;
+    this.#start = 0;
+  }
+}

@@ -1,0 +1,202 @@
+/**
+ * What the state of a shard is made of. The files with commands work on it, `ShardMachine` is its face.
+ *
+ * Whatever changes a partition in a way that may make something ready, or give somebody credit, calls
+ * `touch`; when the command is done, `dispatch` goes over the touched ones.
+ *
+ * @module
+ */
+
+import { Catalog } from "./catalog.ts";
+import { EffectBuffer } from "./effects.ts";
+import { invariant } from "./invariant.ts";
+import { LeaseWatch } from "./lease_watch.ts";
+import type { MachineLimits } from "./limits.ts";
+import { type MachineSnapshot, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
+import { Partition } from "./partition.ts";
+import { PublisherTable } from "./publisher_table.ts";
+import { SessionTable } from "./session_table.ts";
+import { Tombstones } from "./tombstones.ts";
+
+/** The tables of one shard. */
+export class ShardTables {
+  readonly shard: number;
+  readonly limits: MachineLimits;
+  readonly sessions: SessionTable;
+  readonly publishers: PublisherTable;
+  readonly tombstones: Tombstones;
+  /** In shard 0 only. */
+  readonly catalog: Catalog | undefined;
+  readonly effects = new EffectBuffer();
+  appliedIndex = 0;
+  /** The time of the log. */
+  nowMs = 0;
+
+  /** In the order in which they were created here. */
+  readonly #partitions = new Map<number, Partition>();
+  readonly #leaseWatch = new LeaseWatch<Partition>();
+  readonly #touched: Partition[] = [];
+
+  /**
+   * Makes the tables of a shard.
+   *
+   * @param shard Its number.
+   * @param limits How big they may grow.
+   * @param snapshot What they were; empty without it.
+   */
+  constructor(shard: number, limits: MachineLimits, snapshot?: MachineSnapshot) {
+    this.shard = shard;
+    this.limits = limits;
+    this.sessions = SessionTable.restore(limits, snapshot?.sessions ?? []);
+    this.publishers = PublisherTable.restore(limits, snapshot?.producers ?? []);
+    this.tombstones = new Tombstones(limits.tombstones, snapshot?.tombstones ?? []);
+    const catalog = snapshot?.catalog;
+    if (catalog !== undefined) this.catalog = Catalog.restore(limits, catalog);
+    else this.catalog = shard === 0 ? new Catalog(limits) : undefined;
+    if (snapshot === undefined) return;
+    this.appliedIndex = snapshot.appliedIndex;
+    this.nowMs = snapshot.timestampMs;
+    const isAttached = (id: number) => this.sessions.get(id)?.state === "attached";
+    for (const saved of snapshot.partitions) {
+      const partition = Partition.restore(saved, isAttached);
+      this.addPartition(partition);
+      this.#leaseWatch.watch(partition);
+      for (const consumer of partition.consumers) {
+        const session = this.sessions.get(consumer.sessionId);
+        invariant(session !== undefined, "The session of a consumer is in the snapshot");
+        session.addConsumer(consumer);
+      }
+    }
+  }
+
+  /** The partitions that live here, by id, in the order in which they were created. */
+  get partitions(): ReadonlyMap<number, Partition> {
+    return this.#partitions;
+  }
+
+  /**
+   * Adds a partition.
+   *
+   * @param partition One whose id is new.
+   */
+  addPartition(partition: Partition): void {
+    const { id } = partition.identity;
+    invariant(!this.#partitions.has(id), "A partition is created once");
+    this.#partitions.set(id, partition);
+  }
+
+  /**
+   * Takes a partition out.
+   *
+   * @param partition One that lives here and whose consumers have left their sessions.
+   */
+  removePartition(partition: Partition): void {
+    const { id } = partition.identity;
+    this.#partitions.delete(id);
+    this.#leaseWatch.forget(id);
+  }
+
+  /**
+   * Has a partition dispatched when the command is done.
+   *
+   * @param partition One in which something may be ready now, or somebody have credit.
+   */
+  touch(partition: Partition): void {
+    if (partition.touched) return;
+    partition.touched = true;
+    this.#touched.push(partition);
+  }
+
+  /** Hands out what is ready in the touched partitions. */
+  dispatch(): void {
+    const touched = this.#touched;
+    // What was touched first may follow from the shape of a table; ids do not.
+    if (touched.length > 1) touched.sort((a, b) => a.identity.id - b.identity.id);
+    for (const partition of touched) {
+      partition.touched = false;
+      // The very command may have deleted it.
+      if (this.#partitions.get(partition.identity.id) !== partition) continue;
+      partition.dispatch(this.nowMs, this.effects);
+      this.#leaseWatch.watch(partition);
+    }
+    touched.length = 0;
+  }
+
+  /** Ends the leases whose time is over. */
+  expireLeases(): void {
+    for (;;) {
+      const partition = this.#leaseWatch.due(this.nowMs);
+      if (partition === undefined) return;
+      partition.expire(this.nowMs);
+      this.touch(partition);
+    }
+  }
+
+  /**
+   * Tells when the next lease or session comes to its end by itself.
+   *
+   * @returns Milliseconds, or `undefined` when none will.
+   */
+  nextDeadlineMs(): number | undefined {
+    const leaseMs = this.#leaseWatch.firstDeadlineMs();
+    const sessionMs = this.sessions.firstDeadlineMs;
+    if (leaseMs === undefined) return sessionMs;
+    return sessionMs === undefined ? leaseMs : Math.min(leaseMs, sessionMs);
+  }
+
+  /**
+   * Copies everything into plain data.
+   *
+   * @returns The whole state of the shard.
+   */
+  snapshot(): MachineSnapshot {
+    return {
+      version: SNAPSHOT_VERSION,
+      shard: this.shard,
+      appliedIndex: this.appliedIndex,
+      timestampMs: this.nowMs,
+      sessions: this.sessions.snapshot(),
+      producers: this.publishers.snapshot(),
+      partitions: Array.from(this.#partitions.values(), (partition) => partition.snapshot()),
+      tombstones: this.tombstones.snapshot(),
+      ...(this.catalog === undefined ? {} : { catalog: this.catalog.snapshot() }),
+    };
+  }
+
+  /** Checks each table, and the tables against each other. */
+  checkInvariants(): void {
+    invariant(this.#touched.length === 0, "Nothing waits for a dispatch between two commands");
+    this.sessions.checkInvariants();
+    this.catalog?.checkInvariants();
+    this.publishers.checkInvariants((sessionId, partitionId) =>
+      this.sessions.get(sessionId) !== undefined && !this.tombstones.has(partitionId)
+    );
+    let consumers = 0;
+    for (const [id, partition] of this.#partitions) {
+      invariant(partition.identity.id === id, "A partition is found by its id");
+      invariant(!this.tombstones.has(id), "A deleted partition does not live");
+      partition.checkInvariants();
+      this.#leaseWatch.checkInvariants(partition);
+      this.#checkConsumers(partition);
+      consumers += partition.consumers.size;
+    }
+    for (const session of this.sessions.values()) consumers -= session.consumerCount;
+    invariant(consumers === 0, "The consumers of a session are known to their partitions");
+  }
+
+  #checkConsumers(partition: Partition): void {
+    for (const consumer of partition.consumers) {
+      const { consumerId, partitionId, attached, receiving, held } = consumer;
+      const session = this.sessions.get(consumer.sessionId);
+      invariant(
+        session?.consumer(consumerId, partitionId) === consumer,
+        "A consumer belongs to its session",
+      );
+      invariant(
+        receiving === (attached && session.state === "attached"),
+        "A consumer receives when it and its session are attached",
+      );
+      invariant(session.state !== "ended" || held === 0, "An ended session holds nothing");
+    }
+  }
+}

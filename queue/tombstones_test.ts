@@ -1,0 +1,12 @@
+import { assertEquals } from "@std/assert";
+import { Tombstones } from "./tombstones.ts";
+
+Deno.test("Tombstones forgets the oldest id when there are too many", () => {
+  const tombstones = new Tombstones(2);
+  for (const id of [5, 3, 5, 9]) tombstones.add(id);
+  assertEquals([5, 3, 9].map((id) => tombstones.has(id)), [false, true, true]);
+  assertEquals(tombstones.snapshot(), [3, 9]);
+  const restored = new Tombstones(2, tombstones.snapshot());
+  restored.add(1);
+  assertEquals(restored.snapshot(), [9, 1]);
+});
