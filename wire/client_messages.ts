@@ -1,0 +1,295 @@
+/**
+ * What clients and brokers say to each other: frame types and the records in their payloads.
+ *
+ * A request gets exactly one reply with its correlation id; a push has none. The codecs are in
+ * `client_requests.ts`, `client_replies.ts` and `deliver_frame.ts`.
+ *
+ * @module
+ */
+
+import type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings } from "../queue/commands.ts";
+import type { WireLimits } from "./limits.ts";
+
+/** The version of the client protocol that is spoken here. */
+export const clientProtocolVersion = 1;
+
+/** Frame types from client to broker. */
+export const RequestType = {
+  hello: 1,
+  ping: 2,
+  metadata: 3,
+  nodeStatus: 4,
+  openSession: 10,
+  attachSession: 11,
+  closeSession: 12,
+  publish: 20,
+  settle: 21,
+  attachConsumer: 22,
+  detachConsumer: 23,
+  createQueue: 30,
+  deleteQueue: 31,
+  findQueue: 32,
+  listQueues: 33,
+  queueStats: 34,
+} as const;
+
+/** Frame types of the answers to requests. */
+export const ReplyType = {
+  welcome: 129,
+  pong: 130,
+  metadataReply: 131,
+  nodeStatusReply: 132,
+  sessionOpened: 138,
+  done: 140,
+  published: 148,
+  settled: 149,
+  queueReply: 158,
+  queueList: 159,
+  queueStatsReply: 160,
+  error: 255,
+} as const;
+
+/** Frame types that a broker sends unasked. */
+export const PushType = {
+  deliver: 200,
+  drained: 201,
+  sessionEnded: 202,
+  consumerEnded: 203,
+} as const;
+
+/** A consumer's word of what it still holds of a partition. */
+export interface HeldDelivery {
+  /** The message. */
+  readonly offset: number;
+  /** Which delivery of it. */
+  readonly deliveryCount: number;
+}
+
+/** Everything a client can ask for. */
+export type ClientRequest =
+  | { readonly kind: "hello"; readonly protocol: number; readonly clientName: string }
+  | { readonly kind: "ping" }
+  | { readonly kind: "metadata" }
+  | { readonly kind: "nodeStatus" }
+  | { readonly kind: "openSession"; readonly timeoutMs: number; readonly clientName: string }
+  | { readonly kind: "attachSession"; readonly sessionId: number }
+  | { readonly kind: "closeSession"; readonly sessionId: number }
+  /** `command` is a publish command, not yet checked: see `checkPublishCommand`. */
+  | { readonly kind: "publish"; readonly command: Uint8Array }
+  /** `command` is a settle command, not yet checked: see `checkSettleCommand`. */
+  | { readonly kind: "settle"; readonly command: Uint8Array }
+  | {
+    readonly kind: "attachConsumer";
+    readonly sessionId: number;
+    readonly consumerId: number;
+    readonly partitionId: number;
+    readonly prefetch: number;
+    readonly drain: boolean;
+    readonly held: readonly HeldDelivery[];
+  }
+  | {
+    readonly kind: "detachConsumer";
+    readonly sessionId: number;
+    readonly consumerId: number;
+    readonly partitionId: number;
+  }
+  | {
+    readonly kind: "createQueue";
+    readonly name: string;
+    readonly settings: QueueSettings;
+    readonly acceptExisting: boolean;
+  }
+  | { readonly kind: "deleteQueue"; readonly name: string }
+  | { readonly kind: "findQueue"; readonly name: string }
+  | { readonly kind: "listQueues" }
+  | { readonly kind: "queueStats"; readonly partitionIds: readonly number[] };
+
+/** One request, by its name. */
+export type RequestOf<K extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: K }>;
+
+/** A node of the cluster, as another one sees it. */
+export interface NodeInfo {
+  /** Its number. */
+  readonly id: number;
+  /** Where clients reach it, as `host:port`; `null` while that is not known. */
+  readonly address: string | null;
+  /** Whether the node that answered has a connection to it. */
+  readonly connected: boolean;
+}
+
+/** A shard, as the node that answered sees it. */
+export interface ShardInfo {
+  /** Its number, from 0. */
+  readonly id: number;
+  /** The node that leads it, 0 while that is not known. */
+  readonly leader: number;
+  /** The newest term heard of. */
+  readonly term: number;
+}
+
+/** The map of the cluster. */
+export interface ClusterMetadata {
+  /** The same on all nodes of a cluster, for ever. */
+  readonly clusterId: string;
+  /** The node that answered. */
+  readonly nodeId: number;
+  /** All nodes. */
+  readonly nodes: readonly NodeInfo[];
+  /** All shards. */
+  readonly shards: readonly ShardInfo[];
+}
+
+/** A replica of a shard on the node that answered. */
+export interface ShardStatus {
+  /** The shard. */
+  readonly id: number;
+  /** `leader`, `follower`, `candidate`, `preCandidate` or `learner`. */
+  readonly role: string;
+  /** The leader it knows, or 0. */
+  readonly leader: number;
+  /** Its term. */
+  readonly term: number;
+  /** Entries up to here are committed. */
+  readonly commitIndex: number;
+  /** Entries up to here are applied. */
+  readonly appliedIndex: number;
+  /** The last entry of its log. */
+  readonly lastIndex: number;
+  /** The last entry that is on its disk. */
+  readonly durableIndex: number;
+  /** Bytes of its log on disk. */
+  readonly logBytes: number;
+  /** Sessions of the shard. */
+  readonly sessions: number;
+}
+
+/** A node, as it sees itself. */
+export interface NodeStatus {
+  /** Its number. */
+  readonly nodeId: number;
+  /** Of the software. */
+  readonly version: string;
+  /** Where it takes clients. */
+  readonly address: string;
+  /** Where it takes other nodes. */
+  readonly peerAddress: string;
+  /** Since it was started. */
+  readonly uptimeMs: number;
+  /** What the process takes of the machine's memory. */
+  readonly memoryBytes: number;
+  /** Its replicas. */
+  readonly shards: readonly ShardStatus[];
+}
+
+/** The answer to a hello. */
+export interface Welcome {
+  /** The version spoken on this connection. */
+  readonly protocol: number;
+  /** Of the software. */
+  readonly version: string;
+  /** The same on all nodes of a cluster, for ever. */
+  readonly clusterId: string;
+  /** The node that answered. */
+  readonly nodeId: number;
+  /** What it accepts. */
+  readonly limits: WireLimits;
+  /** How many shards the cluster has. */
+  readonly shardCount: number;
+}
+
+/** What became of a publish command. */
+export interface Published {
+  /** Where the messages are. */
+  readonly partitionId: number;
+  /** How many. */
+  readonly count: number;
+  /** They have consecutive offsets from here. */
+  readonly firstOffset: number;
+  /** Of the entry that holds them. */
+  readonly term: number;
+  /** Of the entry that holds them. */
+  readonly index: number;
+  /** The command had been carried out before: this is the first result. */
+  readonly duplicate: boolean;
+  /** The leader's time when it took them in. */
+  readonly publishedAtMs: number;
+}
+
+/** What became of a settle command. */
+export interface Settled {
+  /** Where the messages are. */
+  readonly partitionId: number;
+  /** Of the entry that holds the command. */
+  readonly term: number;
+  /** Of the entry that holds the command. */
+  readonly index: number;
+  /** A `SettleStatus` for each offset, in the order of the command. */
+  readonly statuses: Uint8Array;
+}
+
+/** Why a request was not, or perhaps not, carried out. */
+export interface ErrorReply {
+  /** See `ErrorCode`. */
+  readonly code: number;
+  /** The name of the code, for people. */
+  readonly name: string;
+  /** What happened, for people. */
+  readonly message: string;
+  /** Whether the request may have been carried out all the same. */
+  readonly maybeApplied: boolean;
+  /** With `notLeader`: the node to ask, where it is known. */
+  readonly leader?: number;
+}
+
+/** Everything a broker answers. */
+export type ServerReply =
+  | (Welcome & { readonly kind: "welcome" })
+  | { readonly kind: "pong" }
+  | (ClusterMetadata & { readonly kind: "metadataReply" })
+  | (NodeStatus & { readonly kind: "nodeStatusReply" })
+  | {
+    readonly kind: "sessionOpened";
+    readonly sessionId: number;
+    readonly term: number;
+    readonly index: number;
+  }
+  | { readonly kind: "done"; readonly term: number; readonly index: number }
+  | (Published & { readonly kind: "published" })
+  | (Settled & { readonly kind: "settled" })
+  | { readonly kind: "queueReply"; readonly queue: QueueInfo; readonly created: boolean }
+  | { readonly kind: "queueList"; readonly queues: readonly QueueInfo[] }
+  | { readonly kind: "queueStatsReply"; readonly partitions: readonly PartitionStats[] }
+  | (ErrorReply & { readonly kind: "error" });
+
+/** One reply, by its name. */
+export type ReplyOf<K extends ServerReply["kind"]> = Extract<ServerReply, { kind: K }>;
+
+/** A consumer that asked to drain has got all there was. */
+export interface Drained {
+  /** The consumer. */
+  readonly consumerId: number;
+  /** The partition that had nothing more. */
+  readonly partitionId: number;
+}
+
+/** A consumer has been ended by the cluster. */
+export interface ConsumerEnded {
+  /** The consumer. */
+  readonly consumerId: number;
+  /** The partition that it can consume no longer. */
+  readonly partitionId: number;
+  /** `queueDeleted`. */
+  readonly reason: string;
+}
+
+/** A session is over, or has to be attached again; what it means is in `reason`. */
+export interface SessionEnded {
+  /** The session. */
+  readonly sessionId: number;
+  /** `timedOut`, `leaderChanged` or `attachedElsewhere`. */
+  readonly reason: string;
+}
+
+export type { PublishCommand, SettleCommand } from "../queue/commands.ts";
+export { SettleOperation, SettleStatus } from "../queue/commands.ts";
+export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };

@@ -1,0 +1,267 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { array, assert, nat, property, tuple, uint8Array } from "fast-check";
+import { encodeCbor } from "./cbor.ts";
+import {
+  type ClientRequest,
+  PushType,
+  ReplyType,
+  RequestType,
+  type ServerReply,
+} from "./client_messages.ts";
+import {
+  decodeConsumerEnded,
+  decodeDrained,
+  decodeReply,
+  decodeSessionEnded,
+  encodeConsumerEnded,
+  encodeDrained,
+  encodeError,
+  encodeReply,
+  encodeSessionEnded,
+} from "./client_replies.ts";
+import { decodeRequest, encodeRequest } from "./client_requests.ts";
+import { ErrorCode, errorName } from "./error_codes.ts";
+import { MalformedFrameError } from "./errors.ts";
+import { decodeFrame } from "./frame.ts";
+
+const settings = { partitions: 3, leaseMs: 30_000 };
+const queue = {
+  id: 4,
+  name: "orders",
+  settings,
+  partitions: [{ id: 9, number: 0, shard: 1 }],
+  state: "ready",
+} as const;
+
+const requests: ClientRequest[] = [
+  { kind: "hello", protocol: 1, clientName: "test" },
+  { kind: "ping" },
+  { kind: "metadata" },
+  { kind: "nodeStatus" },
+  { kind: "openSession", timeoutMs: 5, clientName: "test" },
+  { kind: "attachSession", sessionId: 2 ** 50 },
+  { kind: "closeSession", sessionId: 3 },
+  { kind: "publish", command: new Uint8Array([1, 2, 3]) },
+  { kind: "settle", command: new Uint8Array([4]) },
+  {
+    kind: "attachConsumer",
+    sessionId: 3,
+    consumerId: 4,
+    partitionId: 5,
+    prefetch: 6,
+    drain: false,
+    held: [{ offset: 2 ** 40, deliveryCount: 2 }, { offset: 8, deliveryCount: 1 }],
+  },
+  { kind: "detachConsumer", sessionId: 3, consumerId: 4, partitionId: 5 },
+  { kind: "createQueue", name: "orders", settings, acceptExisting: true },
+  { kind: "deleteQueue", name: "orders" },
+  { kind: "findQueue", name: "orders" },
+  { kind: "listQueues" },
+  { kind: "queueStats", partitionIds: [1, 2, 3] },
+];
+
+const replies: ServerReply[] = [
+  {
+    kind: "welcome",
+    protocol: 1,
+    version: "0.1.0",
+    clusterId: "c",
+    nodeId: 1,
+    limits: { frameBytesMax: 1, messageBytesMax: 2, batchCountMax: 3 },
+    shardCount: 4,
+  },
+  { kind: "pong" },
+  {
+    kind: "metadataReply",
+    clusterId: "c",
+    nodeId: 1,
+    nodes: [{ id: 1, address: "a:1", connected: true }, { id: 2, address: null, connected: false }],
+    shards: [{ id: 0, leader: 1, term: 7 }],
+  },
+  {
+    kind: "nodeStatusReply",
+    nodeId: 1,
+    version: "0.1.0",
+    address: "a:1",
+    peerAddress: "a:2",
+    uptimeMs: 1.5,
+    memoryBytes: 2 ** 33,
+    shards: [{
+      id: 0,
+      role: "leader",
+      leader: 1,
+      term: 2,
+      commitIndex: 3,
+      appliedIndex: 4,
+      lastIndex: 5,
+      durableIndex: 6,
+      logBytes: 7,
+      sessions: 8,
+    }],
+  },
+  { kind: "sessionOpened", sessionId: 2 ** 45, term: 1, index: 2 },
+  { kind: "done", term: 1, index: 2 },
+  {
+    kind: "published",
+    partitionId: 5,
+    count: 32,
+    firstOffset: 2 ** 41,
+    term: 3,
+    index: 2 ** 42,
+    duplicate: true,
+    publishedAtMs: 1_700_000_000_000,
+  },
+  { kind: "settled", partitionId: 5, term: 6, index: 7, statuses: new Uint8Array([0, 1, 0]) },
+  { kind: "queueReply", queue, created: true },
+  { kind: "queueList", queues: [queue, { ...queue, state: "creating", partitions: [] }] },
+  {
+    kind: "queueStatsReply",
+    partitions: [{
+      partitionId: 9,
+      published: 1,
+      acked: 2,
+      ready: 3,
+      leased: 4,
+      bytesPublished: 5,
+      redelivered: 6,
+      consumers: 7,
+      nextOffset: 8,
+    }],
+  },
+  {
+    kind: "error",
+    code: 10,
+    name: "notLeader",
+    message: "not here",
+    maybeApplied: false,
+    leader: 3,
+  },
+  { kind: "error", code: 99, name: "internal", message: "oh", maybeApplied: true },
+];
+
+Deno.test("decodeRequest() gives back every request that encodeRequest() was given", () => {
+  assertEquals(new Set(requests.map(({ kind }) => kind)).size, Object.keys(RequestType).length);
+  for (const request of requests) {
+    const frame = decodeFrame(encodeRequest(request, 7, 0xffff_ffff));
+    assertEquals([frame.type, frame.shard, frame.correlationId], [
+      RequestType[request.kind],
+      7,
+      0xffff_ffff,
+    ]);
+    assertEquals(decodeRequest(frame.type, frame.payload), request);
+  }
+});
+
+Deno.test("decodeReply() gives back every reply that encodeReply() was given", () => {
+  assertEquals(new Set(replies.map(({ kind }) => kind)).size, Object.keys(ReplyType).length);
+  for (const reply of replies) {
+    const frame = decodeFrame(encodeReply(reply, 7, 8));
+    assertEquals([frame.type, frame.shard, frame.correlationId], [ReplyType[reply.kind], 7, 8]);
+    assertEquals(decodeReply(frame.type, frame.payload), reply);
+  }
+});
+
+Deno.test("decodeRequest() does not know types of a later version, and says so without an error", () => {
+  for (const type of [0, 5, 99, 128, 200, 255]) {
+    assertEquals(decodeRequest(type, encodeCbor({})), undefined);
+  }
+});
+
+Deno.test("decodeRequest() ignores fields of a later version", () => {
+  assertEquals(decodeRequest(RequestType.findQueue, encodeCbor({ name: "orders", limit: 5 })), {
+    kind: "findQueue",
+    name: "orders",
+  });
+});
+
+Deno.test("decodeRequest() names the field that is wrong", () => {
+  const decode = (type: number, fields: unknown) => () => decodeRequest(type, encodeCbor(fields));
+  const cases: [() => unknown, string][] = [
+    [decode(RequestType.hello, { protocol: 1 }), "clientName"],
+    [decode(RequestType.hello, { protocol: -1, clientName: "" }), "protocol"],
+    [decode(RequestType.openSession, { timeoutMs: 1.5, clientName: "" }), "timeoutMs"],
+    [decode(RequestType.attachSession, { sessionId: "4" }), "sessionId"],
+    [
+      decode(RequestType.createQueue, { name: "a", settings: [], acceptExisting: true }),
+      "settings",
+    ],
+    [decode(RequestType.createQueue, { name: "a", settings, acceptExisting: 1 }), "acceptExisting"],
+    [decode(RequestType.queueStats, { partitionIds: [1, null] }), "partitionIds"],
+    [
+      decode(RequestType.attachConsumer, {
+        sessionId: 1,
+        consumerId: 2,
+        partitionId: 3,
+        prefetch: 4,
+        drain: true,
+        held: [[1, 2, 3]],
+      }),
+      "held",
+    ],
+  ];
+  for (const [run, field] of cases) assertThrows(run, MalformedFrameError, field);
+});
+
+Deno.test("decodeRequest() and decodeReply() throw MalformedFrameError and nothing else on damaged bytes", () => {
+  const frames = [
+    ...requests.map((request) => decodeFrame(encodeRequest(request, 0, 1))),
+    ...replies.map((reply) => decodeFrame(encodeReply(reply, 0, 1))),
+  ];
+  const damage = array(tuple(nat({ max: 200 }), nat({ max: 255 })), { maxLength: 3 });
+  const check = (type: number, payload: Uint8Array) => {
+    for (const decode of [decodeRequest, decodeReply]) {
+      try {
+        decode(type, payload);
+      } catch (error) {
+        if (!(error instanceof MalformedFrameError)) throw error;
+      }
+    }
+  };
+  assert(
+    property(
+      tuple(nat({ max: frames.length - 1 }), damage, nat({ max: 5 })),
+      ([which, changes, cut]: [number, [number, number][], number]) => {
+        const { type, payload } = frames[which]!;
+        const bytes = payload.slice(0, Math.max(0, payload.length - cut));
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        check(type, bytes);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  assert(property(tuple(nat({ max: 255 }), uint8Array()), ([type, bytes]: [number, Uint8Array]) => {
+    check(type, bytes);
+  }));
+});
+
+Deno.test("the small pushes come back as they went", () => {
+  const drained = { consumerId: 3, partitionId: 4 };
+  const ended = { sessionId: 2 ** 44, reason: "timedOut" };
+  const drainedFrame = decodeFrame(encodeDrained(2, drained));
+  assertEquals([drainedFrame.type, drainedFrame.shard, drainedFrame.correlationId], [
+    PushType.drained,
+    2,
+    0,
+  ]);
+  assertEquals(decodeDrained(drainedFrame.payload), drained);
+  const gone = { consumerId: 3, partitionId: 4, reason: "queueDeleted" };
+  assertEquals(decodeConsumerEnded(decodeFrame(encodeConsumerEnded(2, gone)).payload), gone);
+  assertEquals(decodeSessionEnded(decodeFrame(encodeSessionEnded(2, ended)).payload), ended);
+});
+
+Deno.test("encodeError() puts the name of the code beside it", () => {
+  const error = { code: ErrorCode.queueNotFound, message: "no such queue", maybeApplied: false };
+  const frame = decodeFrame(encodeError(error, 0, 5));
+  assertEquals(decodeReply(frame.type, frame.payload), {
+    kind: "error",
+    name: "queueNotFound",
+    ...error,
+  });
+});
+
+Deno.test("errorName() knows every code, and no code twice", () => {
+  const codes = Object.entries(ErrorCode);
+  assertEquals(new Set(codes.map(([, code]) => code)).size, codes.length);
+  for (const [name, code] of codes) assertEquals(errorName(code), name);
+  assertEquals(errorName(1_000), undefined);
+});

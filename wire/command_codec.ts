@@ -1,0 +1,295 @@
+/**
+ * Commands of the queue machine as bytes: what is proposed to Raft and what is read back from it.
+ *
+ * Publish and settle, the ones on the hot path, are packed and come from the client as they are (see
+ * `publish_batch.ts`). A settle command:
+ *
+ * ```text
+ *  0  the command header, see command_header.ts
+ * 16  u64 sessionId
+ * 24  u32 consumerId
+ * 28  u8  operation (0 ack, 1 nack, 2 extend)
+ * 29  u8 × 3 reserved, 0
+ * 32  u32 count
+ * 36  u32 reserved, 0
+ * 40  u64 × count   offsets
+ *     u32 × count   delivery counts
+ * ```
+ *
+ * All others: the header, then a CBOR map of the command's fields, without `kind` and `partitionId`.
+ *
+ * @module
+ */
+
+import type {
+  Command,
+  PartitionAction,
+  PublishCommand,
+  QueueSettings,
+  SettleCommand,
+  SettleOperation,
+} from "../queue/commands.ts";
+import { readU16, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
+import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
+import {
+  commandHeaderBytes,
+  CommandKindCode,
+  commandLayoutVersion,
+  commandPartitionId,
+} from "./command_header.ts";
+import { MalformedFrameError } from "./errors.ts";
+import { booleanField, mapField, textField, uintField } from "./fields.ts";
+import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
+import { settleCountMax } from "./limits.ts";
+import {
+  publishAreaBytes,
+  publishBaseSequence,
+  publishCount,
+  publishSessionId,
+  publishTableOffset,
+} from "./publish_batch.ts";
+
+const consumerOffset = commandHeaderBytes + 8;
+const operationOffset = commandHeaderBytes + 12;
+const countOffset = commandHeaderBytes + 16;
+const settleListOffset = commandHeaderBytes + 24;
+const settleItemBytes = 12;
+const operationMax = 2;
+
+/** The commands that a broker encodes; a publish command is built by the client. */
+export type EncodableCommand = Exclude<Command, PublishCommand>;
+
+/**
+ * Encodes a command, with the time 0.
+ *
+ * @param command Any but a publish, see `PublishBatch`.
+ * @returns Bytes of their own.
+ */
+export function encodeCommand(command: EncodableCommand): Uint8Array {
+  if (command.kind === "settle") {
+    const bytes = new Uint8Array(settleListOffset + settleItemBytes * command.offsets.length);
+    writeSettleCommand(bytes, 0, command);
+    return bytes;
+  }
+  const { kind, ...rest } = command;
+  const { partitionId = 0, ...fields } = rest as { partitionId?: number };
+  const body = encodeCbor(fields);
+  const bytes = new Uint8Array(commandHeaderBytes + body.length);
+  writeHeader(bytes, 0, CommandKindCode[kind], partitionId);
+  bytes.set(body, commandHeaderBytes);
+  return bytes;
+}
+
+/**
+ * Makes the whole frame of a settle request.
+ *
+ * @param type The frame type of a settle request.
+ * @param shard The shard of the partition.
+ * @param correlationId The number of the request.
+ * @param command At most 65,536 offsets.
+ * @returns Bytes of their own.
+ */
+export function encodeSettleFrame(
+  type: number,
+  shard: number,
+  correlationId: number,
+  command: SettleCommand,
+): Uint8Array {
+  const commandBytes = settleListOffset + settleItemBytes * command.offsets.length;
+  const frame = new Uint8Array(frameHeaderBytes + commandBytes);
+  writeFrameHeader(frame, 0, type, shard, correlationId, commandBytes);
+  writeSettleCommand(frame, frameHeaderBytes, command);
+  return frame;
+}
+
+function writeSettleCommand(bytes: Uint8Array, offset: number, command: SettleCommand): void {
+  const count = command.offsets.length;
+  writeHeader(bytes, offset, CommandKindCode.settle, command.partitionId);
+  writeU64(bytes, offset + commandHeaderBytes, command.sessionId);
+  writeU32(bytes, offset + consumerOffset, command.consumerId);
+  bytes[offset + operationOffset] = command.operation;
+  writeU32(bytes, offset + countOffset, count);
+  let at = offset + settleListOffset;
+  for (let i = 0; i < count; i++, at += 8) writeU64(bytes, at, command.offsets[i]!);
+  for (let i = 0; i < count; i++, at += 4) writeU32(bytes, at, command.deliveryCounts[i]!);
+}
+
+function writeHeader(bytes: Uint8Array, offset: number, kind: number, partitionId: number): void {
+  bytes[offset] = kind;
+  bytes[offset + 1] = commandLayoutVersion;
+  writeU32(bytes, offset + 4, partitionId);
+}
+
+/**
+ * Checks a settle command that came from a client.
+ *
+ * @param command The payload of a settle request.
+ * @throws {MalformedFrameError} when it is not a settle command.
+ */
+export function checkSettleCommand(command: Uint8Array): void {
+  if (command.length < settleListOffset) {
+    throw new MalformedFrameError(`Cannot read a settle command of ${command.length} bytes`);
+  }
+  const count = readU32(command, countOffset);
+  const isWhole = command[0] === CommandKindCode.settle &&
+    command[1] === commandLayoutVersion && readU16(command, 2) === 0 &&
+    readU32(command, operationOffset) <= operationMax && readU32(command, countOffset + 4) === 0 &&
+    count > 0 && count <= settleCountMax &&
+    command.length === settleListOffset + settleItemBytes * count;
+  if (!isWhole) {
+    throw new MalformedFrameError(
+      `Cannot read a settle command of ${count} offsets in ${command.length} bytes`,
+    );
+  }
+  readU64(command, commandHeaderBytes);
+  for (let i = 0, at = settleListOffset; i < count; i++, at += 8) readU64(command, at);
+}
+
+/** The session of a settle command. */
+export function settleSessionId(command: Uint8Array): number {
+  return readU64(command, commandHeaderBytes);
+}
+
+/** How many offsets a settle command holds. */
+export function settleCount(command: Uint8Array): number {
+  return readU32(command, countOffset);
+}
+
+/**
+ * Decodes a command read from the log. A publish command is told by its numbers; its messages stay
+ * in the bytes.
+ *
+ * @param bytes The data of an entry, not empty.
+ * @returns The command, without its time: see `commandTimestampMs`.
+ * @throws {MalformedFrameError} when the bytes are no command of this version.
+ */
+export function decodeCommand(bytes: Uint8Array): Command {
+  if (bytes.length < commandHeaderBytes || bytes[1] !== commandLayoutVersion) {
+    throw new MalformedFrameError(
+      `Cannot read a command of ${bytes.length} bytes and layout version ${bytes[1]}`,
+    );
+  }
+  const partitionId = commandPartitionId(bytes);
+  const kind = bytes[0]!;
+  if (kind === CommandKindCode.publish) return decodePublish(bytes, partitionId);
+  if (kind === CommandKindCode.settle) return decodeSettle(bytes, partitionId);
+  return decodeStructured(kind, partitionId, decodeCborMap(bytes.subarray(commandHeaderBytes)));
+}
+
+function decodePublish(bytes: Uint8Array, partitionId: number): PublishCommand {
+  if (bytes.length < publishTableOffset || publishAreaBytes(bytes) < 0) {
+    throw new MalformedFrameError(`Cannot read a publish command of ${bytes.length} bytes`);
+  }
+  return {
+    kind: "publish",
+    sessionId: publishSessionId(bytes),
+    partitionId,
+    baseSequence: publishBaseSequence(bytes),
+    count: publishCount(bytes),
+    bytes: publishAreaBytes(bytes),
+  };
+}
+
+function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
+  checkSettleCommand(bytes);
+  const count = readU32(bytes, countOffset);
+  const offsets: number[] = [];
+  const deliveryCounts: number[] = [];
+  const countsStart = settleListOffset + 8 * count;
+  for (let i = 0; i < count; i++) {
+    offsets.push(readU64(bytes, settleListOffset + 8 * i));
+    deliveryCounts.push(readU32(bytes, countsStart + 4 * i));
+  }
+  return {
+    kind: "settle",
+    sessionId: readU64(bytes, commandHeaderBytes),
+    consumerId: readU32(bytes, consumerOffset),
+    partitionId,
+    operation: bytes[operationOffset]! as SettleOperation,
+    offsets,
+    deliveryCounts,
+  };
+}
+
+function decodeStructured(kind: number, partitionId: number, map: CborMap): Command {
+  switch (kind) {
+    case CommandKindCode.openSession:
+      return {
+        kind: "openSession",
+        timeoutMs: uintField(map, "timeoutMs"),
+        clientName: textField(map, "clientName"),
+      };
+    case CommandKindCode.attachSession:
+      return { kind: "attachSession", sessionId: uintField(map, "sessionId") };
+    case CommandKindCode.detachSession:
+      return {
+        kind: "detachSession",
+        sessionId: uintField(map, "sessionId"),
+        attachIndex: uintField(map, "attachIndex"),
+      };
+    case CommandKindCode.closeSession:
+      return { kind: "closeSession", sessionId: uintField(map, "sessionId") };
+    case CommandKindCode.attachConsumer:
+      return {
+        kind: "attachConsumer",
+        sessionId: uintField(map, "sessionId"),
+        consumerId: uintField(map, "consumerId"),
+        partitionId,
+        prefetch: uintField(map, "prefetch"),
+        drain: booleanField(map, "drain"),
+      };
+    case CommandKindCode.detachConsumer:
+      return {
+        kind: "detachConsumer",
+        sessionId: uintField(map, "sessionId"),
+        consumerId: uintField(map, "consumerId"),
+        partitionId,
+      };
+    case CommandKindCode.beginTerm:
+      return { kind: "beginTerm" };
+    case CommandKindCode.tick:
+      return { kind: "tick" };
+    case CommandKindCode.createPartition:
+      return {
+        kind: "createPartition",
+        partitionId,
+        queueId: uintField(map, "queueId"),
+        queueName: textField(map, "queueName"),
+        partitionNumber: uintField(map, "partitionNumber"),
+        settings: readQueueSettings(mapField(map, "settings")),
+      };
+    case CommandKindCode.deletePartition:
+      return { kind: "deletePartition", partitionId };
+    case CommandKindCode.createQueue:
+      return {
+        kind: "createQueue",
+        name: textField(map, "name"),
+        settings: readQueueSettings(mapField(map, "settings")),
+        shardCount: uintField(map, "shardCount"),
+        acceptExisting: booleanField(map, "acceptExisting"),
+      };
+    case CommandKindCode.deleteQueue:
+      return { kind: "deleteQueue", name: textField(map, "name") };
+    case CommandKindCode.partitionSettled:
+      return { kind: "partitionSettled", partitionId, action: readAction(map) };
+    default:
+      throw new MalformedFrameError(`Cannot read a command of unknown kind: ${kind}`);
+  }
+}
+
+function readAction(map: CborMap): PartitionAction {
+  const action = textField(map, "action");
+  if (action !== "create" && action !== "delete") {
+    throw new MalformedFrameError(`Cannot read an unknown partition action: ${action}`);
+  }
+  return action;
+}
+
+/**
+ * Reads the settings of a queue out of a decoded map.
+ *
+ * @throws {MalformedFrameError} when one is missing or not a whole number.
+ */
+export function readQueueSettings(map: CborMap): QueueSettings {
+  return { partitions: uintField(map, "partitions"), leaseMs: uintField(map, "leaseMs") };
+}

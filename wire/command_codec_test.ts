@@ -1,0 +1,160 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { array, assert, nat, property, tuple, uint8Array } from "fast-check";
+import { type Command, SettleOperation } from "../queue/commands.ts";
+import {
+  checkSettleCommand,
+  decodeCommand,
+  type EncodableCommand,
+  encodeCommand,
+  encodeSettleFrame,
+  settleCount,
+  settleSessionId,
+} from "./command_codec.ts";
+import { commandPartitionId, commandTimestampMs, stampCommand } from "./command_header.ts";
+import { MalformedFrameError } from "./errors.ts";
+import { decodeFrame } from "./frame.ts";
+import { encodePublishCommand } from "./publish_batch.ts";
+
+const big = Number.MAX_SAFE_INTEGER;
+
+const commands: EncodableCommand[] = [
+  {
+    kind: "settle",
+    sessionId: big,
+    consumerId: 0xffff_ffff,
+    partitionId: 0xffff_fffe,
+    operation: SettleOperation.extend,
+    offsets: [0, 5, big],
+    deliveryCounts: [1, 2, 0xffff_ffff],
+  },
+  { kind: "openSession", timeoutMs: 30_000, clientName: "naïve client" },
+  { kind: "attachSession", sessionId: big },
+  { kind: "detachSession", sessionId: 4, attachIndex: 9 },
+  { kind: "closeSession", sessionId: 4 },
+  {
+    kind: "attachConsumer",
+    sessionId: 4,
+    consumerId: 5,
+    partitionId: 6,
+    prefetch: 100,
+    drain: true,
+  },
+  { kind: "detachConsumer", sessionId: 4, consumerId: 5, partitionId: 6 },
+  { kind: "beginTerm" },
+  { kind: "tick" },
+  {
+    kind: "createPartition",
+    partitionId: 6,
+    queueId: 7,
+    queueName: "orders",
+    partitionNumber: 3,
+    settings: { partitions: 4, leaseMs: 1_000 },
+  },
+  { kind: "deletePartition", partitionId: 6 },
+  {
+    kind: "createQueue",
+    name: "orders",
+    settings: { partitions: 4, leaseMs: 1_000 },
+    shardCount: 8,
+    acceptExisting: false,
+  },
+  { kind: "deleteQueue", name: "orders" },
+  { kind: "partitionSettled", partitionId: 6, action: "create" },
+  { kind: "partitionSettled", partitionId: 6, action: "delete" },
+];
+
+Deno.test("decodeCommand() gives back every kind of command that encodeCommand() was given", () => {
+  for (const command of commands) {
+    const bytes = encodeCommand(command);
+    assertEquals(decodeCommand(bytes), command as Command);
+    assertEquals(commandTimestampMs(bytes), 0);
+    stampCommand(bytes, 1_700_000_000_123);
+    assertEquals(commandTimestampMs(bytes), 1_700_000_000_123);
+    assertEquals(decodeCommand(bytes), command as Command);
+    assertEquals(commandPartitionId(bytes), "partitionId" in command ? command.partitionId : 0);
+  }
+});
+
+Deno.test("decodeCommand() tells a publish command by its numbers", () => {
+  const bytes = encodePublishCommand(
+    { sessionId: 2 ** 40, partitionId: 3, baseSequence: 2 ** 35 },
+    [{ body: "abc" }, { body: "" }],
+  );
+  assertEquals(decodeCommand(bytes), {
+    kind: "publish",
+    sessionId: 2 ** 40,
+    partitionId: 3,
+    baseSequence: 2 ** 35,
+    count: 2,
+    bytes: 5,
+  });
+});
+
+Deno.test("encodeSettleFrame() makes a frame of the same command", () => {
+  const command = commands[0]!;
+  if (command.kind !== "settle") throw new TypeError("not a settle");
+  const frame = decodeFrame(encodeSettleFrame(21, 4, 9, command));
+  assertEquals([frame.type, frame.shard, frame.correlationId], [21, 4, 9]);
+  assertEquals(frame.payload, encodeCommand(command));
+  checkSettleCommand(frame.payload);
+  assertEquals(settleSessionId(frame.payload), big);
+  assertEquals(settleCount(frame.payload), 3);
+});
+
+Deno.test("checkSettleCommand() refuses wrong lengths, operations and counts", () => {
+  const whole = encodeCommand(commands[0]!);
+  for (let length = 0; length < whole.length; length++) {
+    assertThrows(() => checkSettleCommand(whole.subarray(0, length)), MalformedFrameError);
+  }
+  const changed = (at: number, value: number) => {
+    const bytes = whole.slice();
+    bytes[at] = value;
+    return bytes;
+  };
+  for (
+    const [at, value] of [[0, 1], [1, 2], [2, 1], [28, 3], [29, 1], [32, 0], [32, 4], [36, 1], [
+      47,
+      1,
+    ]]
+  ) {
+    assertThrows(() => checkSettleCommand(changed(at!, value!)), MalformedFrameError);
+  }
+});
+
+Deno.test("decodeCommand() throws MalformedFrameError and nothing else on damaged bytes", () => {
+  const publish = encodePublishCommand({ sessionId: 1, partitionId: 2, baseSequence: 3 }, [{
+    body: "abc",
+    key: "k",
+  }]);
+  const all = [publish, ...commands.map(encodeCommand)];
+  const damage = array(tuple(nat({ max: 120 }), nat({ max: 255 })), { maxLength: 3 });
+  const check = (bytes: Uint8Array) => {
+    try {
+      decodeCommand(bytes);
+    } catch (error) {
+      if (!(error instanceof MalformedFrameError)) throw error;
+    }
+  };
+  assert(
+    property(
+      tuple(nat({ max: all.length - 1 }), damage, nat({ max: 10 })),
+      ([which, changes, cut]: [number, [number, number][], number]) => {
+        const whole = all[which]!;
+        const bytes = whole.slice(0, Math.max(0, whole.length - cut));
+        for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
+        check(bytes);
+      },
+    ),
+    { numRuns: 2_000 },
+  );
+  assert(property(uint8Array({ maxLength: 80 }), check));
+});
+
+Deno.test("decodeCommand() refuses unknown kinds and versions", () => {
+  const bytes = encodeCommand({ kind: "tick" });
+  bytes[0] = 99;
+  assertThrows(() => decodeCommand(bytes), MalformedFrameError, "unknown kind: 99");
+  bytes[0] = 10;
+  bytes[1] = 2;
+  assertThrows(() => decodeCommand(bytes), MalformedFrameError, "layout version 2");
+});
