@@ -1,0 +1,145 @@
+/**
+ * Messages of one partition that travel, and are confirmed or fail, together.
+ *
+ * @module
+ */
+
+import { PublishBatch } from "../wire/mod.ts";
+import type { PublishArena, Published } from "../wire/mod.ts";
+import type { FlowMQError } from "./errors.ts";
+
+/** What the publisher of a message gets: where it is, for good. */
+export interface Receipt {
+  /** The partition, from 0. */
+  readonly partition: number;
+  /** Its place in the partition. */
+  readonly offset: number;
+  /** Term of the log entry that holds it. */
+  readonly term: number;
+  /** Index of the log entry that holds it. */
+  readonly index: number;
+  /** It had been stored by an earlier attempt, whose answer was lost. */
+  readonly duplicate: boolean;
+}
+
+/** Told what became of messages. */
+export interface Completion {
+  /**
+   * A message is stored. Called once for each message.
+   *
+   * @param partition The partition, from 0.
+   * @param offset The message.
+   * @param published The broker's reply for its batch.
+   * @param position Which of the completion's messages it is.
+   */
+  confirmed(partition: number, offset: number, published: Published, position: number): void;
+  /** A message is not stored, or perhaps not. Only the first call counts. */
+  failed(error: unknown): void;
+}
+
+/** The completion of a single message: no more than its promise. */
+export class SingleCompletion implements Completion {
+  readonly #resolve: (receipt: Receipt) => void;
+  readonly #reject: (error: unknown) => void;
+
+  /**
+   * Makes a completion.
+   *
+   * @param resolve Of the promise.
+   * @param reject Of the promise.
+   */
+  constructor(resolve: (receipt: Receipt) => void, reject: (error: unknown) => void) {
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  confirmed(partition: number, offset: number, published: Published): void {
+    this.#resolve(makeReceipt(partition, offset, published));
+  }
+
+  failed(error: unknown): void {
+    this.#reject(error);
+  }
+}
+
+/**
+ * Makes the receipt of one message.
+ *
+ * @param partition The partition, from 0.
+ * @param offset The message.
+ * @param published The broker's reply for its batch.
+ * @returns The receipt.
+ */
+export function makeReceipt(partition: number, offset: number, published: Published): Receipt {
+  const { term, index, duplicate } = published;
+  return { partition, offset, term, index, duplicate };
+}
+
+/** A batch; see the module comment. */
+export class Batch {
+  /** The messages. */
+  readonly messages: PublishBatch;
+  /** How long its messages may take: only messages that agree share a batch. */
+  readonly timeoutMs: number;
+  /** When its first message has waited long enough, in monotonic time. */
+  readonly deadlineMs: number;
+  /** Given when it is sent for the first time; never changed then. */
+  baseSequence = -1;
+  /** Whether the newest attempt to send it is under way. */
+  isInFlight = false;
+  readonly #completions: Completion[] = [];
+  readonly #positions: number[] = [];
+
+  /**
+   * Makes an empty batch.
+   *
+   * @param arena Where its bytes go.
+   * @param timeoutMs How long its messages may take.
+   * @param nowMs The monotonic time.
+   */
+  constructor(arena: PublishArena, timeoutMs: number, nowMs: number) {
+    this.messages = new PublishBatch(arena);
+    this.timeoutMs = timeoutMs;
+    this.deadlineMs = nowMs + timeoutMs;
+  }
+
+  /** Whether it was ever sent, so that it may have been stored. */
+  get wasSent(): boolean {
+    return this.baseSequence >= 0;
+  }
+
+  /**
+   * Adds a message, which is copied.
+   *
+   * @param body Text or bytes.
+   * @param key Its key.
+   * @param headers From `encodeHeaders`.
+   * @param completion Told what becomes of it.
+   * @param position Which of the completion's messages it is.
+   * @returns How many bytes it takes.
+   */
+  add(
+    body: string | Uint8Array,
+    key: string | undefined,
+    headers: Uint8Array | undefined,
+    completion: Completion,
+    position: number,
+  ): number {
+    this.#completions.push(completion);
+    this.#positions.push(position);
+    return this.messages.add(body, key, headers);
+  }
+
+  /** Tells everyone that it is stored. */
+  confirm(partition: number, published: Published): void {
+    for (let i = 0; i < this.#completions.length; i++) {
+      const offset = published.firstOffset + i;
+      this.#completions[i]!.confirmed(partition, offset, published, this.#positions[i]!);
+    }
+  }
+
+  /** Tells everyone that it is not stored, or perhaps not. */
+  fail(error: FlowMQError): void {
+    for (const completion of this.#completions) completion.failed(error);
+  }
+}

@@ -1,0 +1,263 @@
+/**
+ * The client: a connection to the cluster, from which everything else is made.
+ *
+ * @module
+ */
+
+import type { ClusterMetadata, NodeStatus, QueueInfo, QueueSettings } from "../wire/mod.ts";
+import { parseAddress, parseServers } from "./address.ts";
+import { expectReply } from "./connection.ts";
+import { asQueueError, checkOpen, ClientCore, type WaitOptions } from "./core.ts";
+import { denoClientRuntime } from "./deno_runtime.ts";
+import { ConnectionLostError, RequestTimeoutError } from "./errors.ts";
+import { type ConnectOptions, resolveOptions } from "./options.ts";
+import { Publisher } from "./publisher.ts";
+import { Queue } from "./queue.ts";
+import { untilAborted } from "./waiting.ts";
+
+/** Settings of `createQueue()`. */
+export interface CreateQueueOptions extends WaitOptions {
+  /** How many partitions: more of them spread the load over more shards. @default {1} */
+  readonly partitions?: number;
+  /** How long a consumer holds a message before it goes to another. @default {30_000} */
+  readonly leaseMs?: number;
+}
+
+/** Settings of `close()`. */
+export interface CloseOptions {
+  /** How long to wait for what is under way. @default {the client's requestTimeoutMs} */
+  readonly timeoutMs?: number;
+}
+
+/**
+ * Connects to a cluster.
+ *
+ * @param servers One address, several separated by commas, or a list: `host:port`, port 7400 where it is
+ * left out. One node is enough to find the others; more are better where one may be down.
+ * @param options Settings.
+ * @returns A client, once one node has answered.
+ * @throws {ConnectionLostError} when no node answers in time.
+ * @throws {TypeError} when an address cannot be read.
+ * @throws The signal's reason when it is aborted.
+ *
+ * @example Usage
+ * ```ts ignore
+ * import { connect } from "@flowmq/flowmq";
+ *
+ * await using client = await connect("127.0.0.1:7400");
+ * await client.queue("greetings").publish("hello");
+ * ```
+ */
+export async function connect(
+  servers: string | readonly string[] = "127.0.0.1:7400",
+  options: ConnectOptions = {},
+): Promise<Client> {
+  const addresses = parseServers(servers);
+  const settings = resolveOptions(options);
+  const runtime = options.runtime ?? denoClientRuntime();
+  options.signal?.throwIfAborted();
+  const core = new ClientCore(addresses, settings, runtime);
+  const attempt = new AbortController();
+  const timer = runtime.clock.setTimeout(() => attempt.abort(), settings.connectTimeoutMs);
+  const giveUp = () => attempt.abort();
+  options.signal?.addEventListener("abort", giveUp, { once: true });
+  try {
+    await core.cluster.acquireAny(attempt.signal);
+    return new Client(core);
+  } catch (error) {
+    core.close();
+    options.signal?.throwIfAborted();
+    throw error instanceof ConnectionLostError ? error : new ConnectionLostError(
+      `Cannot connect to any node within ${settings.connectTimeoutMs} ms`,
+      { cause: error },
+    );
+  } finally {
+    runtime.clock.clearTimeout(timer);
+    options.signal?.removeEventListener("abort", giveUp);
+  }
+}
+
+/** A connection to a cluster; made by {@linkcode connect}. */
+export class Client implements AsyncDisposable {
+  readonly #core: ClientCore;
+  readonly #publishers = new Map<string, Publisher>();
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Clients are made by {@linkcode connect}.
+   *
+   * @param core The shared parts.
+   */
+  constructor(core: ClientCore) {
+    this.#core = core;
+  }
+
+  /**
+   * A queue to publish to or consume from. Nothing is asked of the cluster yet.
+   *
+   * @param name The queue's name.
+   * @returns The queue.
+   */
+  queue(name: string): Queue {
+    return new Queue(name, {
+      core: this.#core,
+      publisher: (queue) => this.#publisher(queue),
+    });
+  }
+
+  /**
+   * Makes a queue. Making one again with the same settings does nothing.
+   *
+   * @param name Up to 255 bytes of UTF-8 without control characters.
+   * @param options Settings of the queue, and how long to wait.
+   * @returns The queue as it is on record, once all its partitions are ready.
+   * @throws {FlowMQError} with code `queueExists` when there is one with other settings,
+   *   `queueNameInvalid` or `settingsInvalid` when the cluster refuses a name or a setting.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async createQueue(name: string, options: CreateQueueOptions = {}): Promise<QueueInfo> {
+    checkOpen(this.#core);
+    const { partitions, leaseMs, ...wait } = options;
+    const settings: { -readonly [K in keyof QueueSettings]?: number } = {};
+    if (partitions !== undefined) settings.partitions = partitions;
+    if (leaseMs !== undefined) settings.leaseMs = leaseMs;
+    return await this.#core.createQueue(name, settings, false, wait);
+  }
+
+  /**
+   * Deletes a queue with everything in it.
+   *
+   * @param name The queue's name.
+   * @param options How long to wait.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async deleteQueue(name: string, options: WaitOptions = {}): Promise<void> {
+    checkOpen(this.#core);
+    const what = `delete queue ${JSON.stringify(name)}`;
+    try {
+      await this.#core.call(what, { kind: "deleteQueue", name }, 0, "done", options);
+    } catch (error) {
+      throw asQueueError(error, name);
+    } finally {
+      this.#core.forgetQueue(name);
+    }
+  }
+
+  /**
+   * All queues of the cluster.
+   *
+   * @param options How long to wait.
+   * @returns As they are on record, by name.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async queues(options: WaitOptions = {}): Promise<QueueInfo[]> {
+    checkOpen(this.#core);
+    const reply = await this.#core.call(
+      "list the queues",
+      { kind: "listQueues" },
+      0,
+      "queueList",
+      options,
+    );
+    return [...reply.queues].sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0);
+  }
+
+  /**
+   * The map of the cluster: nodes, and who leads which shard.
+   *
+   * @param options How long to wait.
+   * @returns As one node sees it.
+   * @throws {ConnectionLostError} when no node answers.
+   */
+  async metadata(options: WaitOptions = {}): Promise<ClusterMetadata> {
+    checkOpen(this.#core);
+    return await this.#ask(
+      "get the map of the cluster",
+      async () => {
+        await this.#core.cluster.acquireAny();
+        return await this.#core.cluster.metadata();
+      },
+      options,
+    );
+  }
+
+  /**
+   * What a node says about itself.
+   *
+   * @param address Where it takes clients; any node where this is left out.
+   * @param options How long to wait.
+   * @returns Its replicas, its memory, how long it has been up.
+   * @throws {ConnectionLostError} when it does not answer.
+   * @throws {TypeError} when the address cannot be read.
+   */
+  async nodeStatus(address?: string, options: WaitOptions = {}): Promise<NodeStatus> {
+    checkOpen(this.#core);
+    const { kind: _kind, ...status } = await this.#ask("get the status of a node", async () => {
+      const connection = address === undefined
+        ? await this.#core.cluster.acquireAny()
+        : await this.#core.cluster.connectTo(parseAddress(address));
+      return expectReply(await connection.request({ kind: "nodeStatus" }, 0), "nodeStatusReply");
+    }, options);
+    return status;
+  }
+
+  /**
+   * Ends the client: waits for what was published and settled, gives back what consumers hold, ends its
+   * sessions and its connections. What is not done in time fails.
+   *
+   * @param options How long to wait.
+   */
+  close(options: CloseOptions = {}): Promise<void> {
+    this.#closing ??= this.#close(options.timeoutMs ?? this.#core.settings.requestTimeoutMs);
+    return this.#closing;
+  }
+
+  /** Closes the client at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #publisher(queue: string): Publisher {
+    let publisher = this.#publishers.get(queue);
+    if (publisher === undefined) {
+      publisher = new Publisher(this.#core, queue);
+      this.#publishers.set(queue, publisher);
+    }
+    return publisher;
+  }
+
+  async #close(timeoutMs: number): Promise<void> {
+    const timeUp = new AbortController();
+    const { clock } = this.#core.runtime;
+    const timer = clock.setTimeout(() => timeUp.abort(), timeoutMs);
+    const work = Promise.all([
+      ...[...this.#publishers.values()].map((publisher) => publisher.flushed()),
+      ...[...this.#core.consumers].map((consumer) => consumer.close()),
+    ]);
+    await untilAborted(work, timeUp.signal).catch(() => {});
+    await this.#core.sessions.close(timeUp.signal);
+    clock.clearTimeout(timer);
+    for (const publisher of this.#publishers.values()) publisher.close();
+    for (const consumer of this.#core.consumers) consumer.abandon();
+    this.#core.close();
+  }
+
+  /** Asks a node something that needs no shard, within the time there is. */
+  async #ask<T>(what: string, ask: () => Promise<T>, options: WaitOptions): Promise<T> {
+    const timeoutMs = options.timeoutMs ?? this.#core.settings.requestTimeoutMs;
+    const timeUp = new AbortController();
+    const { clock } = this.#core.runtime;
+    const timer = clock.setTimeout(
+      () => timeUp.abort(new RequestTimeoutError(what, timeoutMs, { maybeApplied: false })),
+      timeoutMs,
+    );
+    const signals = [timeUp.signal, this.#core.cluster.closed];
+    if (options.signal !== undefined) signals.push(options.signal);
+    try {
+      return await untilAborted(ask(), AbortSignal.any(signals));
+    } finally {
+      clock.clearTimeout(timer);
+    }
+  }
+}

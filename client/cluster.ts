@@ -1,0 +1,395 @@
+/**
+ * The cluster as a client sees it: which nodes there are, who leads which shard, and the connections.
+ *
+ * A request goes straight to the leader of its shard where that can be reached, and to any other node
+ * otherwise, which relays it. What is known may be wrong at any time; a leader that refuses, a lost
+ * connection, or a connection that owes an answer for too long makes the client ask anyone for the map
+ * again. After a lost connection the other nodes are dialled all at once: the first to answer serves.
+ *
+ * @module
+ */
+
+import { type ClusterMetadata, type Frame, MalformedFrameError } from "../wire/mod.ts";
+import { type Address, formatAddress, parseAddress } from "./address.ts";
+import { Connection, expectReply } from "./connection.ts";
+import { ClientClosedError, ConnectionLostError } from "./errors.ts";
+import { clientLimits, type ClientSettings } from "./options.ts";
+import type { ClientRuntime } from "./runtime.ts";
+import { Backoff, sleep, untilAborted } from "./waiting.ts";
+
+/** What is believed about a shard. */
+interface LeaderBelief {
+  /** The node, or 0. */
+  leader: number;
+  /** The last one that was known. */
+  lastLeader: number;
+  /** An older map does not count against this. */
+  term: number;
+}
+
+/** Takes the pushes of all connections. */
+export type PushListener = (connection: Connection, frame: Frame) => void;
+
+/** Nodes, leaders and connections of one client. */
+export class Cluster {
+  readonly #settings: ClientSettings;
+  readonly #runtime: ClientRuntime;
+  readonly #onPush: PushListener;
+  readonly #closing = new AbortController();
+  /** Where to look for nodes: what the caller said, and what nodes said, by its text. */
+  readonly #addresses = new Map<string, Address>();
+  /** Where each node says that it takes clients. */
+  readonly #nodeAddress = new Map<number, string>();
+  readonly #leaders = new Map<number, LeaderBelief>();
+  readonly #connections = new Map<number, Connection>();
+  /** Addresses where a dial was not even refused; a refusal costs nothing and is not held against it. */
+  readonly #hopelessUntilMs = new Map<string, number>();
+  readonly #dials = new Map<string, Promise<Connection>>();
+  #clusterId: string | undefined;
+  #messageBytesMax = 0;
+  #shardCount = 0;
+  #onLeaderChange: ((shard: number, leader: number) => void) | undefined;
+  #refreshing: Promise<void> | undefined;
+
+  /**
+   * Makes a cluster that no node is known of but the given addresses.
+   *
+   * @param servers Where to begin.
+   * @param settings The client's.
+   * @param runtime The world.
+   * @param onPush Takes the frames that answer no request.
+   */
+  constructor(
+    servers: readonly Address[],
+    settings: ClientSettings,
+    runtime: ClientRuntime,
+    onPush: PushListener,
+  ) {
+    this.#settings = settings;
+    this.#runtime = runtime;
+    this.#onPush = onPush;
+    for (const server of servers) this.#addresses.set(formatAddress(server), server);
+  }
+
+  /** What key, headers and body of a message may add up to. */
+  get messageBytesMax(): number {
+    return this.#messageBytesMax;
+  }
+
+  /** How many shards there are. */
+  get shardCount(): number {
+    return this.#shardCount;
+  }
+
+  /** Aborted when the cluster is closed. */
+  get closed(): AbortSignal {
+    return this.#closing.signal;
+  }
+
+  /**
+   * Waits for a connection that can serve a shard: to its leader, or else to a node that relays.
+   *
+   * @param shard The shard.
+   * @param signal Gives up.
+   * @returns A connection that was alive a moment ago.
+   * @throws {ClientClosedError} when the cluster is closed, and the signal's reason.
+   */
+  async acquire(shard: number, signal?: AbortSignal): Promise<Connection> {
+    const backoff = this.#backoff();
+    for (;;) {
+      this.#closing.signal.throwIfAborted();
+      signal?.throwIfAborted();
+      const connection = await untilAborted(this.#find(shard), signal);
+      if (connection !== undefined) return connection;
+      await this.#pause(backoff, signal);
+    }
+  }
+
+  /**
+   * Waits for a connection to any node.
+   *
+   * @param signal Gives up.
+   * @returns A connection that was alive a moment ago.
+   * @throws {ConnectionLostError} when the signal is aborted; its cause says what was tried last.
+   */
+  async acquireAny(signal?: AbortSignal): Promise<Connection> {
+    const backoff = this.#backoff();
+    let lastError: unknown;
+    for (;;) {
+      this.#closing.signal.throwIfAborted();
+      try {
+        return this.#anyConnection() ?? await untilAborted(this.#dialAny(), signal);
+      } catch (error) {
+        // What a signal says is less than what the dial said.
+        if (!signal?.aborted || lastError === undefined) lastError = error;
+      }
+      if (signal?.aborted) throw lastError;
+      try {
+        await this.#pause(backoff, signal);
+      } catch (error) {
+        throw this.#closing.signal.aborted ? error : lastError;
+      }
+    }
+  }
+
+  /**
+   * Connects to the node at an address.
+   *
+   * @param address Where it takes clients.
+   * @returns A connection that was alive a moment ago.
+   * @throws {ConnectionLostError} when nobody answers there.
+   */
+  connectTo(address: Address): Promise<Connection> {
+    for (const connection of this.#connections.values()) {
+      if (formatAddress(connection.address) === formatAddress(address)) {
+        return Promise.resolve(connection);
+      }
+    }
+    return this.#dial(address);
+  }
+
+  /** Takes a broker's word that another node leads a shard, 0 for nobody. */
+  noteLeader(shard: number, leader: number): void {
+    const belief = this.#belief(shard);
+    belief.leader = leader;
+    if (leader !== 0) this.#noteChange(shard, belief);
+  }
+
+  /**
+   * Calls back when a shard is found to have another leader than before.
+   *
+   * @param callback Gets the shard and the node that leads it now.
+   */
+  whenLeaderChanges(callback: (shard: number, leader: number) => void): void {
+    this.#onLeaderChange = callback;
+  }
+
+  /**
+   * Asks a node for the map of the cluster.
+   *
+   * @param avoid Not this one, where there is another.
+   * @returns The map.
+   * @throws {ConnectionLostError} when nobody answers.
+   */
+  async metadata(avoid?: Connection): Promise<ClusterMetadata> {
+    const connection = this.#anyConnection(avoid) ?? await this.#dialAny(avoid);
+    const reply = expectReply(await connection.request({ kind: "metadata" }, 0), "metadataReply");
+    this.#learn(reply);
+    const { kind: _kind, ...map } = reply;
+    return map;
+  }
+
+  /** Looks after all connections; called again and again. */
+  sweep(nowMs: number): void {
+    for (const connection of [...this.#connections.values()]) {
+      if (connection.checkAlive(nowMs, this.#settings)) void this.#suspect(connection);
+    }
+  }
+
+  /** Waits until all that was sent has been handed to the system. */
+  async flushed(): Promise<void> {
+    await Promise.all([...this.#connections.values()].map((connection) => connection.flushed()));
+  }
+
+  /** Ends all connections. */
+  close(): void {
+    if (this.#closing.signal.aborted) return;
+    const reason = new ClientClosedError();
+    this.#closing.abort(reason);
+    for (const connection of [...this.#connections.values()]) connection.close(reason);
+  }
+
+  #backoff(): Backoff {
+    const { backoffMsMin: msMin, backoffMsMax: msMax, backoffFactor: factor } = clientLimits;
+    return new Backoff({ msMin, msMax, factor }, this.#runtime.random);
+  }
+
+  async #pause(backoff: Backoff, signal?: AbortSignal): Promise<void> {
+    const closing = this.#closing.signal;
+    const either = signal === undefined ? closing : AbortSignal.any([closing, signal]);
+    await sleep(this.#runtime.clock, backoff.next(), either);
+  }
+
+  /** One attempt to find a connection for a shard. */
+  async #find(shard: number): Promise<Connection | undefined> {
+    if (this.#leaderOf(shard) === 0) await this.#refresh();
+    const leader = this.#leaderOf(shard);
+    if (leader === 0) return undefined;
+    const direct = this.#connections.get(leader);
+    if (direct !== undefined) return direct;
+    const address = this.#nodeAddress.get(leader);
+    if (address !== undefined && !this.#isHopeless(address)) {
+      const dialled = await this.#tryDial(address);
+      if (dialled instanceof Connection) return dialled;
+      // The next map may know better.
+      this.noteLeader(shard, 0);
+      // No answer yet: the dial goes on, and meanwhile others may elect someone else. Nobody is asked to
+      // relay to a node that may be dead.
+      if (dialled === "pending") return undefined;
+    }
+    // Out of our reach: anyone can relay.
+    return this.#anyConnection();
+  }
+
+  /** Dials, but does not wait for long. */
+  async #tryDial(address: string): Promise<Connection | "failed" | "pending"> {
+    const { clock } = this.#runtime;
+    const startMs = clock.monotonic();
+    const dialled = this.#dial(parseAddress(address)).catch(() => {
+      const nowMs = clock.monotonic();
+      if (nowMs - startMs > clientLimits.stallMs) {
+        this.#hopelessUntilMs.set(address, nowMs + clientLimits.hopelessMs);
+      }
+      return "failed" as const;
+    });
+    const patience = new AbortController();
+    try {
+      return await Promise.race([
+        dialled,
+        sleep(clock, clientLimits.dialPatienceMs, patience.signal).then(() => "pending" as const),
+      ]);
+    } finally {
+      patience.abort();
+    }
+  }
+
+  /** Whether an address let a dial wait in vain a short while ago. */
+  #isHopeless(address: string): boolean {
+    const untilMs = this.#hopelessUntilMs.get(address);
+    return untilMs !== undefined && this.#runtime.clock.monotonic() < untilMs;
+  }
+
+  #leaderOf(shard: number): number {
+    return this.#leaders.get(shard)?.leader ?? 0;
+  }
+
+  /** Asks for the map; all who want it at the same time share one question. */
+  async #refresh(avoid?: Connection): Promise<void> {
+    this.#refreshing ??= this.metadata(avoid).then(() => {}, () => {}).finally(() => {
+      this.#refreshing = undefined;
+    });
+    await this.#refreshing;
+  }
+
+  /** A connection owes an answer: where others say that somebody else leads, it is given up. */
+  async #suspect(connection: Connection): Promise<void> {
+    const nodeId = connection.welcome.nodeId;
+    const led = [...this.#leaders].filter(([, { leader }]) => leader === nodeId);
+    await this.#refresh(connection);
+    const isDeposed = led.some(([shard]) => {
+      const leader = this.#leaderOf(shard);
+      return leader !== nodeId && leader !== 0;
+    });
+    if (isDeposed) connection.close(new Error("it is silent, and another node leads"));
+  }
+
+  #learn(map: ClusterMetadata): void {
+    for (const { id, address } of map.nodes) {
+      if (address === null) continue;
+      try {
+        this.#addresses.set(address, parseAddress(address));
+        this.#nodeAddress.set(id, address);
+      } catch (error) {
+        throw new MalformedFrameError(`Cannot use the address of node ${id}`, undefined, {
+          cause: error,
+        });
+      }
+    }
+    for (const { id, leader, term } of map.shards) {
+      const belief = this.#belief(id);
+      if (term < belief.term || (term === belief.term && leader === 0)) continue;
+      belief.leader = leader;
+      belief.term = term;
+      if (leader !== 0) this.#noteChange(id, belief);
+    }
+  }
+
+  #belief(shard: number): LeaderBelief {
+    let belief = this.#leaders.get(shard);
+    if (belief === undefined) {
+      belief = { leader: 0, lastLeader: 0, term: 0 };
+      this.#leaders.set(shard, belief);
+    }
+    return belief;
+  }
+
+  #noteChange(shard: number, belief: LeaderBelief): void {
+    if (belief.leader === belief.lastLeader) return;
+    belief.lastLeader = belief.leader;
+    this.#onLeaderChange?.(shard, belief.leader);
+  }
+
+  #anyConnection(avoid?: Connection): Connection | undefined {
+    const usable = [...this.#connections.values()].filter((connection) => connection !== avoid);
+    return usable[Math.floor(this.#runtime.random() * usable.length)];
+  }
+
+  /** Dials all nodes that there is no connection to; the first to answer serves, the others stay. */
+  async #dialAny(avoid?: Connection): Promise<Connection> {
+    const addresses = [...this.#addresses.values()].filter((address) =>
+      avoid === undefined || formatAddress(avoid.address) !== formatAddress(address)
+    );
+    try {
+      return await Promise.any(addresses.map((address) => this.connectTo(address)));
+    } catch (error) {
+      const errors = error instanceof AggregateError ? error.errors : [error];
+      if (errors.length === 1) throw errors[0];
+      throw new ConnectionLostError(
+        errors.length === 0
+          ? "Cannot connect as there is no other node"
+          : `Cannot connect to any node: ${errors.map((one) => one.message).join("; ")}`,
+      );
+    }
+  }
+
+  /** Dials an address, once at a time. */
+  #dial(address: Address): Promise<Connection> {
+    const text = formatAddress(address);
+    let dial = this.#dials.get(text);
+    if (dial === undefined) {
+      dial = this.#open(address).finally(() => this.#dials.delete(text));
+      this.#dials.set(text, dial);
+    }
+    return dial;
+  }
+
+  async #open(address: Address): Promise<Connection> {
+    const connection = await Connection.open(address, this.#settings, this.#runtime, {
+      pushed: this.#onPush,
+      ended: (ended) => this.#ended(ended),
+    }, this.#closing.signal);
+    const { nodeId, clusterId, limits, shardCount } = connection.welcome;
+    this.#clusterId ??= clusterId;
+    if (clusterId !== this.#clusterId) {
+      connection.close();
+      throw new ConnectionLostError(
+        `Cannot use node ${nodeId} at ${
+          formatAddress(address)
+        } as it belongs to another cluster: ` +
+          `its cluster id is ${clusterId}, ours is ${this.#clusterId}`,
+      );
+    }
+    const existing = this.#connections.get(nodeId);
+    if (existing !== undefined && !existing.isEnded) {
+      // The same node under two addresses.
+      connection.close();
+      return existing;
+    }
+    if (connection.isEnded) throw new ConnectionLostError("Lost the connection after the hello");
+    this.#connections.set(nodeId, connection);
+    this.#messageBytesMax = limits.messageBytesMax;
+    this.#shardCount = shardCount;
+    return connection;
+  }
+
+  #ended(connection: Connection): void {
+    for (const [nodeId, other] of this.#connections) {
+      if (other !== connection) continue;
+      this.#connections.delete(nodeId);
+      // It may have died: let anyone say who leads now.
+      for (const belief of this.#leaders.values()) {
+        if (belief.leader === nodeId) belief.leader = 0;
+      }
+    }
+  }
+}

@@ -1,0 +1,264 @@
+/**
+ * A consumer of a queue: the messages of all its partitions, one after the other.
+ *
+ * @module
+ */
+
+import { prefetchMax } from "../wire/mod.ts";
+import { asQueueError, type ClientCore, type Closeable, type Sweepable } from "./core.ts";
+import type { Delivery } from "./delivery.ts";
+import { ClientClosedError } from "./errors.ts";
+import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
+
+/** Settings of `consume()`. */
+export interface ConsumeOptions {
+  /** How many messages the consumer may hold at once, all partitions together. @default {100} */
+  readonly prefetch?: number;
+  /** Ends the iteration: it throws the signal's reason. `close()` ends it quietly. */
+  readonly signal?: AbortSignal;
+  /**
+   * Whether to end when nothing is ready any more. What has been delivered by then may still be settled
+   * after the end; the consumer detaches by itself when all of it is. @default {false}
+   */
+  readonly drain?: boolean;
+}
+
+/** Places of messages that have been taken are given back in runs of this length. */
+const takenMax = 1_024;
+
+const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
+
+/**
+ * Takes messages from a queue, as an async iterator. Leaving the loop closes it; what was delivered and
+ * not settled by then goes to others at once.
+ *
+ * @example Usage
+ * ```ts ignore
+ * for await (const delivery of client.queue("orders").consume()) {
+ *   console.log(delivery.text());
+ *   await delivery.ack();
+ * }
+ * ```
+ */
+export class Consumer implements AsyncIterableIterator<Delivery, undefined>, AsyncDisposable {
+  readonly #core: ClientCore;
+  readonly #queue: string;
+  readonly #prefetch: number;
+  readonly #drain: boolean;
+  readonly #signal: AbortSignal | undefined;
+  readonly #onAbort = () => this.#end(this.#signal!.reason);
+  readonly #events: PartitionConsumerEvents = {
+    received: (delivery) => this.#received(delivery),
+    drained: (partition) => this.#drained(partition),
+    failed: (error) => this.#failed(error),
+  };
+  readonly #sweepable: Sweepable = {
+    sweep: (nowMs) => {
+      for (const partition of this.#partitions) partition.sweep(nowMs);
+    },
+  };
+  readonly #closeable: Closeable = {
+    close: () => this.close(),
+    abandon: () => this.#abandon(),
+  };
+  /** What has come and was not taken yet; `#first` is the next one. */
+  #buffer: Delivery[] = [];
+  #first = 0;
+  #waiters: {
+    resolve(result: IteratorResult<Delivery, undefined>): void;
+    reject(error: unknown): void;
+  }[] = [];
+  #partitions: PartitionConsumer[] = [];
+  #notDrained = new Set<PartitionConsumer>();
+  #isAttached = false;
+  #isEnded = false;
+  /** Thrown once, when all that came before it has been taken. */
+  #error: { readonly reason: unknown } | undefined;
+  #closing: Promise<void> | undefined;
+
+  /**
+   * Consumers are made by `Queue.consume()`.
+   *
+   * @param core Of the client.
+   * @param queue The queue's name.
+   * @param options Prefetch, drain and signal.
+   */
+  constructor(core: ClientCore, queue: string, options: ConsumeOptions) {
+    const prefetch = options.prefetch ?? 100;
+    if (!Number.isSafeInteger(prefetch) || prefetch < 1 || prefetch > prefetchMax) {
+      throw new RangeError(
+        `Cannot consume with a prefetch outside 1 to ${prefetchMax}: current value is ${prefetch}`,
+      );
+    }
+    if (core.isClosed) throw new ClientClosedError();
+    this.#core = core;
+    this.#queue = queue;
+    this.#prefetch = prefetch;
+    this.#drain = options.drain ?? false;
+    this.#signal = options.signal;
+    core.watch(this.#sweepable);
+    core.consumers.add(this.#closeable);
+    if (this.#signal?.aborted) this.#onAbort();
+    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (!this.#isEnded) void this.#attach();
+  }
+
+  /** The queue's name. */
+  get queue(): string {
+    return this.#queue;
+  }
+
+  /**
+   * The next message.
+   *
+   * @returns A message, or the end: after `close()`, or when a draining consumer has got everything.
+   * @throws {QueueNotFoundError} when there is no such queue, or it was deleted.
+   * @throws The reason of the signal, when it was aborted.
+   */
+  next(): Promise<IteratorResult<Delivery, undefined>> {
+    const delivery = this.#take();
+    if (delivery !== undefined) return Promise.resolve({ done: false, value: delivery });
+    if (this.#error !== undefined) {
+      const { reason } = this.#error;
+      this.#error = undefined;
+      return Promise.reject(reason);
+    }
+    if (this.#isEnded) return Promise.resolve(done);
+    if (this.#isDrained) {
+      this.#endDrained();
+      return Promise.resolve(done);
+    }
+    return new Promise((resolve, reject) => this.#waiters.push({ resolve, reject }));
+  }
+
+  /** Called where a `for await` loop is left; see {@linkcode close}. */
+  async return(): Promise<IteratorResult<Delivery, undefined>> {
+    await this.close();
+    return done;
+  }
+
+  /** The consumer is its own iterator. */
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  /**
+   * Stops consuming: what has been settled is brought to an end, everything else that was delivered
+   * goes to others at once.
+   *
+   * @returns When the cluster has taken it.
+   */
+  close(): Promise<void> {
+    this.#end();
+    return this.#closing ??= this.#close();
+  }
+
+  /** Closes the consumer at the end of an `await using` block. */
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  /** Ends without a word to the cluster: the client is being closed. */
+  #abandon(): void {
+    for (const partition of this.#partitions) partition.abandon();
+    this.#end(this.#isEnded ? undefined : new ClientClosedError());
+  }
+
+  #received(delivery: Delivery): void {
+    const waiter = this.#waiters.shift();
+    if (waiter !== undefined) waiter.resolve({ done: false, value: delivery });
+    else this.#buffer.push(delivery);
+  }
+
+  #drained(partition: PartitionConsumer): void {
+    this.#notDrained.delete(partition);
+    if (this.#isDrained && this.#waiters.length > 0) this.#endDrained();
+  }
+
+  #failed(error: unknown): void {
+    this.#core.forgetQueue(this.#queue);
+    this.#end(error);
+  }
+
+  get #isDrained(): boolean {
+    return this.#drain && this.#isAttached && this.#notDrained.size === 0;
+  }
+
+  async #attach(): Promise<void> {
+    try {
+      const { partitions } = await this.#core.refreshQueue(
+        this.#queue,
+        this.#signal === undefined ? {} : { signal: this.#signal },
+      );
+      if (this.#isEnded) return;
+      const prefetch = Math.max(1, Math.floor(this.#prefetch / partitions.length));
+      for (const { id, number, shard } of partitions) {
+        const partition = { queue: this.#queue, partitionId: id, number, shard };
+        const options = { prefetch, drain: this.#drain };
+        const consumer = new PartitionConsumer(this.#core, partition, options, this.#events);
+        this.#partitions.push(consumer);
+        this.#notDrained.add(consumer);
+      }
+      this.#isAttached = true;
+    } catch (error) {
+      this.#end(asQueueError(error, this.#queue));
+    }
+  }
+
+  /** The oldest message that has come and can still be settled. */
+  #take(): Delivery | undefined {
+    while (this.#first < this.#buffer.length) {
+      const delivery = this.#buffer[this.#first]!;
+      this.#first++;
+      if (this.#first === this.#buffer.length) {
+        this.#buffer = [];
+        this.#first = 0;
+      } else if (this.#first >= takenMax) {
+        this.#buffer.splice(0, this.#first);
+        this.#first = 0;
+      }
+      if (delivery.isCurrent) return delivery;
+    }
+    return undefined;
+  }
+
+  /**
+   * Everything has been handed out: the iteration ends, but what the loop has taken stays its own until
+   * it is settled, or the consumer is closed.
+   */
+  #endDrained(): void {
+    this.#isEnded = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    const lingering = this.#partitions.map((partition) => partition.linger());
+    void Promise.all(lingering).then(() => this.#forget());
+    for (const { resolve } of this.#waiters.splice(0)) resolve(done);
+  }
+
+  /** Ends the iteration, and closes. */
+  #end(reason?: unknown): void {
+    if (this.#isEnded) return;
+    this.#isEnded = true;
+    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#buffer = [];
+    this.#first = 0;
+    this.#closing = this.#close();
+    const waiters = this.#waiters.splice(0);
+    if (reason !== undefined) {
+      const first = waiters.shift();
+      if (first === undefined) this.#error = { reason };
+      else first.reject(reason);
+    }
+    // A loop that ends goes on when the cluster has taken the end.
+    for (const { resolve } of waiters) void this.#closing.then(() => resolve(done));
+  }
+
+  async #close(): Promise<void> {
+    await Promise.all(this.#partitions.map((partition) => partition.close()));
+    this.#forget();
+  }
+
+  #forget(): void {
+    this.#core.unwatch(this.#sweepable);
+    this.#core.consumers.delete(this.#closeable);
+  }
+}

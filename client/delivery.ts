@@ -1,0 +1,184 @@
+/**
+ * A message in the hands of a consumer.
+ *
+ * @module
+ */
+
+import {
+  decodeMessage,
+  decodeUtf8,
+  type Message,
+  type MessageHeaders,
+  SettleOperation,
+} from "../wire/mod.ts";
+import type { PartitionConsumer } from "./partition_consumer.ts";
+
+/** What the consumer gets for an ack, nack or extension: where the cluster has it on record. */
+export interface AckResult {
+  /** The partition, from 0. */
+  readonly partition: number;
+  /** The message. */
+  readonly offset: number;
+  /** Term of the log entry that holds the ack, not the message. */
+  readonly term: number;
+  /** Index of the log entry that holds the ack, not the message. */
+  readonly index: number;
+}
+
+/**
+ * A message that is leased to this consumer: until it is acked or nacked, or the lease expires, nobody
+ * else gets it.
+ */
+export class Delivery {
+  /** Its place in the partition. */
+  readonly offset: number;
+  /** Which delivery of the message this is: 1 for the first. */
+  readonly deliveryCount: number;
+  /** Term of the log entry that holds the message. */
+  readonly term: number;
+  /** Index of the log entry that holds the message. */
+  readonly index: number;
+  /** When the message was published, by the clock of the leader, in milliseconds since the epoch. */
+  readonly publishedAtMs: number;
+  readonly #source: PartitionConsumer;
+  /** Which life of the source it belongs to: see `PartitionConsumer`. */
+  readonly #life: number;
+  readonly #payload: Uint8Array;
+  readonly #start: number;
+  readonly #end: number;
+  #message: Message | undefined;
+
+  /**
+   * Deliveries are made by consumers.
+   *
+   * @ignore
+   */
+  constructor(
+    source: PartitionConsumer,
+    life: number,
+    offset: number,
+    deliveryCount: number,
+    term: number,
+    index: number,
+    publishedAtMs: number,
+    payload: Uint8Array,
+    start: number,
+    end: number,
+  ) {
+    this.#source = source;
+    this.#life = life;
+    this.offset = offset;
+    this.deliveryCount = deliveryCount;
+    this.term = term;
+    this.index = index;
+    this.publishedAtMs = publishedAtMs;
+    this.#payload = payload;
+    this.#start = start;
+    this.#end = end;
+  }
+
+  /** The queue's name. */
+  get queue(): string {
+    return this.#source.partition.queue;
+  }
+
+  /** The partition, from 0. */
+  get partition(): number {
+    return this.#source.partition.number;
+  }
+
+  /** When the message was published, by the clock of the leader. */
+  get publishedAt(): Date {
+    return new Date(this.publishedAtMs);
+  }
+
+  /** The key it was published with. */
+  get key(): string | undefined {
+    return this.#decoded.key;
+  }
+
+  /** The headers it was published with; empty where there were none. */
+  get headers(): MessageHeaders {
+    return this.#decoded.headers;
+  }
+
+  /** The body: a view of what came in, which stays valid and is nobody else's. */
+  get body(): Uint8Array {
+    return this.#decoded.body;
+  }
+
+  /**
+   * The body as text.
+   *
+   * @returns The text.
+   * @throws {TypeError} when the body is not UTF-8.
+   */
+  text(): string {
+    try {
+      return decodeUtf8(this.body);
+    } catch (error) {
+      throw new TypeError(
+        `Cannot read message ${this.offset} of queue ${JSON.stringify(this.queue)} as text: ` +
+          "it is not UTF-8",
+        { cause: error },
+      );
+    }
+  }
+
+  /**
+   * The body as JSON.
+   *
+   * @returns What the JSON says.
+   * @throws {TypeError} when the body is not UTF-8.
+   * @throws {SyntaxError} when the text is not JSON.
+   */
+  json(): unknown {
+    return JSON.parse(this.text());
+  }
+
+  /**
+   * Says that the message is done with: nobody gets it again once this has resolved.
+   *
+   * @returns Where the cluster has it on record.
+   * @throws {LeaseExpiredError} when the lease was over: the message goes to someone else.
+   * @throws {RequestTimeoutError} when no answer comes in time; it may be acked all the same.
+   */
+  ack(): Promise<AckResult> {
+    return this.#source.settle(SettleOperation.ack, this, this.#life);
+  }
+
+  /**
+   * Gives the message back: it is ready for anyone at once, with a higher delivery count.
+   *
+   * @returns Where the cluster has it on record.
+   * @throws {LeaseExpiredError} when the lease was over already.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  nack(): Promise<AckResult> {
+    return this.#source.settle(SettleOperation.nack, this, this.#life);
+  }
+
+  /**
+   * Begins the lease anew, for the time that the queue's settings say.
+   *
+   * @returns Where the cluster has it on record.
+   * @throws {LeaseExpiredError} when the lease was over: the message goes to someone else.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  extendLease(): Promise<AckResult> {
+    return this.#source.settle(SettleOperation.extend, this, this.#life);
+  }
+
+  /**
+   * Whether it can still be settled, as far as this client knows.
+   *
+   * @ignore
+   */
+  get isCurrent(): boolean {
+    return this.#source.isCurrent(this.#life);
+  }
+
+  get #decoded(): Message {
+    return this.#message ??= decodeMessage(this.#payload, this.#start, this.#end);
+  }
+}

@@ -1,0 +1,44 @@
+/**
+ * The client of FlowMQ.
+ *
+ * @module
+ */
+
+export { Client, type CloseOptions, connect, type CreateQueueOptions } from "./client.ts";
+export { type ConsumeOptions, Consumer } from "./consumer.ts";
+export type { Receipt } from "./batch.ts";
+export type { WaitOptions } from "./core.ts";
+export { type AckResult, Delivery } from "./delivery.ts";
+export {
+  ClientClosedError,
+  ConnectionLostError,
+  FlowMQError,
+  type FlowMQErrorOptions,
+  LeaseExpiredError,
+  MessageTooLargeError,
+  NotLeaderError,
+  QueueNotFoundError,
+  RequestTimeoutError,
+} from "./errors.ts";
+export type { ConnectOptions } from "./options.ts";
+export type { OutgoingMessage, PublishOptions } from "./publisher.ts";
+export {
+  type PartitionReport,
+  type PublishMessageOptions,
+  Queue,
+  type QueueReport,
+} from "./queue.ts";
+export type { ByteStream, ClientRuntime, Clock, Dialer, TimerId } from "./runtime.ts";
+export { ErrorCode, type ErrorName, errorName } from "../wire/error_codes.ts";
+export type {
+  ClusterMetadata,
+  NodeInfo,
+  NodeStatus,
+  PartitionInfo,
+  PartitionStats,
+  QueueInfo,
+  QueueSettings,
+  ShardInfo,
+  ShardStatus,
+} from "../wire/client_messages.ts";
+export type { MessageHeaders } from "../wire/publish_batch.ts";

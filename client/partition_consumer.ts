@@ -1,0 +1,444 @@
+/**
+ * A consumer of one partition: attaches, takes deliveries in, settles them.
+ *
+ * The cluster knows which messages this consumer holds, and so do we. After a lost connection we attach
+ * again and say what we hold; the cluster sends what we lack and nothing else. A message that comes
+ * twice all the same is known by its offset and delivery count, and dropped. Acks without an answer are
+ * sent again: acking twice does no harm.
+ *
+ * When the cluster has forgotten the session, all leases are lost. That ends a life of this consumer:
+ * deliveries of an earlier life cannot be settled any more, and those that nobody has taken yet vanish.
+ *
+ * @module
+ */
+
+import {
+  type ConsumerEnded,
+  decodeReply,
+  decodeSettled,
+  type Drained,
+  encodeSettleFrame,
+  ErrorCode,
+  type Frame,
+  isRetryable,
+  ReplyType,
+  RequestType,
+  type Settled,
+  SettleOperation,
+  visitDeliveries,
+} from "../wire/mod.ts";
+import type { Connection, ReplyHandler } from "./connection.ts";
+import type { ClientCore, PushTarget } from "./core.ts";
+import { type AckResult, Delivery } from "./delivery.ts";
+import {
+  asFlowMQError,
+  ClientClosedError,
+  ConnectionLostError,
+  errorOfReply,
+  FlowMQError,
+  LeaseExpiredError,
+  QueueNotFoundError,
+  RequestTimeoutError,
+} from "./errors.ts";
+import { clientLimits } from "./options.ts";
+import type { ProducerPartition } from "./partition_producer.ts";
+import type { Session, SessionMember } from "./session.ts";
+import { SettleBatch } from "./settle_batch.ts";
+import { atEndOfTurn } from "./turn.ts";
+
+/** What a consumer of a partition tells the consumer of its queue. */
+export interface PartitionConsumerEvents {
+  /** A message has come. */
+  received(delivery: Delivery): void;
+  /** Nothing more is ready in this partition. */
+  drained(consumer: PartitionConsumer): void;
+  /** The partition cannot be consumed any more. */
+  failed(error: FlowMQError): void;
+}
+
+/** Settings of a consumer of a partition. */
+export interface PartitionConsumerOptions {
+  /** How many messages it may hold at once. */
+  readonly prefetch: number;
+  /** Whether to be told when nothing is ready. */
+  readonly drain: boolean;
+}
+
+/** One attempt to settle. */
+class SettleAttempt implements ReplyHandler {
+  constructor(
+    readonly consumer: PartitionConsumer,
+    readonly batch: SettleBatch,
+    readonly connection: Connection,
+  ) {}
+
+  replied(frame: Frame): void {
+    if (frame.type === ReplyType.settled) {
+      const settled = decodeSettled(frame.payload);
+      if (settled.statuses.length !== this.batch.count) {
+        throw new ConnectionLostError(
+          `Cannot take ${settled.statuses.length} statuses for ${this.batch.count} messages`,
+        );
+      }
+      this.consumer.settled(this, settled);
+      return;
+    }
+    const reply = decodeReply(frame.type, frame.payload);
+    if (reply.kind !== "error") {
+      throw new ConnectionLostError(`Cannot take ${reply.kind} for an answer to a settle`);
+    }
+    this.consumer.refused(this, errorOfReply(reply));
+  }
+
+  lost(error: FlowMQError): void {
+    this.consumer.refused(this, error);
+  }
+}
+
+/** See the module comment. */
+export class PartitionConsumer implements SessionMember, PushTarget {
+  /** What it consumes. */
+  readonly partition: ProducerPartition;
+  readonly #core: ClientCore;
+  readonly #session: Session;
+  readonly #options: PartitionConsumerOptions;
+  readonly #events: PartitionConsumerEvents;
+  /** What we hold, as far as we know: offset to delivery count. The oldest come first. */
+  readonly #held = new Map<number, number>();
+  #consumerId: number;
+  #life = 1;
+  #open: SettleBatch | undefined;
+  /** Closed and unconfirmed, in order. */
+  #settles: SettleBatch[] = [];
+  #isFlushing = false;
+  #state: "open" | "lingering" | "closing" | "closed" = "open";
+  /** Where the cluster has been asked to detach it. */
+  #detachingOn: Connection | undefined;
+  #onClosed: (() => void)[] = [];
+
+  /**
+   * Makes a consumer and has it attached as soon as its session is ready.
+   *
+   * @param core Of the client.
+   * @param partition What to consume.
+   * @param options Prefetch and drain.
+   * @param events What to tell the consumer of the queue.
+   */
+  constructor(
+    core: ClientCore,
+    partition: ProducerPartition,
+    options: PartitionConsumerOptions,
+    events: PartitionConsumerEvents,
+  ) {
+    this.partition = partition;
+    this.#core = core;
+    this.#options = options;
+    this.#events = events;
+    this.#consumerId = core.register(this);
+    this.#session = core.sessions.get(partition.shard, "consumers");
+    this.#session.add(this);
+  }
+
+  /** Whether a delivery of this life can still be settled. */
+  isCurrent(life: number): boolean {
+    return life === this.#life && (this.#state === "open" || this.#state === "lingering");
+  }
+
+  /** Says something about a delivery; see `Delivery`. */
+  settle(operation: SettleOperation, delivery: Delivery, life: number): Promise<AckResult> {
+    const { queue, number } = this.partition;
+    if (this.#core.isClosed) return Promise.reject(new ClientClosedError());
+    if (!this.isCurrent(life)) {
+      return Promise.reject(new LeaseExpiredError(queue, number, delivery.offset));
+    }
+    const isFull = (this.#open?.count ?? 0) >= clientLimits.settleCountSoft;
+    // Words about one message stay in the order in which they were said.
+    if (isFull || this.#open?.operation !== operation) this.#seal();
+    this.#open ??= new SettleBatch(
+      operation,
+      this.#consumerId,
+      this.#core.nowMs + this.#core.settings.requestTimeoutMs,
+    );
+    if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      atEndOfTurn(() => this.#open?.count ?? 0, () => {
+        this.#isFlushing = false;
+        this.#seal();
+      });
+    }
+    return this.#open.add(delivery.offset, delivery.deliveryCount);
+  }
+
+  /**
+   * Brings what was said to an end, then gives the rest back.
+   *
+   * @returns When the cluster has taken it, or the session is gone.
+   */
+  close(): Promise<void> {
+    if (this.#state === "closed") return Promise.resolve();
+    const closed = new Promise<void>((resolve) => this.#onClosed.push(resolve));
+    if (this.#state !== "closing") {
+      this.#seal();
+      this.#state = "closing";
+      this.#detachWhenSettled();
+    }
+    return closed;
+  }
+
+  /**
+   * Takes nothing more, and closes by itself when all that was delivered is settled.
+   *
+   * @returns When it is closed.
+   */
+  linger(): Promise<void> {
+    if (this.#state === "open") {
+      this.#state = "lingering";
+      if (this.#held.size === 0) return this.close();
+      // With a prefetch of 1 it has no credit as long as it holds anything.
+      const connection = this.#session.connection;
+      if (connection !== undefined) void this.#attach(connection);
+    }
+    if (this.#state === "closed") return Promise.resolve();
+    return new Promise((resolve) => this.#onClosed.push(resolve));
+  }
+
+  /** Ends it without a word: the client is being closed. */
+  abandon(): void {
+    this.#seal();
+    for (const batch of this.#settles.splice(0)) {
+      batch.fail(() => new ClientClosedError({ maybeApplied: batch.attempts > 0 }));
+    }
+    this.#finish();
+  }
+
+  /** Fails what has waited too long; called again and again. */
+  sweep(nowMs: number): void {
+    if (!this.#settles.some((batch) => batch.deadlineMs <= nowMs)) return;
+    const late = this.#settles.filter((batch) => batch.deadlineMs <= nowMs);
+    this.#settles = this.#settles.filter((batch) => batch.deadlineMs > nowMs);
+    for (const batch of late) {
+      batch.fail((offset) =>
+        new RequestTimeoutError(
+          `settle message ${offset} of queue ${JSON.stringify(this.partition.queue)}`,
+          this.#core.settings.requestTimeoutMs,
+          { maybeApplied: batch.attempts > 0 },
+        )
+      );
+    }
+    this.#detachWhenSettled();
+  }
+
+  ready(): void {
+    const connection = this.#session.connection!;
+    if (this.#state === "open" || this.#state === "lingering") void this.#attach(connection);
+    // Leases are in the log: what is known of them does not depend on the answer to the attach.
+    for (const batch of this.#settles) this.#send(batch, connection);
+    this.#detachWhenSettled();
+  }
+
+  down(): void {
+    // What waits is sent again when the session is ready.
+  }
+
+  forgotten(error: FlowMQError): void {
+    this.#loseLeases(error);
+    if (this.#state !== "open") this.#finish();
+  }
+
+  delivered(payload: Uint8Array): void {
+    // There was credit, so that what it lingers for is over: give this one back at once.
+    if (this.#state === "lingering") void this.close();
+    if (this.#state !== "open") return;
+    visitDeliveries(payload, (offset, deliveryCount, term, index, publishedAtMs, start, end) => {
+      if (this.#held.get(offset) === deliveryCount) return;
+      this.#held.delete(offset);
+      this.#held.set(offset, deliveryCount);
+      this.#events.received(
+        new Delivery(
+          this,
+          this.#life,
+          offset,
+          deliveryCount,
+          term,
+          index,
+          publishedAtMs,
+          payload,
+          start,
+          end,
+        ),
+      );
+    });
+    this.#dropOldestHeld();
+  }
+
+  drained({ partitionId }: Drained): void {
+    if (partitionId === this.partition.partitionId) this.#events.drained(this);
+  }
+
+  ended({ partitionId, reason }: ConsumerEnded): void {
+    if (partitionId !== this.partition.partitionId) return;
+    this.#fail(
+      new FlowMQError(`The partition is gone: ${reason}`, { code: ErrorCode.partitionNotFound }),
+    );
+  }
+
+  /** The broker has answered. */
+  settled({ batch }: SettleAttempt, settled: Settled): void {
+    if (!this.#remove(batch)) return;
+    if (batch.operation !== SettleOperation.extend) {
+      for (let i = 0; i < batch.count; i++) {
+        const offset = batch.offsets[i]!;
+        // It may be held again already: a nack can bring it back before its own answer comes.
+        if (this.#held.get(offset) === batch.deliveryCounts[i]) this.#held.delete(offset);
+      }
+    }
+    batch.complete(this.partition, settled);
+    if (this.#state === "lingering" && this.#held.size === 0) void this.close();
+    this.#detachWhenSettled();
+  }
+
+  /** The broker has refused, or the connection was lost. */
+  refused({ batch, connection }: SettleAttempt, error: FlowMQError): void {
+    if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
+      this.#session.disturb(connection, error);
+    } else if (error.code === ErrorCode.consumerNotFound) {
+      if (this.#session.connection !== connection || !this.#settles.includes(batch)) return;
+      this.forgotten(error);
+      if (this.#state === "open") this.ready();
+    } else if (this.#remove(batch)) {
+      batch.fail(() => this.#asQueueError(error));
+      this.#detachWhenSettled();
+    }
+  }
+
+  async #attach(connection: Connection): Promise<void> {
+    try {
+      await connection.request({
+        kind: "attachConsumer",
+        sessionId: this.#session.id,
+        consumerId: this.#consumerId,
+        partitionId: this.partition.partitionId,
+        prefetch: this.#state === "lingering" ? 1 : this.#options.prefetch,
+        drain: this.#state === "open" && this.#options.drain,
+        held: [...this.#held].map(([offset, deliveryCount]) => ({ offset, deliveryCount })),
+      }, this.partition.shard);
+    } catch (thrown) {
+      const error = asFlowMQError(thrown);
+      if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
+        this.#session.disturb(connection, error);
+      } else {
+        this.#fail(error);
+      }
+    }
+  }
+
+  /** There is nothing to be consumed any more. */
+  #fail(error: FlowMQError): void {
+    if (this.#state === "closed") return;
+    const isEndedByUser = this.#state === "closing";
+    this.#loseLeases(error);
+    this.#finish();
+    if (!isEndedByUser) this.#events.failed(this.#asQueueError(error));
+  }
+
+  #detachWhenSettled(): void {
+    const connection = this.#session.connection;
+    if (this.#state !== "closing" || this.#settles.length > 0 || connection === undefined) return;
+    if (this.#detachingOn === connection) return;
+    this.#detachingOn = connection;
+    void this.#detach(connection);
+  }
+
+  async #detach(connection: Connection): Promise<void> {
+    try {
+      await connection.request({
+        kind: "detachConsumer",
+        sessionId: this.#session.id,
+        consumerId: this.#consumerId,
+        partitionId: this.partition.partitionId,
+      }, this.partition.shard);
+    } catch (thrown) {
+      const error = asFlowMQError(thrown);
+      if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
+        // Tried again when the session is ready: what is never detached would go on getting messages.
+        this.#detachingOn = undefined;
+        this.#session.disturb(connection, error);
+        return;
+      }
+    }
+    this.#finish();
+  }
+
+  /** Nothing is attached any more. */
+  #finish(): void {
+    if (this.#state === "closed") return;
+    this.#state = "closed";
+    this.#session.remove(this);
+    this.#core.unregister(this.#consumerId);
+    for (const resolve of this.#onClosed.splice(0)) resolve();
+  }
+
+  #seal(): void {
+    const batch = this.#open;
+    if (batch === undefined) return;
+    this.#open = undefined;
+    this.#settles.push(batch);
+    const connection = this.#session.connection;
+    if (connection !== undefined) this.#send(batch, connection);
+  }
+
+  #send(batch: SettleBatch, connection: Connection): void {
+    batch.attempts++;
+    const correlationId = connection.expect(new SettleAttempt(this, batch, connection));
+    connection.send(
+      encodeSettleFrame(RequestType.settle, this.partition.shard, correlationId, {
+        kind: "settle",
+        sessionId: this.#session.id,
+        consumerId: batch.consumerId,
+        partitionId: this.partition.partitionId,
+        operation: batch.operation,
+        offsets: batch.offsets,
+        deliveryCounts: batch.deliveryCounts,
+      }),
+    );
+  }
+
+  #remove(batch: SettleBatch): boolean {
+    const at = this.#settles.indexOf(batch);
+    if (at !== -1) this.#settles.splice(at, 1);
+    return at !== -1;
+  }
+
+  /** Begins a new life: whatever was held is someone else's now. */
+  #loseLeases(cause: FlowMQError): void {
+    this.#seal();
+    this.#life++;
+    this.#held.clear();
+    this.#core.unregister(this.#consumerId);
+    if (this.#state === "open") this.#consumerId = this.#core.register(this);
+    const { queue, number } = this.partition;
+    for (const batch of this.#settles.splice(0)) {
+      const maybeApplied = batch.attempts > 0;
+      batch.fail((offset) => new LeaseExpiredError(queue, number, offset, { maybeApplied, cause }));
+    }
+  }
+
+  /**
+   * A consumer that never settles gets the same messages again and again, and others in between. What
+   * is older than several times its prefetch cannot be ours any more.
+   */
+  #dropOldestHeld(): void {
+    let excess = this.#held.size - Math.max(1_000, 4 * this.#options.prefetch);
+    if (excess <= 0) return;
+    for (const offset of this.#held.keys()) {
+      if (excess-- <= 0) return;
+      this.#held.delete(offset);
+    }
+  }
+
+  #asQueueError(error: FlowMQError): FlowMQError {
+    const isGone = error.code === ErrorCode.partitionNotFound ||
+      error.code === ErrorCode.queueNotFound;
+    return isGone ? new QueueNotFoundError(this.partition.queue, { cause: error }) : error;
+  }
+}

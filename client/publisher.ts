@@ -1,0 +1,439 @@
+/**
+ * Publishes to one queue: finds the queue, chooses partitions, and holds back what the cluster cannot
+ * take yet.
+ *
+ * The fast way is synchronous: the queue is known and the window has room, so a message is copied into
+ * the open batch of its partition while `publish()` is being called. Otherwise messages wait in line,
+ * and those that come later line up behind them, so that order is kept.
+ *
+ * @module
+ */
+
+import {
+  batchCountMax,
+  encodeHeaders,
+  keyBytesMax,
+  measureMessage,
+  type MessageHeaders,
+  type Published,
+  type QueueInfo,
+  utf8Length,
+} from "../wire/mod.ts";
+import {
+  type Batch,
+  type Completion,
+  makeReceipt,
+  type Receipt,
+  SingleCompletion,
+} from "./batch.ts";
+import { asQueueError, type ClientCore, type Sweepable } from "./core.ts";
+import {
+  ClientClosedError,
+  type FlowMQError,
+  MessageTooLargeError,
+  RequestTimeoutError,
+} from "./errors.ts";
+import { partitionOfKey } from "./key_hash.ts";
+import { clientLimits, positive } from "./options.ts";
+import { PartitionProducer, type ProducerEvents } from "./partition_producer.ts";
+
+/** A message to be published. */
+export interface OutgoingMessage {
+  /** Text is sent as UTF-8. An array must not be changed until the message is confirmed. */
+  readonly body: string | Uint8Array;
+  /** Decides the partition: messages of one key stay in order. Without one the partition is anyone's. */
+  readonly key?: string;
+  /** Names to values. */
+  readonly headers?: MessageHeaders;
+}
+
+/** Settings of `publish()` and `publishBatch()`. */
+export interface PublishOptions {
+  /** Gives up waiting; a message that was sent by then may be stored all the same. */
+  readonly signal?: AbortSignal;
+  /** How long it may take until the message is confirmed. @default {the client's requestTimeoutMs} */
+  readonly timeoutMs?: number;
+  /** Whether a queue that does not exist is made, with the default settings. @default {true} */
+  readonly create?: boolean;
+}
+
+/** A message that has been checked. */
+interface CheckedMessage {
+  readonly body: string | Uint8Array;
+  readonly key: string | undefined;
+  readonly headers: Uint8Array | undefined;
+}
+
+/** Messages that wait in line. */
+interface Waiting {
+  readonly messages: readonly CheckedMessage[];
+  readonly completion: Completion;
+  readonly timeoutMs: number;
+  readonly deadlineMs: number;
+  readonly create: boolean;
+}
+
+/** Puts together the receipts of messages that were published by one call. */
+class ReceiptCollector implements Completion {
+  readonly #receipts: Receipt[];
+  readonly #resolve: (receipts: Receipt[]) => void;
+  readonly #reject: (error: unknown) => void;
+  #missing: number;
+
+  constructor(
+    count: number,
+    resolve: (receipts: Receipt[]) => void,
+    reject: (error: unknown) => void,
+  ) {
+    this.#receipts = new Array(count);
+    this.#missing = count;
+    this.#resolve = resolve;
+    this.#reject = reject;
+  }
+
+  confirmed(partition: number, offset: number, published: Published, position: number): void {
+    this.#receipts[position] = makeReceipt(partition, offset, published);
+    if (--this.#missing === 0) this.#resolve(this.#receipts);
+  }
+
+  failed(error: unknown): void {
+    this.#reject(error);
+  }
+}
+
+/** Stops listening to a signal as soon as the outcome is known. */
+class AbortableCompletion implements Completion {
+  readonly #inner: Completion;
+  readonly #signal: AbortSignal;
+  readonly #onAbort: () => void;
+
+  constructor(inner: Completion, signal: AbortSignal, aborted: (completion: Completion) => void) {
+    this.#inner = inner;
+    this.#signal = signal;
+    this.#onAbort = () => {
+      inner.failed(signal.reason);
+      aborted(this);
+    };
+    signal.addEventListener("abort", this.#onAbort, { once: true });
+  }
+
+  confirmed(partition: number, offset: number, published: Published, position: number): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#inner.confirmed(partition, offset, published, position);
+  }
+
+  failed(error: unknown): void {
+    this.#signal.removeEventListener("abort", this.#onAbort);
+    this.#inner.failed(error);
+  }
+}
+
+/** See the module comment. */
+export class Publisher implements ProducerEvents, Sweepable {
+  readonly #core: ClientCore;
+  readonly #queue: string;
+  #producers: PartitionProducer[] = [];
+  /** Replaced ones that still bring their sent batches to an end. */
+  readonly #retired = new Set<PartitionProducer>();
+  /** The partition that unkeyed messages go to, until its batch is closed. */
+  #turn: number;
+  #unconfirmedBytes = 0;
+  #waiting: Waiting[] = [];
+  #isResolving = false;
+  #idleWaiters: (() => void)[] = [];
+
+  /**
+   * Makes a publisher.
+   *
+   * @param core Of the client.
+   * @param queue The queue's name.
+   */
+  constructor(core: ClientCore, queue: string) {
+    this.#core = core;
+    this.#queue = queue;
+    // Many clients that publish little should not all begin with the first partition.
+    this.#turn = Math.floor(core.runtime.random() * 0x1_0000);
+    core.watch(this);
+  }
+
+  /** Publishes one message; see `Queue.publish`. */
+  publish(
+    body: string | Uint8Array,
+    key: string | undefined,
+    plainHeaders: MessageHeaders | undefined,
+    options: PublishOptions,
+  ): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      this.#checkCall(options);
+      const timeoutMs = this.#timeoutOf(options);
+      const headers = plainHeaders === undefined ? undefined : encodeHeaders(plainHeaders);
+      this.#checkMessage(body, key, headers);
+      const completion = this.#abortable(new SingleCompletion(resolve, reject), options.signal);
+      if (this.#hasRoom()) this.#put(body, key, headers, completion, timeoutMs);
+      else this.#wait([{ body, key, headers }], completion, timeoutMs, options);
+    });
+  }
+
+  /** Publishes several messages; see `Queue.publishBatch`. */
+  publishBatch(messages: readonly OutgoingMessage[], options: PublishOptions): Promise<Receipt[]> {
+    if (messages.length === 0) return Promise.resolve([]);
+    return new Promise((resolve, reject) => {
+      this.#checkCall(options);
+      const timeoutMs = this.#timeoutOf(options);
+      const checked = messages.map(({ body, key, headers: plain }) => {
+        const headers = plain === undefined ? undefined : encodeHeaders(plain);
+        this.#checkMessage(body, key, headers);
+        return { body, key, headers };
+      });
+      const receipts = new ReceiptCollector(checked.length, resolve, reject);
+      const completion = this.#abortable(receipts, options.signal);
+      if (this.#hasRoom()) this.#place(checked, completion, timeoutMs);
+      else this.#wait(checked, completion, timeoutMs, options);
+    });
+  }
+
+  /** Waits until everything published so far is confirmed or has failed. */
+  flushed(): Promise<void> {
+    if (this.#isIdle) return Promise.resolve();
+    return new Promise((resolve) => this.#idleWaiters.push(resolve));
+  }
+
+  /** Fails everything that is left: the client is being closed. */
+  close(): void {
+    this.#core.unwatch(this);
+    const errorOf = (maybeApplied: boolean): FlowMQError => new ClientClosedError({ maybeApplied });
+    for (const waiting of this.#waiting.splice(0)) waiting.completion.failed(errorOf(false));
+    for (const producer of [...this.#producers, ...this.#retired]) {
+      producer.session.remove(producer);
+      producer.fail(errorOf);
+    }
+    this.#producers = [];
+    this.#retired.clear();
+    this.#tellIdle();
+  }
+
+  sweep(nowMs: number): void {
+    // The line is in order of arrival, not of deadlines: each may have a time-out of its own.
+    if (this.#waiting.some((one) => one.deadlineMs <= nowMs)) {
+      const late = this.#waiting.filter((one) => one.deadlineMs <= nowMs);
+      this.#waiting = this.#waiting.filter((one) => one.deadlineMs > nowMs);
+      const what = `publish to queue ${JSON.stringify(this.#queue)}`;
+      for (const { completion, timeoutMs } of late) {
+        completion.failed(new RequestTimeoutError(what, timeoutMs, { maybeApplied: false }));
+      }
+    }
+    for (const producer of [...this.#producers]) producer.sweep(nowMs);
+    for (const producer of [...this.#retired]) {
+      producer.sweep(nowMs);
+      if (producer.isIdle) this.#retired.delete(producer);
+    }
+    this.#tellIdle();
+  }
+
+  released(bytes: number): void {
+    this.#unconfirmedBytes -= bytes;
+    if (this.#waiting.length > 0) this.#drain();
+    else if (this.#idleWaiters.length > 0) queueMicrotask(() => this.#tellIdle());
+  }
+
+  sealed(producer: PartitionProducer): void {
+    const count = this.#producers.length;
+    if (count > 0 && this.#producers[this.#turn % count] === producer) this.#turn++;
+  }
+
+  retired(producer: PartitionProducer, unsent: Batch[]): void {
+    this.#core.sessions.replace(producer.session);
+    this.#retired.add(producer);
+    const successor = this.#makeProducer(producer.partition);
+    this.#producers[producer.partition.number] = successor;
+    successor.succeed(producer, unsent);
+  }
+
+  partitionLost(lost: PartitionProducer): void {
+    this.#core.forgetQueue(this.#queue);
+    const producers = this.#producers;
+    this.#producers = [];
+    for (const producer of producers) {
+      if (producer === lost) continue;
+      this.#retired.add(producer);
+      producer.finish();
+    }
+  }
+
+  get #isIdle(): boolean {
+    return this.#unconfirmedBytes === 0 && this.#waiting.length === 0;
+  }
+
+  #tellIdle(): void {
+    if (this.#idleWaiters.length === 0 || !this.#isIdle) return;
+    for (const resolve of this.#idleWaiters.splice(0)) resolve();
+  }
+
+  #timeoutOf(options: PublishOptions): number {
+    return options.timeoutMs === undefined
+      ? this.#core.settings.requestTimeoutMs
+      : positive("timeoutMs", options.timeoutMs);
+  }
+
+  #checkCall(options: PublishOptions): void {
+    options.signal?.throwIfAborted();
+    if (this.#core.isClosed) throw new ClientClosedError();
+  }
+
+  #checkMessage(
+    body: string | Uint8Array,
+    key: string | undefined,
+    headers: Uint8Array | undefined,
+  ): void {
+    if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+      throw new TypeError(
+        `Cannot publish a body that is neither text nor a Uint8Array: current value is ${typeof body}`,
+      );
+    }
+    if (key !== undefined && key.length * 3 > keyBytesMax && utf8Length(key) > keyBytesMax) {
+      throw new RangeError(
+        `Cannot publish a key over ${keyBytesMax} bytes: current length is ${utf8Length(key)}`,
+      );
+    }
+    const bytesMax = this.#core.cluster.messageBytesMax;
+    const bytes = measureMessage(body, key, headers, bytesMax);
+    if (bytes > bytesMax) throw new MessageTooLargeError(bytes, bytesMax);
+  }
+
+  #hasRoom(): boolean {
+    return this.#waiting.length === 0 && this.#producers.length > 0 &&
+      this.#unconfirmedBytes < this.#core.settings.windowBytes;
+  }
+
+  /** Puts one message into the batch of its partition. */
+  #put(
+    body: string | Uint8Array,
+    key: string | undefined,
+    headers: Uint8Array | undefined,
+    completion: Completion,
+    timeoutMs: number,
+  ): void {
+    const producer = this.#producers[this.#partitionFor(key)]!;
+    const batch = producer.begin(1, timeoutMs, body.length);
+    this.#unconfirmedBytes += batch.add(body, key, headers, completion, 0);
+  }
+
+  /** Puts messages that belong together into batches, one for each partition concerned. */
+  #place(messages: readonly CheckedMessage[], completion: Completion, timeoutMs: number): void {
+    if (messages.length === 1) {
+      const { body, key, headers } = messages[0]!;
+      this.#put(body, key, headers, completion, timeoutMs);
+      return;
+    }
+    const groups = new Map<number, Group[]>();
+    for (let position = 0; position < messages.length; position++) {
+      const message = messages[position]!;
+      const partition = this.#partitionFor(message.key);
+      let parts = groups.get(partition);
+      if (parts === undefined) groups.set(partition, parts = [{ positions: [], bytes: 0 }]);
+      let part = parts[parts.length - 1]!;
+      const bytes = upperBound(message);
+      if (
+        part.positions.length === batchCountMax ||
+        part.positions.length > 0 && part.bytes + bytes > clientLimits.batchBytesMax
+      ) parts.push(part = { positions: [], bytes: 0 });
+      part.positions.push(position);
+      part.bytes += bytes;
+    }
+    for (const [partition, parts] of groups) {
+      for (const { positions, bytes } of parts) {
+        const batch = this.#producers[partition]!.begin(positions.length, timeoutMs, bytes);
+        for (const position of positions) {
+          const { body, key, headers } = messages[position]!;
+          this.#unconfirmedBytes += batch.add(body, key, headers, completion, position);
+        }
+      }
+    }
+  }
+
+  #partitionFor(key: string | undefined): number {
+    const count = this.#producers.length;
+    return key === undefined ? this.#turn % count : partitionOfKey(key, count);
+  }
+
+  #abortable(completion: Completion, signal: AbortSignal | undefined): Completion {
+    if (signal === undefined) return completion;
+    return new AbortableCompletion(completion, signal, (aborted) => {
+      this.#waiting = this.#waiting.filter((one) => one.completion !== aborted);
+    });
+  }
+
+  #wait(
+    messages: readonly CheckedMessage[],
+    completion: Completion,
+    timeoutMs: number,
+    options: PublishOptions,
+  ): void {
+    const deadlineMs = this.#core.nowMs + timeoutMs;
+    const create = options.create ?? true;
+    this.#waiting.push({ messages, completion, timeoutMs, deadlineMs, create });
+    if (this.#producers.length === 0) void this.#resolve();
+  }
+
+  /** Lets those in line go on, as far as there is room. */
+  #drain(): void {
+    let count = 0;
+    while (
+      count < this.#waiting.length && this.#producers.length > 0 &&
+      this.#unconfirmedBytes < this.#core.settings.windowBytes
+    ) {
+      const { messages, completion, timeoutMs } = this.#waiting[count++]!;
+      this.#place(messages, completion, timeoutMs);
+    }
+    if (count > 0) this.#waiting.splice(0, count);
+    if (this.#waiting.length > 0 && this.#producers.length === 0) void this.#resolve();
+  }
+
+  /** Finds the queue, or makes it, for those in line. */
+  async #resolve(): Promise<void> {
+    if (this.#isResolving) return;
+    this.#isResolving = true;
+    const first = this.#waiting[0]!;
+    try {
+      const options = { timeoutMs: Math.max(1, Math.ceil(first.deadlineMs - this.#core.nowMs)) };
+      const info = first.create
+        ? await this.#core.findOrCreateQueue(this.#queue, options)
+        : await this.#core.findQueue(this.#queue, options);
+      if (!this.#core.isClosed) this.#bind(info);
+    } catch (error) {
+      // Whoever has come later tries again for itself.
+      if (this.#waiting[0] === first) this.#waiting.shift();
+      first.completion.failed(asQueueError(error, this.#queue));
+    }
+    this.#isResolving = false;
+    this.#drain();
+    this.#tellIdle();
+  }
+
+  #bind(info: QueueInfo): void {
+    const partitions = [...info.partitions].sort((a, b) => a.number - b.number);
+    this.#producers = partitions.map(({ id, number, shard }) =>
+      this.#makeProducer({ queue: this.#queue, partitionId: id, number, shard })
+    );
+  }
+
+  #makeProducer(partition: PartitionProducer["partition"]): PartitionProducer {
+    const session = this.#core.sessions.get(partition.shard, "producers");
+    const producer = new PartitionProducer(partition, session, this.#core.runtime, this);
+    session.add(producer);
+    return producer;
+  }
+}
+
+/** Messages of one call that go to one partition in one batch. */
+interface Group {
+  readonly positions: number[];
+  bytes: number;
+}
+
+/** What a message takes at most: three bytes a code unit, and its framing. */
+function upperBound({ body, key, headers }: CheckedMessage): number {
+  const bodyBytes = typeof body === "string" ? body.length * 3 : body.length;
+  return bodyBytes + (key === undefined ? 0 : key.length * 3) +
+    (headers === undefined ? 0 : headers.length) + 16;
+}

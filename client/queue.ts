@@ -1,0 +1,188 @@
+/**
+ * A queue, as a client holds it: a name to publish to and to consume from.
+ *
+ * @module
+ */
+
+import type { PartitionStats, QueueSettings } from "../wire/mod.ts";
+import type { Receipt } from "./batch.ts";
+import { type ConsumeOptions, Consumer } from "./consumer.ts";
+import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
+import type { MessageHeaders } from "../wire/mod.ts";
+import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
+
+/** Settings of `publish()`: key and headers of the message, and how long to wait. */
+export interface PublishMessageOptions extends PublishOptions {
+  /** Decides the partition: messages of one key stay in order. */
+  readonly key?: string;
+  /** Names to values. */
+  readonly headers?: MessageHeaders;
+}
+
+/** A partition of a queue: where it lives, and its counts. */
+export interface PartitionReport extends PartitionStats {
+  /** Its number in the queue, from 0. */
+  readonly partition: number;
+  /** The shard it lives in. */
+  readonly shard: number;
+}
+
+/** What `Queue.info()` tells. Counts are of messages; those of the queue are the sums of its partitions'. */
+export interface QueueReport {
+  /** The queue's name. */
+  readonly name: string;
+  /** Its number in the cluster. */
+  readonly id: number;
+  /** Its settings. */
+  readonly settings: QueueSettings;
+  /** Ever published. */
+  readonly published: number;
+  /** Acked, and thereby gone. */
+  readonly acked: number;
+  /** Waiting for a consumer. */
+  readonly ready: number;
+  /** Held by consumers. */
+  readonly leased: number;
+  /** Delivered more than once, counted each time. */
+  readonly redelivered: number;
+  /** Bytes ever published. */
+  readonly bytesPublished: number;
+  /** Consumers attached: one that takes from several partitions counts for each. */
+  readonly consumers: number;
+  /** One after the other. */
+  readonly partitions: readonly PartitionReport[];
+}
+
+/** What a client keeps of a queue. */
+export interface QueueHost {
+  /** The shared parts of the client. */
+  readonly core: ClientCore;
+  /** The publisher of a queue, made when it is first asked for. */
+  publisher(queue: string): Publisher;
+}
+
+/** A queue; made by `Client.queue()`, without asking the cluster. */
+export class Queue {
+  /** The queue's name. */
+  readonly name: string;
+  readonly #host: QueueHost;
+  /** Found when it is first needed: a queue that is only consumed has none. */
+  #publisher: Publisher | undefined;
+
+  /**
+   * Queues are made by `Client.queue()`.
+   *
+   * @param name The queue's name.
+   * @param host The client.
+   */
+  constructor(name: string, host: QueueHost) {
+    this.name = name;
+    this.#host = host;
+  }
+
+  /**
+   * Publishes a message. What is published in one turn of the event loop travels together, so that
+   * many single calls are as fast as a batch.
+   *
+   * @param body Text is sent as UTF-8. An array must not be changed until the promise settles.
+   * @param options Key, headers, and how long to wait.
+   * @returns Once the message is on the disks of a majority: where it is.
+   * @throws {RequestTimeoutError} when it was not confirmed in time; `maybeApplied` says what is known.
+   * @throws {MessageTooLargeError} when key, headers and body are over the broker's limit.
+   * @throws {QueueNotFoundError} when there is no such queue, and `create` is false.
+   * @throws {FlowMQError} when the cluster refuses it for another reason.
+   *
+   * @example Usage
+   * ```ts ignore
+   * const { offset } = await client.queue("orders").publish("one coffee", { key: "table-7" });
+   * ```
+   */
+  publish(body: string | Uint8Array, options: PublishMessageOptions = {}): Promise<Receipt> {
+    this.#publisher ??= this.#host.publisher(this.name);
+    return this.#publisher.publish(body, options.key, options.headers, options);
+  }
+
+  /**
+   * Publishes several messages. Those that go to one partition, as all without a key do, are stored all
+   * or none as long as they fit into one batch: 65,536 messages, 8 MiB.
+   *
+   * @param messages In the order in which they are to be stored.
+   * @param options How long to wait.
+   * @returns The receipts, in the order of the messages.
+   * @throws As {@linkcode publish} does; some of the messages may be stored all the same.
+   */
+  publishBatch(
+    messages: readonly OutgoingMessage[],
+    options: PublishOptions = {},
+  ): Promise<Receipt[]> {
+    this.#publisher ??= this.#host.publisher(this.name);
+    return this.#publisher.publishBatch(messages, options);
+  }
+
+  /**
+   * Takes messages from the queue; see {@linkcode Consumer}. Nothing is thrown here: a queue that does
+   * not exist is reported by the first `next()`.
+   *
+   * @param options Prefetch, drain and signal.
+   * @returns An async iterator.
+   * @throws {RangeError} when the prefetch is out of range.
+   *
+   * @example Usage
+   * ```ts ignore
+   * await using consumer = client.queue("orders").consume({ prefetch: 10 });
+   * for await (const delivery of consumer) await delivery.ack();
+   * ```
+   */
+  consume(options: ConsumeOptions = {}): Consumer {
+    return new Consumer(this.#host.core, this.name, options);
+  }
+
+  /**
+   * Settings and counts of the queue, from the leaders of its shards.
+   *
+   * @param options How long to wait.
+   * @returns The newest there is.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async info(options: WaitOptions = {}): Promise<QueueReport> {
+    const { core } = this.#host;
+    checkOpen(core);
+    try {
+      const queue = await core.refreshQueue(this.name, options);
+      const shards = Map.groupBy(queue.partitions, ({ shard }) => shard);
+      const replies = await Promise.all([...shards].map(async ([shard, partitions]) => {
+        const partitionIds = partitions.map(({ id }) => id);
+        const what = `get counts of queue ${JSON.stringify(this.name)}`;
+        const request = { kind: "queueStats", partitionIds } as const;
+        return (await core.call(what, request, shard, "queueStatsReply", options)).partitions;
+      }));
+      const statsOf = new Map(replies.flat().map((stats) => [stats.partitionId, stats]));
+      const partitions = queue.partitions.flatMap(({ id, number, shard }) => {
+        const stats = statsOf.get(id);
+        return stats === undefined ? [] : [{ ...stats, partition: number, shard }];
+      });
+      partitions.sort((a, b) => a.partition - b.partition);
+      return { name: queue.name, id: queue.id, settings: queue.settings, ...sum(partitions) };
+    } catch (error) {
+      throw asQueueError(error, this.name);
+    }
+  }
+}
+
+function sum(
+  partitions: readonly PartitionReport[],
+): Omit<QueueReport, "name" | "id" | "settings"> {
+  const total = (count: (one: PartitionReport) => number) =>
+    partitions.reduce((whole, one) => whole + count(one), 0);
+  return {
+    published: total((one) => one.published),
+    acked: total((one) => one.acked),
+    ready: total((one) => one.ready),
+    leased: total((one) => one.leased),
+    redelivered: total((one) => one.redelivered),
+    bytesPublished: total((one) => one.bytesPublished),
+    consumers: total((one) => one.consumers),
+    partitions,
+  };
+}

@@ -1,0 +1,242 @@
+/**
+ * A client's identity in one shard, and the loop that keeps it attached.
+ *
+ * ```text
+ *            acquire a connection
+ *  ┌───────────────┴───────────────┐
+ *  │ no id yet: openSession        │ has an id: attachSession
+ *  │                               │   └─ sessionNotFound: members are told, no id any more
+ *  └───────────────┬───────────────┘
+ *            ready: members send                   members: producers or consumers of partitions
+ *                  │  connection lost, notLeader, sessionEnded …
+ *            down: members wait, back to the top
+ * ```
+ *
+ * Producers and consumers of a shard have a session each: a publisher that has to begin a new one must
+ * not cost a consumer its leases.
+ *
+ * @module
+ */
+
+import { ErrorCode } from "../wire/mod.ts";
+import type { Cluster } from "./cluster.ts";
+import { type Connection, expectReply } from "./connection.ts";
+import { asFlowMQError, FlowMQError, NotLeaderError } from "./errors.ts";
+import { clientLimits, type ClientSettings } from "./options.ts";
+import type { ClientRuntime } from "./runtime.ts";
+import { Backoff, sleep, untilAborted } from "./waiting.ts";
+
+/** A producer or a consumer of one partition. */
+export interface SessionMember {
+  /** The session is attached: send what is to be sent, again where it was sent before. */
+  ready(): void;
+  /** The session is not attached any more: nothing can be sent. */
+  down(): void;
+  /** The cluster has forgotten the session; a new one will be opened. */
+  forgotten(error: FlowMQError): void;
+}
+
+/** A session in one shard; see the module comment. */
+export class Session {
+  /** The shard. */
+  readonly shard: number;
+  readonly #cluster: Cluster;
+  readonly #settings: ClientSettings;
+  readonly #runtime: ClientRuntime;
+  readonly #members = new Set<SessionMember>();
+  readonly #closing = new AbortController();
+  readonly #backoff: Backoff;
+  #id = 0;
+  #connection: Connection | undefined;
+  /** Ends the loop's wait while the session is ready. */
+  #disturb: ((error: FlowMQError) => void) | undefined;
+  #lastError: FlowMQError | undefined;
+  /** Where it is being attached. */
+  #attaching: { readonly connection: Connection; readonly patience: AbortController } | undefined;
+  #isRunning = false;
+
+  /**
+   * Makes a session that is opened when it gets its first member.
+   *
+   * @param shard The shard.
+   * @param cluster Gives connections.
+   * @param settings The client's.
+   * @param runtime The world.
+   */
+  constructor(shard: number, cluster: Cluster, settings: ClientSettings, runtime: ClientRuntime) {
+    this.shard = shard;
+    this.#cluster = cluster;
+    this.#settings = settings;
+    this.#runtime = runtime;
+    this.#backoff = new Backoff({
+      msMin: clientLimits.backoffMsMin,
+      msMax: clientLimits.backoffMsMax,
+      factor: clientLimits.backoffFactor,
+    }, runtime.random);
+  }
+
+  /** The number that the shard gave it, 0 before that. */
+  get id(): number {
+    return this.#id;
+  }
+
+  /** The connection it is attached to, while it is. */
+  get connection(): Connection | undefined {
+    return this.#connection;
+  }
+
+  /** Why it is not attached, where it is not: what went wrong last. */
+  get lastError(): FlowMQError | undefined {
+    return this.#connection === undefined ? this.#lastError : undefined;
+  }
+
+  /** How many members it has. */
+  get memberCount(): number {
+    return this.#members.size;
+  }
+
+  /** Adds a member; it is told when the session is ready, at once where it is. */
+  add(member: SessionMember): void {
+    this.#members.add(member);
+    if (!this.#isRunning) {
+      this.#isRunning = true;
+      void this.#run();
+    } else if (this.#connection !== undefined) {
+      member.ready();
+    }
+  }
+
+  /** Takes a member out. */
+  remove(member: SessionMember): void {
+    this.#members.delete(member);
+  }
+
+  /**
+   * Takes a member's word that something is wrong with the session where it is attached: it is
+   * attached anew, after a short pause.
+   *
+   * @param connection Where the error came from; ignored when the session has moved on already.
+   * @param error What the broker said.
+   */
+  disturb(connection: Connection, error: FlowMQError): void {
+    if (this.#connection === connection) this.#disturb?.(error);
+  }
+
+  /** Another node leads the shard now: goes there. */
+  moved(leader: number): void {
+    const connection = this.#connection ?? this.#attaching?.connection;
+    if (connection === undefined || connection.welcome.nodeId === leader) return;
+    const error = new NotLeaderError(`Node ${leader} leads shard ${this.shard} now`, leader);
+    this.#attaching?.patience.abort(error);
+    this.#disturb?.(error);
+  }
+
+  /**
+   * Ends the session: the cluster gives back its leases and forgets its window.
+   *
+   * @param signal Gives up; the session times out by itself then.
+   */
+  async close(signal: AbortSignal): Promise<void> {
+    const connection = this.#connection;
+    const id = this.#id;
+    this.#closing.abort();
+    this.#connection = undefined;
+    if (connection === undefined || id === 0 || signal.aborted) return;
+    const closed = connection.request({ kind: "closeSession", sessionId: id }, this.shard);
+    await Promise.race([
+      // It times out by itself where this does not arrive.
+      closed.catch(() => {}),
+      new Promise<void>((resolve) => {
+        signal.addEventListener("abort", () => resolve(), { once: true });
+      }),
+    ]);
+  }
+
+  async #run(): Promise<void> {
+    const signal = AbortSignal.any([this.#closing.signal, this.#cluster.closed]);
+    while (!signal.aborted) {
+      try {
+        const connection = await this.#attach(signal);
+        if (signal.aborted) return;
+        await this.#hold(connection, signal);
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#consider(asFlowMQError(error));
+        try {
+          await sleep(this.#runtime.clock, this.#backoff.next(), signal);
+        } catch {
+          return;
+        }
+      }
+    }
+  }
+
+  /** Finds a connection and opens, or attaches, the session there. */
+  async #attach(signal: AbortSignal): Promise<Connection> {
+    const connection = await this.#cluster.acquire(this.shard, signal);
+    const { clock } = this.#runtime;
+    const patience = new AbortController();
+    const timer = clock.setTimeout(() => {
+      patience.abort(
+        new FlowMQError(`Shard ${this.shard} does not answer`, { code: ErrorCode.noLeader }),
+      );
+    }, clientLimits.attachTimeoutMs);
+    this.#attaching = { connection, patience };
+    try {
+      this.#id = await untilAborted(
+        this.#introduce(connection),
+        AbortSignal.any([signal, patience.signal]),
+      );
+    } finally {
+      this.#attaching = undefined;
+      clock.clearTimeout(timer);
+    }
+    return connection;
+  }
+
+  /** Says who we are on a connection; returns the session's number. */
+  async #introduce(connection: Connection): Promise<number> {
+    const id = this.#id;
+    if (id === 0) {
+      const reply = await connection.request({
+        kind: "openSession",
+        timeoutMs: this.#settings.sessionTimeoutMs,
+        clientName: this.#settings.name,
+      }, this.shard);
+      return expectReply(reply, "sessionOpened").sessionId;
+    }
+    await connection.request({ kind: "attachSession", sessionId: id }, this.shard);
+    return id;
+  }
+
+  /** Lets the members use the connection until it fails them; always throws. */
+  async #hold(connection: Connection, signal: AbortSignal): Promise<never> {
+    const failure = new Promise<FlowMQError>((resolve) => this.#disturb = resolve);
+    this.#connection = connection;
+    const watch = connection.whenEnded((error) => this.#disturb?.(error));
+    const stop = () => this.#disturb?.(asFlowMQError(signal.reason));
+    signal.addEventListener("abort", stop, { once: true });
+    this.#backoff.reset();
+    for (const member of [...this.#members]) member.ready();
+    const error = await failure;
+    connection.unwatch(watch);
+    signal.removeEventListener("abort", stop);
+    this.#disturb = undefined;
+    this.#connection = undefined;
+    for (const member of [...this.#members]) member.down();
+    throw error;
+  }
+
+  /** Learns from what went wrong. */
+  #consider(error: FlowMQError): void {
+    this.#lastError = error;
+    if (error instanceof NotLeaderError) {
+      this.#cluster.noteLeader(this.shard, error.leaderHint);
+    } else if (error.code === ErrorCode.noLeader || error.code === ErrorCode.leadershipLost) {
+      this.#cluster.noteLeader(this.shard, 0);
+    } else if (error.code === ErrorCode.sessionNotFound && this.#id !== 0) {
+      this.#id = 0;
+      for (const member of [...this.#members]) member.forgotten(error);
+    }
+  }
+}

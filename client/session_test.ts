@@ -1,0 +1,121 @@
+import { assert, assertEquals } from "@std/assert";
+import { ErrorCode } from "../wire/mod.ts";
+import { FakeNetwork, outcomeOf, refusal, settle } from "./_testing.ts";
+
+Deno.test("a dial without an answer does not keep the client from the leader that is elected meanwhile", async () => {
+  const network = new FakeNetwork(3, 2);
+  network.addQueue("orders", 2);
+  const [first, second, third] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("a");
+  await queue.publish("b");
+  // Node 1 leads both shards and falls silent; its kernel still takes connections.
+  first!.isPaused = true;
+  const outcomes = [outcomeOf(queue.publish("c"))];
+  await settle();
+  outcomes.push(outcomeOf(queue.publish("d")));
+  await settle();
+  network.term++;
+  network.leaders[0] = 2;
+  await network.clock.advance(700);
+  assertEquals(second!.publishes.length, 1);
+  // The other shard still names node 1, and a dial of node 1 is under way for seconds.
+  assert(network.dials.filter((address) => address === "10.0.0.1:7400").length > 1);
+  network.leaders[1] = 3;
+  await network.clock.advance(500);
+  assertEquals(third!.publishes.length, 1);
+  assert(outcomes.every(({ value }) => value !== undefined));
+  await client.close();
+});
+
+Deno.test("a session that was served by a relay goes to the new leader as soon as one is known", async () => {
+  const network = new FakeNetwork(3);
+  network.addQueue("orders");
+  const [first, second, third] = network.servers;
+  network.elect(2);
+  second!.isReachable = false;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  const relayed = outcomeOf(queue.publish("relayed"));
+  await network.clock.advance(300);
+  assertEquals([relayed.value?.offset, second!.publishes.length], [0, 0]);
+  const relay = first!.publishes.length === 1 ? first! : third!;
+  assertEquals(relay.publishes.length, 1);
+  second!.isReachable = true;
+  const leader = relay === first ? 3 : 1;
+  network.elect(leader);
+  await client.metadata();
+  await network.clock.advance(100);
+  await queue.publish("direct");
+  assertEquals(network.servers[leader - 1]!.publishes.map(({ bodies }) => bodies), [["direct"]]);
+  await client.close();
+});
+
+Deno.test("a request that hangs on a connection that lives makes the client ask who leads", async () => {
+  const network = new FakeNetwork(2);
+  network.addQueue("orders");
+  const [first, second] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("zero");
+  // The node answers pings, but what it was asked went to a leader that is no more.
+  first!.behaviour.publish = () => "silence";
+  const outcome = outcomeOf(queue.publish("one"));
+  await network.clock.advance(500);
+  network.elect(2);
+  await network.clock.advance(1_000);
+  assertEquals(outcome.value?.offset, 1);
+  assertEquals(second!.publishes.map(({ bodies }) => bodies), [["one"]]);
+  assertEquals(network.dials.filter((address) => address === "10.0.0.1:7400").length, 1);
+  await client.close();
+});
+
+Deno.test("an attach that hangs is tried again", async () => {
+  const network = new FakeNetwork(1);
+  network.addQueue("orders");
+  const [server] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("zero");
+  let attempts = 0;
+  const { attachSession } = server!.behaviour;
+  server!.behaviour.attachSession = (received) =>
+    ++attempts < 3 ? "silence" : attachSession(received);
+  server!.dropConnections();
+  const outcome = outcomeOf(queue.publish("one"));
+  await network.clock.advance(11_000);
+  assertEquals([attempts, outcome.value?.offset], [3, 1]);
+  await client.close();
+});
+
+Deno.test("sessions of producers and consumers are apart, one of each in a shard", async () => {
+  const network = new FakeNetwork(1);
+  for (const name of ["a", "b"]) network.addQueue(name);
+  const [server] = network.servers;
+  const client = await network.connect();
+  await Promise.all([client.queue("a").publish("x"), client.queue("b").publish("y")]);
+  const consumers = [client.queue("a").consume(), client.queue("b").consume()];
+  await settle();
+  assertEquals(server!.requestsOf("openSession").length, 2);
+  const publishing = new Set(server!.publishes.map(({ command }) => command.sessionId));
+  const consuming = new Set(server!.requestsOf("attachConsumer").map(({ sessionId }) => sessionId));
+  assertEquals([publishing.size, consuming.size], [1, 1]);
+  assert(!publishing.has([...consuming][0]!));
+  await Promise.all(consumers.map((consumer) => consumer.close()));
+  await client.close();
+  assertEquals(server!.requestsOf("closeSession").length, 2);
+});
+
+Deno.test("a time-out says what kept the session from being attached", async () => {
+  const network = new FakeNetwork(1);
+  network.addQueue("orders");
+  network.servers[0]!.behaviour.openSession = () =>
+    refusal(ErrorCode.limitReached, "too many sessions");
+  const client = await network.connect({ requestTimeoutMs: 500 });
+  const outcome = outcomeOf(client.queue("orders").publish("x"));
+  await network.clock.advance(700);
+  assertEquals(outcome.error?.code, ErrorCode.requestTimeout);
+  assertEquals((outcome.error?.cause as Error).message, "too many sessions");
+  await client.close();
+});
