@@ -1,0 +1,236 @@
+/**
+ * Turns deliveries, which the queue machine decides message by message, into frames.
+ *
+ * Deliveries of one turn of a shard's loop are gathered by consumer, then each consumer gets one frame
+ * (or a few, where they are large) with the bytes of the messages copied straight from the entries
+ * they were published in.
+ *
+ * @module
+ */
+
+import type { Deliveries } from "../queue/mod.ts";
+import type { Entry } from "../raft/mod.ts";
+import {
+  commandTimestampMs,
+  DeliverBuilder,
+  encodeDrained,
+  type MessageBounds,
+  messageBounds,
+} from "../wire/mod.ts";
+import type { ClientLink, SessionBindings } from "./client_link.ts";
+
+/** One delivery of a consumer. */
+export interface Delivered {
+  readonly offset: number;
+  readonly deliveryCount: number;
+  readonly entryIndex: number;
+  readonly position: number;
+}
+
+/** Reads what a consumer holds of a partition. */
+export type ReadLeases = (
+  sessionId: number,
+  consumerId: number,
+  partitionId: number,
+) => readonly Delivered[];
+
+interface Batch {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+  /** The consumer asked to drain and nothing more is ready: told after its messages. */
+  drained: boolean;
+  offset: number[];
+  deliveryCount: number[];
+  entryIndex: number[];
+  position: number[];
+  /** The first delivery that has not been sent. */
+  next: number;
+}
+
+/** A frame that has reached this size is sent and another one begun. */
+const FRAME_BYTES_SOFT = 1 << 20;
+
+/** A client that is owed this much gets the rest when it has taken it: bodies wait on disk, not here. */
+const WAITING_BYTES_MAX = 4 << 20;
+
+/** Gathers the deliveries of one shard and sends them at the end of a turn. */
+export class DeliverySender {
+  readonly #shardId: number;
+  readonly #bindings: SessionBindings;
+  readonly #entry: (index: number) => Entry;
+  readonly #leases: ReadLeases;
+  readonly #wake: () => void;
+  /** By session, then consumer, then partition. */
+  readonly #batches = new Map<number, Batch[]>();
+  /** Slow clients whose turn comes when they have taken what waits. */
+  readonly #slow = new Set<ClientLink>();
+  /** Those that have, since the last flush. */
+  readonly #caughtUp = new Set<ClientLink>();
+
+  /**
+   * @param shardId The shard, for the frames' headers.
+   * @param bindings Where the sessions are.
+   * @param entry Reads a log entry, from memory or disk.
+   * @param leases Reads what a consumer holds by now.
+   * @param wake Asks for a turn of the shard's loop, and so for a flush.
+   */
+  constructor(
+    shardId: number,
+    bindings: SessionBindings,
+    entry: (index: number) => Entry,
+    leases: ReadLeases,
+    wake: () => void,
+  ) {
+    this.#shardId = shardId;
+    this.#bindings = bindings;
+    this.#entry = entry;
+    this.#leases = leases;
+    this.#wake = wake;
+  }
+
+  /**
+   * Takes what one command caused to be delivered. Sessions that are not attached here are passed over:
+   * they get what they hold when they attach, and a node that replays its log delivers nothing of old.
+   */
+  add(deliveries: Deliveries): void {
+    const { count, sessionId, consumerId, partitionId, offset, deliveryCount } = deliveries;
+    for (let i = 0; i < count; i++) {
+      if (this.#bindings.link(sessionId[i]!) === undefined) continue;
+      const batch = this.#batch(sessionId[i]!, consumerId[i]!, partitionId[i]!);
+      batch.offset.push(offset[i]!);
+      batch.deliveryCount.push(deliveryCount[i]!);
+      batch.entryIndex.push(deliveries.entryIndex[i]!);
+      batch.position.push(deliveries.position[i]!);
+    }
+  }
+
+  /** Takes one delivery of a consumer that has attached again. */
+  addOne(sessionId: number, consumerId: number, partitionId: number, one: Delivered): void {
+    const batch = this.#batch(sessionId, consumerId, partitionId);
+    batch.offset.push(one.offset);
+    batch.deliveryCount.push(one.deliveryCount);
+    batch.entryIndex.push(one.entryIndex);
+    batch.position.push(one.position);
+  }
+
+  /** Takes word that a draining consumer has got all that was ready. */
+  drained(sessionId: number, consumerId: number, partitionId: number): void {
+    if (this.#bindings.link(sessionId) === undefined) return;
+    this.#batch(sessionId, consumerId, partitionId).drained = true;
+  }
+
+  /** Forgets what was gathered for a session: it attaches anew, and gets what it holds then. */
+  forget(sessionId: number): void {
+    this.#batches.delete(sessionId);
+  }
+
+  /** Forgets what was gathered: this node does not lead any more. */
+  clear(): void {
+    this.#batches.clear();
+  }
+
+  /** Sends all that was gathered. Sessions that are not attached here get theirs when they are. */
+  flush(): void {
+    for (const [sessionId, batches] of this.#batches) {
+      const link = this.#bindings.link(sessionId);
+      if (link !== undefined && this.#caughtUp.has(link)) {
+        for (const batch of batches) this.#dropEnded(batch);
+      }
+      if (link === undefined || link.closed || this.#sendAll(link, batches)) {
+        this.#batches.delete(sessionId);
+      } else {
+        this.#resumeWhenDrained(link);
+      }
+    }
+    this.#caughtUp.clear();
+  }
+
+  /** @returns Whether everything was sent; if not, the client is slow. */
+  #sendAll(link: ClientLink, batches: Batch[]): boolean {
+    while (batches.length > 0) {
+      if (!this.#send(link, batches[0]!)) return false;
+      batches.shift();
+    }
+    return true;
+  }
+
+  #resumeWhenDrained(link: ClientLink): void {
+    if (this.#slow.has(link)) return;
+    this.#slow.add(link);
+    void link.drained().then(() => {
+      this.#slow.delete(link);
+      this.#caughtUp.add(link);
+      this.#wake();
+    });
+  }
+
+  /** Takes out what went to another consumer while it waited here for a slow one. */
+  #dropEnded(batch: Batch): void {
+    const leases = this.#leases(batch.sessionId, batch.consumerId, batch.partitionId);
+    const held = new Map(leases.map((one) => [one.offset, one.deliveryCount]));
+    const kept: number[] = [];
+    for (let i = batch.next; i < batch.offset.length; i++) {
+      if (held.get(batch.offset[i]!) === batch.deliveryCount[i]) kept.push(i);
+    }
+    for (const key of ["offset", "deliveryCount", "entryIndex", "position"] as const) {
+      batch[key] = kept.map((i) => batch[key][i]!);
+    }
+    batch.next = 0;
+  }
+
+  #batch(sessionId: number, consumerId: number, partitionId: number): Batch {
+    let batches = this.#batches.get(sessionId);
+    if (batches === undefined) this.#batches.set(sessionId, batches = []);
+    for (const batch of batches) {
+      if (batch.consumerId === consumerId && batch.partitionId === partitionId) return batch;
+    }
+    const batch: Batch = {
+      sessionId,
+      consumerId,
+      partitionId,
+      drained: false,
+      offset: [],
+      deliveryCount: [],
+      entryIndex: [],
+      position: [],
+      next: 0,
+    };
+    batches.push(batch);
+    return batch;
+  }
+
+  /** @returns Whether all of the batch was sent. */
+  #send(link: ClientLink, batch: Batch): boolean {
+    const { consumerId, partitionId } = batch;
+    let entry: Entry | undefined;
+    let publishedAtMs = 0;
+    const bounds: MessageBounds = { start: 0, end: 0 };
+    while (batch.next < batch.offset.length) {
+      if (link.waitingBytes > WAITING_BYTES_MAX) return false;
+      const builder = new DeliverBuilder(this.#shardId, consumerId, partitionId);
+      while (batch.next < batch.offset.length && builder.byteLength < FRAME_BYTES_SOFT) {
+        const i = batch.next++;
+        const index = batch.entryIndex[i]!;
+        if (entry?.index !== index) {
+          entry = this.#entry(index);
+          publishedAtMs = commandTimestampMs(entry.data);
+        }
+        messageBounds(entry.data, batch.position[i]!, bounds);
+        builder.add(
+          batch.offset[i]!,
+          batch.deliveryCount[i]!,
+          entry.term,
+          index,
+          publishedAtMs,
+          entry.data,
+          bounds.start,
+          bounds.end,
+        );
+      }
+      link.send(builder.finish());
+    }
+    if (batch.drained) link.send(encodeDrained(this.#shardId, { consumerId, partitionId }));
+    return true;
+  }
+}

@@ -1,0 +1,470 @@
+/**
+ * A node of the cluster: opens its data directory, runs its shards, and joins them to peers and
+ * clients.
+ *
+ * @module
+ */
+
+import { bootstrapConfiguration } from "../raft/mod.ts";
+import type { Entry, Message, NodeId } from "../raft/mod.ts";
+import type { Effects } from "../queue/mod.ts";
+import {
+  DataDirectory,
+  decodeRecords,
+  encodeRecords,
+  RecordEntry,
+  ShardStore,
+} from "../storage/mod.ts";
+import {
+  clientProtocolVersion,
+  decodeFrame,
+  decodeRaftMessage,
+  decodeRelayAddress,
+  defaultLimits,
+  encodeError,
+  encodeRaftMessage,
+  type Frame,
+  MalformedFrameError,
+  PeerFrameType,
+  relayedFrame,
+} from "../wire/mod.ts";
+import type { Clock, TimerId } from "../client/runtime.ts";
+import { version } from "./version.ts";
+import { acceptAll } from "./accept.ts";
+import { CatalogKeeper } from "./catalog_keeper.ts";
+import { ClientConnection } from "./client_connection.ts";
+import type { ClientLink } from "./client_link.ts";
+import {
+  checkConfig,
+  clusterIdOf,
+  DEFAULT_LIMITS,
+  DEFAULT_TIMINGS,
+  type NodeConfig,
+} from "./config.ts";
+import { denoNodeRuntime } from "./deno_runtime.ts";
+import { InternalClient } from "./internal_client.ts";
+import { LocalShard } from "./local_shard.ts";
+import { type Logger, silentLogger } from "./logger.ts";
+import type { ShardObserver } from "./observer.ts";
+import { PeerNetwork } from "./peer_network.ts";
+import { RelayInbox, RelayOutbox } from "./relay.ts";
+import { RequestHandler } from "./request_handler.ts";
+import { type Address, formatAddress, type Listener, type NodeRuntime } from "./runtime.ts";
+import { Shard, type ShardHost } from "./shard.ts";
+
+/** How long a stopping node waits for others to take over what it leads, in milliseconds. */
+const HAND_OVER_MS_MAX = 500;
+
+/** With more than this waiting for a node that clients' requests are relayed to, clients wait. */
+const RELAY_BYTES_MAX = 4 << 20;
+
+/** The most clients that are served at a time. */
+const CONNECTIONS_MAX = 10_000;
+
+/** How often connections are looked at that may have lost their client, in milliseconds. */
+const CONNECTION_CHECK_MS = 1_000;
+
+/** A node that has been started. */
+export interface RunningNode {
+  readonly nodeId: NodeId;
+  readonly clusterId: string;
+  /** Where clients connect, with the real port. */
+  readonly clientAddress: Address;
+  /** Where peers connect, with the real port. */
+  readonly peerAddress: Address;
+  /**
+   * Resolves with the reason when the node has to stop by itself: its disk failed, or it found itself
+   * in a state that must not be. Nothing is confirmed after that; the process should exit.
+   */
+  readonly failed: Promise<Error>;
+  /** Hands over what it leads, ends all connections, and closes the data directory. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts a node.
+ *
+ * @param config Who it is, and where.
+ * @param runtime The world it runs in: Deno's unless told otherwise.
+ * @returns The node, which accepts connections.
+ * @throws {TypeError} If the configuration contradicts itself.
+ * @throws {RangeError} If a setting is out of its range.
+ * @throws {DataDirectoryLockedError} If another process uses the data directory.
+ * @throws {DataDirectoryMismatchError} If the directory belongs to another cluster or node.
+ * @throws {CorruptRecordError} If the log is damaged.
+ * @throws {Deno.errors.AddrInUse} If an address is taken.
+ */
+export async function startNode(
+  config: NodeConfig,
+  runtime: NodeRuntime = denoNodeRuntime(),
+): Promise<RunningNode> {
+  checkConfig(config);
+  const node = new Node(config, runtime);
+  await node.start();
+  return node;
+}
+
+class Node implements RunningNode, ShardHost {
+  readonly nodeId: NodeId;
+  readonly clusterId: string;
+  readonly clock: Clock;
+  readonly log: Logger;
+  readonly random: () => number;
+  readonly observer: ShardObserver | undefined;
+  readonly failed: Promise<Error>;
+  readonly #config: NodeConfig;
+  readonly #runtime: NodeRuntime;
+  readonly #shards: LocalShard[] = [];
+  readonly #connections = new Set<ClientConnection>();
+  #fail!: (error: Error) => void;
+  #hasFailed = false;
+  #stopping = false;
+  #released = false;
+  #stopped: Promise<void> | undefined;
+  readonly #timers: TimerId[] = [];
+  #directory: DataDirectory | undefined;
+  #clientListener: Listener | undefined;
+  #peerListener: Listener | undefined;
+  #peers!: PeerNetwork;
+  #inbox!: RelayInbox;
+  #outbox!: RelayOutbox;
+  #internal!: InternalClient;
+  #keeper!: CatalogKeeper;
+  #requests!: RequestHandler;
+
+  constructor(config: NodeConfig, runtime: NodeRuntime) {
+    this.#config = config;
+    this.#runtime = runtime;
+    this.nodeId = config.nodeId;
+    this.clusterId = clusterIdOf(config.cluster, config.shards ?? 1);
+    this.clock = runtime.clock;
+    this.random = runtime.random;
+    this.log = config.log ?? silentLogger;
+    this.observer = config.observer;
+    this.failed = new Promise((resolve) => this.#fail = resolve);
+  }
+
+  get clientAddress(): Address {
+    return this.#clientListener!.address;
+  }
+
+  get peerAddress(): Address {
+    return this.#peerListener!.address;
+  }
+
+  /** Where clients are told to find this node. */
+  get #advertised(): string {
+    return formatAddress(this.#config.advertise ?? this.clientAddress);
+  }
+
+  async start(): Promise<void> {
+    try {
+      await this.#open();
+    } catch (error) {
+      await this.#release();
+      throw error;
+    }
+    const { tickMs } = { ...DEFAULT_TIMINGS, ...this.#config.raft };
+    this.#every(tickMs, () => {
+      for (const { shard } of this.#shards) shard.tick();
+    });
+    this.#every(CONNECTION_CHECK_MS, () => {
+      for (const connection of [...this.#connections]) connection.checkAlive();
+    });
+    for (const { shard } of this.#shards) shard.start();
+    void this.#acceptClients(this.#clientListener!);
+  }
+
+  /** Does something again and again until the node stops; a late turn is not made up for. */
+  #every(ms: number, work: () => void): void {
+    const slot = this.#timers.length;
+    const again = () => {
+      this.#timers[slot] = this.clock.setTimeout(again, ms);
+      work();
+    };
+    this.#timers.push(this.clock.setTimeout(again, ms));
+  }
+
+  async #open(): Promise<void> {
+    const { cluster, dataDirectory, shards = 1 } = this.#config;
+    this.#clientListener = this.#runtime.listen(this.#config.listen);
+    this.#peerListener = this.#runtime.listen(this.#config.peerListen);
+    this.#directory = await DataDirectory.open(this.#runtime.files, dataDirectory, {
+      clusterId: this.clusterId,
+      nodeId: this.nodeId,
+      pid: this.#runtime.processId,
+      random: this.random,
+    });
+    const timings = { ...DEFAULT_TIMINGS, ...this.#config.raft };
+    const limits = { ...DEFAULT_LIMITS, ...this.#config.limits };
+    for (let id = 0; id < shards; id++) {
+      const path = this.#directory.shardDirectory(id);
+      const store = await ShardStore.open(this.#runtime.files, path, {
+        shard: id,
+        salt: this.#directory.salt,
+        configuration: bootstrapConfiguration(cluster.map((member) => member.id)),
+        ...this.#config.storage,
+      });
+      for (const { path, offset, bytes } of store.tornTails) {
+        this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
+      }
+      this.#shards.push(new LocalShard(new Shard(id, store, this, timings, limits)));
+    }
+    this.#connect();
+  }
+
+  /** Joins the parts. */
+  #connect(): void {
+    const { cluster, messageBytesMax = defaultLimits.messageBytesMax } = this.#config;
+    this.#peers = new PeerNetwork(
+      {
+        nodeId: this.nodeId,
+        clusterId: this.clusterId,
+        shardCount: this.#shards.length,
+        clientAddress: this.#advertised,
+      },
+      this.#runtime,
+      {
+        received: (from, frame) => this.#receive(from, frame),
+        sendingLost: (to) => {
+          this.#endRelays(to);
+          for (const { shard } of this.#shards) shard.peerUnreachable(to);
+        },
+        receivingLost: (from) => {
+          this.#endRelays(from);
+          for (const { shard } of this.#shards) shard.leaderUnreachable(from);
+        },
+      },
+      this.log,
+    );
+    this.#inbox = new RelayInbox(this.#peers, (link) => this.#linkClosed(link));
+    this.#outbox = new RelayOutbox(this.#peers, this.random);
+    this.#internal = new InternalClient(
+      (link, frame) => this.#requests.handle(link, frame),
+      this.clock,
+    );
+    this.#keeper = new CatalogKeeper(
+      this.#shards[0]!.shard.machine,
+      (shard, command) => this.#internal.submit(shard, command),
+      this.clock,
+      this.log,
+    );
+    this.#requests = new RequestHandler({
+      nodeId: this.nodeId,
+      clusterId: this.clusterId,
+      members: cluster.map((member) => member.id),
+      shards: this.#shards,
+      peers: this.#peers,
+      outbox: this.#outbox,
+      keeper: this.#keeper,
+      internal: this.#internal,
+      runtime: this.#runtime,
+      limits: { ...defaultLimits, messageBytesMax },
+      autoCreate: this.#config.autoCreate ?? true,
+      clientAddress: this.#advertised,
+      peerAddress: formatAddress(this.peerAddress),
+    });
+    this.#peers.start(
+      this.#peerListener!,
+      cluster.filter(({ id }) => id !== this.nodeId)
+        .map(({ id, peerAddress }) => [id, peerAddress] as const),
+    );
+  }
+
+  stop(): Promise<void> {
+    return this.#stopped ??= this.#stop();
+  }
+
+  async #stop(): Promise<void> {
+    this.#stopping = true;
+    this.#clientListener?.close();
+    await this.#handOver();
+    await this.#release();
+  }
+
+  /** Gives leadership away, so that the others need no election to go on. */
+  async #handOver(): Promise<void> {
+    if (this.#hasFailed || this.#config.cluster.length === 1) return;
+    for (const { shard } of this.#shards) shard.handOver();
+    const deadline = this.clock.monotonic() + HAND_OVER_MS_MAX;
+    while (
+      this.#shards.some(({ shard }) => shard.leading) && this.clock.monotonic() < deadline
+    ) {
+      await new Promise<void>((resolve) => this.clock.setTimeout(resolve, 10));
+    }
+  }
+
+  async #release(): Promise<void> {
+    this.#stopping = true;
+    this.#released = true;
+    for (const timer of this.#timers) this.clock.clearTimeout(timer);
+    this.#clientListener?.close();
+    for (const connection of [...this.#connections]) connection.close();
+    if (this.#peers === undefined) this.#peerListener?.close();
+    else this.#peers.close();
+    this.#keeper?.lead(false);
+    this.#internal?.close();
+    for (const { shard } of this.#shards) await shard.close();
+    this.#directory?.close();
+  }
+
+  async #acceptClients(listener: Listener): Promise<void> {
+    const { messageBytesMax = defaultLimits.messageBytesMax } = this.#config;
+    const welcome = {
+      protocol: clientProtocolVersion,
+      version,
+      clusterId: this.clusterId,
+      nodeId: this.nodeId,
+      limits: { ...defaultLimits, messageBytesMax },
+      shardCount: this.#shards.length,
+    };
+    for await (const stream of acceptAll(listener, this.clock, this.log)) {
+      if (this.#stopping || this.#connections.size >= CONNECTIONS_MAX) {
+        if (!this.#stopping) this.log.warn("Too many clients", { connections: CONNECTIONS_MAX });
+        stream.close();
+        continue;
+      }
+      const connection = new ClientConnection(
+        stream,
+        welcome,
+        {
+          request: (link, frame) => this.#requests.handle(link, frame),
+          room: () => this.#room(),
+          closed: () => {
+            this.#connections.delete(connection);
+            this.#linkClosed(connection);
+          },
+        },
+        this.clock,
+        this.log,
+      );
+      this.#connections.add(connection);
+      void connection.run();
+    }
+  }
+
+  /** Back-pressure: clients are not read while more waits than can be committed, or relayed. */
+  #room(): Promise<void> | undefined {
+    for (const { shard } of this.#shards) {
+      if (shard.congested) return shard.room().then(() => this.#room());
+    }
+    for (const node of this.#outbox.nodes()) {
+      if (this.#peers.waitingBytes(node) <= RELAY_BYTES_MAX) continue;
+      return this.#peers.flushed(node).then(() => this.#room());
+    }
+    return undefined;
+  }
+
+  #linkClosed(link: ClientLink): void {
+    this.#outbox.linkClosed(link);
+    for (const shard of this.#shards) shard.linkClosed(link);
+  }
+
+  #endRelays(node: NodeId): void {
+    this.#inbox.endAll(node);
+    this.#outbox.closeAll(node);
+  }
+
+  /** A frame of a peer. */
+  #receive(from: NodeId, frame: Frame): void {
+    if (this.#released) return;
+    switch (frame.type) {
+      case PeerFrameType.raft:
+        return this.#receiveRaft(from, frame);
+      case PeerFrameType.relayFrame: {
+        const { connectionId, toLeader } = decodeRelayAddress(frame.payload);
+        const inner = relayedFrame(frame.payload);
+        if (!toLeader) return this.#outbox.answer(connectionId, inner);
+        return this.#receiveRelayed(this.#inbox.link(from, connectionId), inner);
+      }
+      case PeerFrameType.relayClose: {
+        const { connectionId, toLeader } = decodeRelayAddress(frame.payload);
+        if (toLeader) return this.#inbox.end(from, connectionId);
+        return this.#outbox.closeLink(connectionId);
+      }
+      default:
+        throw new MalformedFrameError(`A peer sent a frame of unknown type ${frame.type}`);
+    }
+  }
+
+  #receiveRaft(from: NodeId, frame: Frame): void {
+    const local = this.#shards[frame.shard];
+    if (local === undefined) throw new MalformedFrameError(`There is no shard ${frame.shard} here`);
+    const { message, records } = decodeRaftMessage(frame.payload);
+    if (message.from !== from || message.to !== this.nodeId) {
+      throw new MalformedFrameError(
+        `A message from ${message.from} to ${message.to} came to node ${this.nodeId} from ${from}`,
+      );
+    }
+    local.shard.step(
+      message.kind === "appendRequest" && records.length > 0
+        ? { ...message, entries: decodeRecords(records) }
+        : message,
+    );
+  }
+
+  /** A frame of another node's client: if it is malformed, that client suffers and not the node. */
+  #receiveRelayed(link: ClientLink, bytes: Uint8Array): void {
+    const frame = decodeFrame(bytes);
+    try {
+      this.#requests.handle(link, frame);
+    } catch (error) {
+      if (!(error instanceof MalformedFrameError)) throw error;
+      const { code, message } = error;
+      link.send(encodeError({ code, message, maybeApplied: false }, 0, 0));
+      link.close();
+    }
+  }
+
+  // What the shards need of their node.
+
+  sendToPeer(shard: Shard, to: NodeId, message: Message): void {
+    const records = message.kind === "appendRequest" ? recordsOf(shard, message.entries) : [];
+    let recordsBytes = 0;
+    for (const block of records) recordsBytes += block.length;
+    const head = encodeRaftMessage(shard.id, message, recordsBytes);
+    if (!this.#peers.sendRaft(to, [head, ...records])) shard.peerUnreachable(to);
+  }
+
+  leaderChanged(shard: Shard): void {
+    this.log.info(shard.leading ? "Leading" : "Leader changed", {
+      shard: shard.id,
+      leader: shard.leader,
+      term: shard.status().term,
+    });
+    this.#shards[shard.id]!.leaderChanged();
+    if (shard.leader !== 0) this.#outbox.leaderMoved(shard.id, shard.leader);
+    if (shard.id === 0 && !shard.leading) this.#keeper.lead(false);
+  }
+
+  termBegun(shard: Shard): void {
+    if (shard.id === 0) this.#keeper.lead(true);
+  }
+
+  carryOut(shard: Shard, effects: Effects): void {
+    this.#shards[shard.id]!.carryOut(effects);
+  }
+
+  turnEnded(shard: Shard): void {
+    this.#shards[shard.id]!.deliveries.flush();
+    if (shard.id === 0) this.#keeper.check();
+  }
+
+  fail(error: Error): void {
+    if (this.#hasFailed) return;
+    this.#hasFailed = true;
+    this.log.error("The node cannot go on", { error: error.message });
+    this.#fail(error);
+  }
+}
+
+/** The bytes of entries as they are on disk: what a follower writes to its own. */
+function recordsOf(shard: Shard, entries: readonly Entry[]): Uint8Array[] {
+  const first = entries[0];
+  if (first === undefined) return [];
+  // Entries that were read from disk, for a follower that is behind, have their bytes with them.
+  if (first instanceof RecordEntry && entries.at(-1) instanceof RecordEntry) {
+    return [encodeRecords(entries)];
+  }
+  return shard.store.records(first.index, first.index + entries.length, Infinity);
+}

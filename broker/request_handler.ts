@@ -1,0 +1,431 @@
+/**
+ * Serves requests: answers what this node knows itself, proposes or reads where it leads the shard, and
+ * relays or refuses the rest.
+ *
+ * @module
+ */
+
+import type { NodeId } from "../raft/mod.ts";
+import type { Command, QueueInfo, Reply } from "../queue/mod.ts";
+import {
+  checkPublishCommand,
+  checkSettleCommand,
+  type ClientRequest,
+  type ClusterMetadata,
+  commandPartitionId,
+  decodeCommand,
+  decodeRequest,
+  type EncodableCommand,
+  encodeError,
+  encodePublished,
+  encodeReply,
+  encodeSettled,
+  ErrorCode,
+  type ErrorName,
+  type Frame,
+  frameBytesMax,
+  type NodeStatus,
+  type ServerReply,
+  type WireLimits,
+} from "../wire/mod.ts";
+import type { CatalogKeeper } from "./catalog_keeper.ts";
+import type { ClientLink } from "./client_link.ts";
+import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
+import type { LocalShard } from "./local_shard.ts";
+import type { PeerNetwork } from "./peer_network.ts";
+import type { RelayOutbox } from "./relay.ts";
+import type { NodeRuntime } from "./runtime.ts";
+import type { Outcome, OutcomeCallback } from "./shard.ts";
+import { version } from "./version.ts";
+
+/** What the handler needs to know of its node. */
+export interface RequestContext {
+  readonly nodeId: NodeId;
+  readonly clusterId: string;
+  readonly members: readonly NodeId[];
+  readonly shards: readonly LocalShard[];
+  readonly peers: PeerNetwork;
+  readonly outbox: RelayOutbox;
+  readonly keeper: CatalogKeeper;
+  readonly internal: InternalClient;
+  readonly runtime: NodeRuntime;
+  readonly limits: WireLimits;
+  readonly autoCreate: boolean;
+  readonly clientAddress: string;
+  readonly peerAddress: string;
+}
+
+/** The commands that nodes send each other. */
+const INTERNAL_KINDS: ReadonlySet<Command["kind"]> = new Set([
+  "createPartition",
+  "deletePartition",
+  "partitionSettled",
+]);
+
+/** The most partitions that one request may ask about. */
+const STATS_COUNT_MAX = 10_000;
+
+type Applied = Outcome & { readonly kind: "applied" };
+
+/** Serves the requests of all clients of a node. */
+export class RequestHandler {
+  readonly #context: RequestContext;
+  readonly #startedAt: number;
+
+  constructor(context: RequestContext) {
+    this.#context = context;
+    this.#startedAt = context.runtime.clock.monotonic();
+  }
+
+  /**
+   * Serves, relays or refuses one request. Exactly one reply goes to `link`, now or later.
+   *
+   * @throws {MalformedFrameError} If the payload is not what the type asks for: the connection of the
+   *   client has to be closed.
+   */
+  handle(link: ClientLink, frame: Frame): void {
+    if (frame.type === InternalFrameType.command) return this.#handleInternal(link, frame);
+    const request = decodeRequest(frame.type, frame.payload);
+    if (request === undefined || request.kind === "hello") {
+      return refuse(link, frame, "unknownRequest", `Type ${frame.type} is no request here`);
+    }
+    switch (request.kind) {
+      case "ping":
+        return answer(link, frame, { kind: "pong" });
+      case "metadata":
+        return answer(link, frame, { kind: "metadataReply", ...this.#metadata() });
+      case "nodeStatus":
+        return answer(link, frame, { kind: "nodeStatusReply", ...this.#nodeStatus() });
+      default: {
+        const local = this.#leadingShard(link, frame);
+        if (local !== undefined) this.#serve(link, frame, local, request);
+      }
+    }
+  }
+
+  /** Commands of the cluster itself come from this node, or from a node that relays its own. */
+  #handleInternal(link: ClientLink, frame: Frame): void {
+    if (link !== this.#context.internal && !link.relayed) {
+      return refuse(link, frame, "unknownRequest", `Type ${frame.type} is no request here`);
+    }
+    // What is in the log is carried out by every node: nothing gets there that cannot be.
+    if (!INTERNAL_KINDS.has(decodeCommand(frame.payload).kind)) {
+      return refuse(link, frame, "invalidArgument", "Nodes do not send each other this command");
+    }
+    this.#leadingShard(link, frame)?.shard.propose(frame.payload, (outcome) => {
+      if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
+      const { reply } = outcome;
+      const refused = reply.kind === "refused" ? reply.message : undefined;
+      link.send(encodeCommandReply(frame.correlationId, refused));
+    });
+  }
+
+  /** The shard of a request, if it is led here; if not, the request is relayed or refused. */
+  #leadingShard(link: ClientLink, frame: Frame): LocalShard | undefined {
+    const { shards, outbox } = this.#context;
+    const local = shards[frame.shard];
+    if (local?.shard.leading) return local;
+    if (local === undefined) {
+      const message = `There is no shard ${frame.shard}: the cluster has ${shards.length}`;
+      refuse(link, frame, "invalidArgument", message);
+      return undefined;
+    }
+    const { leader } = local.shard;
+    const relayed = leader !== 0 && !link.relayed && outbox.forward(link, leader, frame);
+    if (!relayed) refuseNotLeader(link, frame, leader);
+    return undefined;
+  }
+
+  #serve(
+    link: ClientLink,
+    frame: Frame,
+    local: LocalShard,
+    request: Exclude<ClientRequest, { kind: "hello" | "ping" | "metadata" | "nodeStatus" }>,
+  ): void {
+    switch (request.kind) {
+      case "publish":
+        return this.#publish(link, frame, local);
+      case "settle":
+        return this.#settle(link, frame, local);
+      case "openSession":
+        return this.#propose(link, frame, local, request, ({ reply, term, index }) => {
+          if (reply.kind !== "sessionOpened") return refuseReply(link, frame, reply);
+          const { sessionId } = reply;
+          local.bind(sessionId, link, index);
+          answer(link, frame, { kind: "sessionOpened", sessionId, term, index });
+        });
+      case "attachSession":
+        return this.#propose(link, frame, local, request, (done) => {
+          local.bind(request.sessionId, link, done.index);
+          answerDone(link, frame, done);
+        });
+      case "closeSession":
+        return this.#propose(link, frame, local, request, (done) => {
+          local.bindings.release(request.sessionId);
+          answerDone(link, frame, done);
+        });
+      case "attachConsumer": {
+        const { held, ...command } = request;
+        const { sessionId, consumerId, partitionId } = command;
+        if (local.bindings.link(sessionId) !== link) return refuseConflict(link, frame, sessionId);
+        return this.#propose(link, frame, local, command, (done) => {
+          if (local.bindings.link(sessionId) !== link) {
+            return refuseConflict(link, frame, sessionId);
+          }
+          answerDone(link, frame, done);
+          local.deliverMissing(sessionId, consumerId, partitionId, held);
+        });
+      }
+      case "detachConsumer":
+        return this.#propose(link, frame, local, request, (done) => answerDone(link, frame, done));
+      case "createQueue":
+        return this.#createQueue(link, frame, local, request);
+      case "deleteQueue":
+        return this.#propose(link, frame, local, request, (done) => {
+          this.#whenSettled(link, frame, request.name, () => answerDone(link, frame, done));
+        });
+      case "findQueue":
+        return this.#findQueue(link, frame, local, request.name);
+      case "listQueues":
+        return this.#read(link, frame, local, () => {
+          answer(link, frame, { kind: "queueList", queues: local.shard.machine.queues() });
+        });
+      case "queueStats":
+        if (request.partitionIds.length > STATS_COUNT_MAX) {
+          const count = request.partitionIds.length;
+          const message = `Ask about ${STATS_COUNT_MAX} partitions at most: there were ${count}`;
+          return refuse(link, frame, "invalidArgument", message);
+        }
+        return this.#read(link, frame, local, () => {
+          const partitions = request.partitionIds.map((id) => local.shard.machine.stats(id))
+            .filter((stats) => stats !== undefined);
+          answer(link, frame, { kind: "queueStatsReply", partitions });
+        });
+      default:
+        return request satisfies never;
+    }
+  }
+
+  #publish(link: ClientLink, frame: Frame, local: LocalShard): void {
+    if (local.shard.full) return refuseFull(link, frame);
+    const { limits } = this.#context;
+    const tooLarge = checkPublishCommand(frame.payload, limits);
+    if (tooLarge >= 0) {
+      return refuse(
+        link,
+        frame,
+        "messageTooLarge",
+        `Message ${tooLarge} of the batch is over the limit of ${limits.messageBytesMax} bytes`,
+      );
+    }
+    local.shard.propose(frame.payload, (outcome) => {
+      if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
+      const { reply } = outcome;
+      if (reply.kind !== "published") return refuseReply(link, frame, reply);
+      const partitionId = commandPartitionId(frame.payload);
+      const published = { partitionId, ...reply };
+      link.send(encodePublished(published, frame.shard, frame.correlationId));
+    });
+  }
+
+  #settle(link: ClientLink, frame: Frame, local: LocalShard): void {
+    if (local.shard.full) return refuseFull(link, frame);
+    checkSettleCommand(frame.payload);
+    local.shard.propose(frame.payload, (outcome) => {
+      if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
+      const { reply, term, index } = outcome;
+      if (reply.kind !== "settled") return refuseReply(link, frame, reply);
+      const partitionId = commandPartitionId(frame.payload);
+      const { statuses } = reply;
+      const settled = { partitionId, term, index, statuses };
+      link.send(encodeSettled(settled, frame.shard, frame.correlationId));
+    });
+  }
+
+  /** Proposes a command; a refusal is answered here, anything else by `applied`. */
+  #propose(
+    link: ClientLink,
+    frame: Frame,
+    local: LocalShard,
+    command: EncodableCommand,
+    applied: (done: Applied) => void,
+  ): void {
+    const done: OutcomeCallback = (outcome) => {
+      if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
+      if (outcome.reply.kind === "refused") return refuseReply(link, frame, outcome.reply);
+      applied(outcome);
+    };
+    local.shard.proposeCommand(command, done);
+  }
+
+  /** Answers from the machine's state once that is known to be current. */
+  #read(link: ClientLink, frame: Frame, local: LocalShard, serve: () => void): void {
+    local.shard.read((current) => {
+      if (current) serve();
+      else refuseNotLeader(link, frame, local.shard.leader);
+    });
+  }
+
+  #createQueue(
+    link: ClientLink,
+    frame: Frame,
+    local: LocalShard,
+    request: Extract<ClientRequest, { kind: "createQueue" }>,
+  ): void {
+    const { autoCreate, shards } = this.#context;
+    const { name, acceptExisting } = request;
+    // "Accept an existing one" is what publishing to an unknown queue says.
+    if (acceptExisting && !autoCreate) return this.#findQueue(link, frame, local, name);
+    const command = { ...request, shardCount: shards.length };
+    this.#propose(link, frame, local, command, ({ reply }) => {
+      const created = reply.kind === "queue" && reply.created;
+      this.#whenSettled(
+        link,
+        frame,
+        name,
+        () => this.#sendQueue(link, frame, local, name, created),
+      );
+    });
+  }
+
+  #findQueue(link: ClientLink, frame: Frame, local: LocalShard, name: string): void {
+    this.#read(link, frame, local, () => {
+      this.#whenSettled(link, frame, name, () => this.#sendQueue(link, frame, local, name, false));
+    });
+  }
+
+  #sendQueue(
+    link: ClientLink,
+    frame: Frame,
+    local: LocalShard,
+    name: string,
+    created: boolean,
+  ): void {
+    const queue: QueueInfo | undefined = local.shard.machine.findQueue(name);
+    if (queue === undefined) {
+      return refuse(
+        link,
+        frame,
+        "queueNotFound",
+        `There is no queue named ${JSON.stringify(name)}`,
+      );
+    }
+    answer(link, frame, { kind: "queueReply", queue, created });
+  }
+
+  #whenSettled(link: ClientLink, frame: Frame, name: string, serve: () => void): void {
+    this.#context.keeper.whenSettled(name, (settled) => {
+      if (settled) serve();
+      else refuse(link, frame, "leadershipLost", "The leader of the catalog has changed", true);
+    });
+  }
+
+  #metadata(): ClusterMetadata {
+    const { nodeId, clusterId, members, peers, shards } = this.#context;
+    return {
+      clusterId,
+      nodeId,
+      nodes: members.map((id) => ({
+        id,
+        address: peers.clientAddress(id) ?? null,
+        connected: id === nodeId || peers.connected(id),
+      })),
+      shards: shards.map(({ shard }) => {
+        const { leader, term } = shard.status();
+        return { id: shard.id, leader, term };
+      }),
+    };
+  }
+
+  #nodeStatus(): NodeStatus {
+    const { nodeId, runtime, clientAddress, peerAddress, shards } = this.#context;
+    return {
+      nodeId,
+      version,
+      address: clientAddress,
+      peerAddress,
+      uptimeMs: Math.round(runtime.clock.monotonic() - this.#startedAt),
+      memoryBytes: runtime.memoryBytes(),
+      shards: shards.map(({ shard, bindings }) => {
+        const { role, leader, term, commitIndex, appliedIndex, lastIndex, durableIndex } = shard
+          .status();
+        return {
+          id: shard.id,
+          role,
+          leader,
+          term,
+          commitIndex,
+          appliedIndex,
+          lastIndex,
+          durableIndex,
+          logBytes: shard.store.logBytes,
+          sessions: bindings.size,
+        };
+      }),
+    };
+  }
+}
+
+function answer(link: ClientLink, frame: Frame, reply: ServerReply): void {
+  const bytes = encodeReply(reply, frame.shard, frame.correlationId);
+  if (bytes.length <= frameBytesMax) return link.send(bytes);
+  refuse(
+    link,
+    frame,
+    "limitReached",
+    `The answer has ${bytes.length} bytes, more than a frame holds`,
+  );
+}
+
+function answerDone(link: ClientLink, frame: Frame, { term, index }: Applied): void {
+  answer(link, frame, { kind: "done", term, index });
+}
+
+function refuse(
+  link: ClientLink,
+  frame: Frame,
+  name: ErrorName,
+  message: string,
+  maybeApplied = false,
+): void {
+  const error = { code: ErrorCode[name], message, maybeApplied };
+  link.send(encodeError(error, frame.shard, frame.correlationId));
+}
+
+function refuseFull(link: ClientLink, frame: Frame): void {
+  refuse(link, frame, "overloaded", `Shard ${frame.shard} has more waiting than it can take in`);
+}
+
+function refuseConflict(link: ClientLink, frame: Frame, sessionId: number): void {
+  const message = `Session ${sessionId} is not attached over this connection`;
+  refuse(link, frame, "sessionConflict", message);
+}
+
+function refuseNotLeader(link: ClientLink, frame: Frame, leader: NodeId): void {
+  if (leader === 0) {
+    return refuse(link, frame, "noLeader", `Shard ${frame.shard} has no leader at the moment`);
+  }
+  const error = {
+    code: ErrorCode.notLeader,
+    message: `Shard ${frame.shard} is led by node ${leader}`,
+    maybeApplied: false,
+    leader,
+  };
+  link.send(encodeError(error, frame.shard, frame.correlationId));
+}
+
+function refuseOutcome(
+  link: ClientLink,
+  frame: Frame,
+  outcome: Exclude<Outcome, { kind: "applied" }>,
+): void {
+  if (outcome.kind === "notLeader") return refuseNotLeader(link, frame, outcome.leader);
+  refuse(link, frame, "leadershipLost", `Shard ${frame.shard} lost its leader meanwhile`, true);
+}
+
+function refuseReply(link: ClientLink, frame: Frame, reply: Reply): void {
+  if (reply.kind !== "refused") {
+    throw new Error(`A request of type ${frame.type} got the reply ${reply.kind}`);
+  }
+  refuse(link, frame, reply.reason, reply.message);
+}

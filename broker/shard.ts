@@ -1,0 +1,547 @@
+/**
+ * One Raft group on one node: the consensus core, its log on disk, and the queue machine, driven by
+ * one loop.
+ *
+ * Work comes in from everywhere (requests, peers, the clock, a finished sync) and only marks the
+ * shard; the loop runs once the current callback has returned. So all that one socket read brought
+ * becomes one batch of entries, one write and one message a follower, without any timer or linger.
+ *
+ * A turn of the loop takes what the core wants done and does it in the order that makes it safe
+ * (thesis, section 10.2.1):
+ *
+ * 1. hand new entries and hard state to the disk, and do not wait;
+ * 2. send what does not depend on the disk: a leader's appends overlap its own write;
+ * 3. apply what is committed, answer its proposers, collect deliveries;
+ * 4. once the disk is done, tell the core, and send what had to wait: votes and acknowledgements.
+ *
+ * @module
+ */
+
+import { EntryKind, Raft } from "../raft/mod.ts";
+import type { Entry, Leadership, Message, NodeId, RaftStatus, Ready } from "../raft/mod.ts";
+import { ShardMachine } from "../queue/mod.ts";
+import type { Effects, Reply } from "../queue/mod.ts";
+import type { ShardStore } from "../storage/mod.ts";
+import {
+  commandTimestampMs,
+  decodeCommand,
+  type EncodableCommand,
+  encodeCommand,
+  stampCommand,
+} from "../wire/mod.ts";
+import type { Clock } from "../client/runtime.ts";
+import type { RaftTimings, ShardLimits } from "./config.ts";
+import type { ShardObserver } from "./observer.ts";
+
+/** What became of a proposal. */
+export type Outcome =
+  /** Committed and applied: final. */
+  | {
+    readonly kind: "applied";
+    readonly reply: Reply;
+    readonly index: number;
+    readonly term: number;
+  }
+  /** Never entered the log: this node does not lead. */
+  | { readonly kind: "notLeader"; readonly leader: NodeId }
+  /** Entered the log of a leader that was deposed: it may still be applied, or never. */
+  | { readonly kind: "leadershipLost" };
+
+/** Told, once, what became of a proposal; runs inside the shard's loop and must not throw. */
+export type OutcomeCallback = (outcome: Outcome) => void;
+
+/** What a shard needs of the node around it. */
+export interface ShardHost {
+  readonly nodeId: NodeId;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly observer: ShardObserver | undefined;
+  /** Sends, or drops: Raft repeats what matters. */
+  sendToPeer(shard: Shard, to: NodeId, message: Message): void;
+  /** Leadership or the known leader changed. */
+  leaderChanged(shard: Shard): void;
+  /** This node leads, and has applied everything from before its term. */
+  termBegun(shard: Shard): void;
+  /** Carries out the effects of an applied command; called on the leader only. */
+  carryOut(shard: Shard, effects: Effects): void;
+  /** A turn of the loop is over: flush what was collected. */
+  turnEnded(shard: Shard): void;
+  /** The disk failed, or an invariant broke: the process must stop at once. */
+  fail(error: Error): void;
+}
+
+/** Told, once, whether the machine's state now is at least as new as when the read was asked for. */
+export type ReadCallback = (current: boolean) => void;
+
+interface Proposal {
+  readonly command: Uint8Array;
+  readonly done: OutcomeCallback | undefined;
+}
+
+interface Pending {
+  readonly term: number;
+  readonly done: OutcomeCallback;
+}
+
+interface Written {
+  readonly ready: Ready;
+  durable: boolean;
+}
+
+/** Bytes of committed entries in one ready: a few milliseconds of applying. */
+const APPLY_BYTES_MAX = 256 << 10;
+
+/** How much a turn applies before others get theirs: this many entries, or for so long. */
+const APPLY_ENTRIES_MAX = 4_096;
+const APPLY_MS_MAX = 10;
+
+/** Bytes of proposals that may wait for room. */
+const WAITING_BYTES_MAX = 64 << 20;
+
+/** Bytes that are proposed in one go: as much as goes into one message to a follower. */
+const PROPOSE_BYTES_MAX = 1 << 20;
+
+/** How often, and how soon, a node campaigns that has lost the connection to its leader. */
+const CAMPAIGNS_MAX = 8;
+const CAMPAIGN_PAUSE_MS_MIN = 1;
+const CAMPAIGN_PAUSE_MS_MAX = 40;
+
+/** How long a vote may take before it counts as failed; up to twice as long, at random. */
+const VOTE_PAUSE_MS = 80;
+
+/** A Raft group on this node. */
+export class Shard {
+  readonly id: number;
+  readonly machine: ShardMachine;
+  readonly store: ShardStore;
+  readonly #raft: Raft;
+  readonly #host: ShardHost;
+  #scheduled = false;
+  #closed = false;
+  /** Readies that the core has not been told are durable, in order. */
+  readonly #written: Written[] = [];
+  /** Waiting for the next turn, or for room in the uncommitted tail. */
+  #proposals: Proposal[] = [];
+  /** Proposed and not applied, by log index. */
+  readonly #pending = new Map<number, Pending>();
+  /** Reads whose index is not confirmed yet, by number. */
+  readonly #readsAsked = new Map<number, ReadCallback>();
+  /** Reads that wait until the machine has applied their index. */
+  #readsWaiting: { readonly index: number; readonly done: ReadCallback }[] = [];
+  #readNumber = 0;
+  #leader: NodeId = 0;
+  #leading = false;
+  #tickProposed = false;
+  #congested = false;
+  #waitingBytes = 0;
+  #lastStampMs = 0;
+  /** The log's time when this node began to lead. */
+  #logTimeBase = { ms: 0, monotonicMs: 0 };
+  #roomWaiters: (() => void)[] = [];
+
+  constructor(
+    id: number,
+    store: ShardStore,
+    host: ShardHost,
+    timings: RaftTimings,
+    limits: ShardLimits,
+  ) {
+    this.id = id;
+    this.store = store;
+    this.#host = host;
+    this.machine = new ShardMachine({ shard: id });
+    this.#raft = new Raft({
+      id: host.nodeId,
+      electionTicks: timings.electionTicks,
+      heartbeatTicks: timings.heartbeatTicks,
+      storage: store,
+      appliedIndex: 0,
+      appendBytesMax: limits.appendBytesMax,
+      inflightMessagesMax: limits.inflightMessagesMax,
+      inflightBytesMax: limits.inflightBytesMax,
+      uncommittedBytesMax: limits.uncommittedBytesMax,
+      committedBytesMax: APPLY_BYTES_MAX,
+      random: host.random,
+    });
+    host.observer?.opened(this);
+  }
+
+  /** Whether this node leads: it takes proposals, and {@linkcode read} says when its state is current. */
+  get leading(): boolean {
+    return this.#leading;
+  }
+
+  /** The leader as far as this node knows, or 0. */
+  get leader(): NodeId {
+    return this.#leader;
+  }
+
+  /** Raft's own view, for the status page. */
+  status(): RaftStatus {
+    return this.#raft.status();
+  }
+
+  /**
+   * Puts a command into the log.
+   *
+   * @param command Its bytes, owned by the shard from here on; the timestamp is written into them.
+   * @param done Told what became of it.
+   */
+  propose(command: Uint8Array, done?: OutcomeCallback): void {
+    if (this.#closed) return done?.({ kind: "notLeader", leader: 0 });
+    this.#proposals.push({ command, done });
+    this.#waitingBytes += command.length;
+    this.#schedule();
+  }
+
+  /** Encodes a command and proposes it. */
+  proposeCommand(command: EncodableCommand, done?: OutcomeCallback): void {
+    this.propose(encodeCommand(command), done);
+  }
+
+  /**
+   * A linearizable read (thesis, section 6.4): `done(true)` runs when a quorum has confirmed this
+   * leader and the machine has caught up; `done(false)` if it does not lead, or no longer.
+   */
+  read(done: ReadCallback): void {
+    if (!this.#leading || this.#closed) return done(false);
+    const number = ++this.#readNumber;
+    this.#enter(() => {
+      const result = this.#raft.readIndex(readContext(number));
+      if (result.kind === "accepted") this.#readsAsked.set(number, done);
+      else done(false);
+    });
+  }
+
+  /** Whether so much is uncommitted that whoever proposes should wait for {@linkcode room}. */
+  get congested(): boolean {
+    return this.#congested;
+  }
+
+  /**
+   * Whether so much waits that requests of clients must be refused. Those who read their own clients
+   * stop long before; it takes clients that others relay to get here.
+   */
+  get full(): boolean {
+    return this.#waitingBytes > WAITING_BYTES_MAX;
+  }
+
+  /** Resolves when proposals are taken again. */
+  room(): Promise<void> {
+    if (!this.#congested) return Promise.resolve();
+    return new Promise((resolve) => this.#roomWaiters.push(resolve));
+  }
+
+  /** A message of a peer. */
+  step(message: Message): void {
+    this.#enter(() => {
+      this.#host.observer?.received?.(this, message);
+      this.#raft.step(message);
+    });
+  }
+
+  /** A tick of Raft's clock; also the moment to notice deadlines of the queue machine. */
+  tick(): void {
+    this.#enter(() => this.#raft.tick());
+    if (!this.#leading || this.#tickProposed) return;
+    const deadlineMs = this.machine.nextDeadlineMs();
+    if (deadlineMs !== undefined && deadlineMs <= this.#stampMs()) {
+      this.#tickProposed = true;
+      this.proposeCommand({ kind: "tick" }, () => this.#tickProposed = false);
+    }
+  }
+
+  /** The connection to the leader broke: do not wait for a time-out to look for another. */
+  leaderUnreachable(leader: NodeId): void {
+    if (this.#leader !== leader || leader === this.#host.nodeId) return;
+    this.#enter(() => this.#raft.forgetLeader());
+    this.#seekLeader(CAMPAIGNS_MAX, this.#raft.term);
+  }
+
+  /**
+   * Looks for a leader again and again, sooner than by time-out, since it is known that there is none.
+   * Pre-votes are asked for after short random pauses: whoever has not noticed the leader's end yet
+   * refuses. Once somebody has got past them, which shows in the term, a vote of two syncs and two hops
+   * is under way, and asking again too soon would only depose its winner.
+   *
+   * @param term The term of the leader that was lost.
+   */
+  #seekLeader(attempts: number, term: number): void {
+    const { clock, random } = this.#host;
+    const votingSeen = this.#raft.term > term;
+    const pauseMs = votingSeen
+      ? VOTE_PAUSE_MS * (1 + random())
+      : CAMPAIGN_PAUSE_MS_MIN + random() * CAMPAIGN_PAUSE_MS_MAX;
+    clock.setTimeout(() => {
+      if (this.#closed || this.#raft.leader !== 0) return;
+      // A vote that began during a short pause gets its time.
+      if (votingSeen || this.#raft.term === term) this.#enter(() => this.#raft.campaign());
+      if (attempts > 1) this.#seekLeader(attempts - 1, votingSeen ? this.#raft.term : term);
+    }, pauseMs);
+  }
+
+  /** The connection to a peer broke: what was on its way may be lost. */
+  peerUnreachable(peer: NodeId): void {
+    this.#enter(() => this.#raft.reportUnreachable(peer));
+  }
+
+  /** Hands leadership to the follower that is furthest, where there is one. */
+  handOver(): void {
+    if (!this.#leading) return;
+    const status = this.#raft.status();
+    const [best] = status.progress.filter(({ learner }) => !learner).sort((a, b) =>
+      Number(b.recentlyActive) - Number(a.recentlyActive) || b.matchIndex - a.matchIndex
+    );
+    if (best === undefined) return;
+    this.#enter(() => void this.#raft.transferLeadership(best.id));
+  }
+
+  /** Starts the loop; call once after everything is wired. */
+  start(): void {
+    // Nobody else could lead: no need to wait for a time-out.
+    if (this.#raft.configuration.voters.length === 1) this.#enter(() => this.#raft.campaign());
+    this.#schedule();
+  }
+
+  /** Asks for a turn of the loop. */
+  wake(): void {
+    this.#schedule();
+  }
+
+  /** Stops the loop, waits for the disk, and closes the log. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#failPending();
+    for (const resolve of this.#roomWaiters.splice(0)) resolve();
+    // A disk that failed has been reported; there is nothing to wait for.
+    await this.store.close().catch(() => {});
+  }
+
+  /** Does something to the core. What it throws is a bug: the node stops before it does harm. */
+  #enter(work: () => void): void {
+    if (this.#closed) return;
+    try {
+      work();
+    } catch (error) {
+      this.#fail(error);
+    }
+    this.#schedule();
+  }
+
+  #fail(error: unknown): void {
+    this.#closed = true;
+    this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+  }
+
+  #schedule(): void {
+    if (this.#scheduled || this.#closed) return;
+    this.#scheduled = true;
+    queueMicrotask(() => this.#run());
+  }
+
+  #run(): void {
+    this.#scheduled = false;
+    if (this.#closed) return;
+    try {
+      this.#proposeWaiting();
+      const endMs = this.#host.clock.monotonic() + APPLY_MS_MAX;
+      let entries = 0;
+      while (this.#raft.hasReady()) {
+        const ready = this.#raft.ready();
+        this.#handle(ready);
+        entries += this.#applyAll(ready.committedEntries);
+        if (entries >= APPLY_ENTRIES_MAX || this.#host.clock.monotonic() > endMs) break;
+      }
+      this.#serveReads();
+      // A node that catches up has a lot to apply, and lets others have their turn in between.
+      if (this.#raft.hasReady()) this.#host.clock.setTimeout(() => this.#schedule(), 0);
+      this.#host.turnEnded(this);
+    } catch (error) {
+      this.#fail(error);
+    }
+    if (!this.#congested) { for (const resolve of this.#roomWaiters.splice(0)) resolve(); }
+  }
+
+  #proposeWaiting(): void {
+    this.#congested = false;
+    if (this.#proposals.length === 0) return;
+    const nowMs = this.#stampMs();
+    let next = 0;
+    while (next < this.#proposals.length && !this.#congested) {
+      const end = this.#endOfBatch(next);
+      const batch = this.#proposals.slice(next, end);
+      for (const { command } of batch) stampCommand(command, nowMs);
+      const result = this.#raft.propose(batch.map((proposal) => proposal.command));
+      if (result.kind === "accepted") {
+        this.#notePending(batch, result.firstIndex, result.term);
+        next = end;
+      } else if (result.kind === "refused" && result.reason === "overloaded") {
+        // That passes: the proposals wait, and so do their senders.
+        this.#congested = true;
+      } else {
+        const isMoving = result.kind === "refused" && result.reason === "transferring";
+        const leader = isMoving ? 0 : result.leader;
+        for (const { done } of this.#takeProposals(next)) done?.({ kind: "notLeader", leader });
+      }
+    }
+    this.#proposals.splice(0, next);
+  }
+
+  /** Where a batch ends that begins at proposal `start`: it has at least one. */
+  #endOfBatch(start: number): number {
+    let bytes = 0;
+    let end = start;
+    while (end < this.#proposals.length && bytes < PROPOSE_BYTES_MAX) {
+      bytes += this.#proposals[end++]!.command.length;
+    }
+    return end;
+  }
+
+  #notePending(batch: readonly Proposal[], firstIndex: number, term: number): void {
+    for (let i = 0; i < batch.length; i++) {
+      const { command, done } = batch[i]!;
+      this.#waitingBytes -= command.length;
+      if (done !== undefined) this.#pending.set(firstIndex + i, { term, done });
+    }
+  }
+
+  /**
+   * The leader's stamp: the wall clock, but never behind the log's time. Where the log is ahead of our
+   * clock, by the doing of an earlier leader, its time goes on at the pace of ours.
+   */
+  #stampMs(): number {
+    const { clock } = this.#host;
+    const logMs = this.#logTimeBase.ms + clock.monotonic() - this.#logTimeBase.monotonicMs;
+    this.#lastStampMs = Math.floor(
+      Math.max(this.#lastStampMs, this.machine.timestampMs, logMs, clock.now()),
+    );
+    return this.#lastStampMs;
+  }
+
+  #handle(ready: Ready): void {
+    this.#host.observer?.ready(this, ready);
+    const written: Written = { ready, durable: !ready.mustPersist };
+    this.#written.push(written);
+    if (ready.mustPersist) {
+      this.store.persist(ready.hardState, ready.entries).then(
+        () => {
+          written.durable = true;
+          this.#enter(() => this.#afterPersist());
+        },
+        (error) => this.#fail(error),
+      );
+    }
+    this.#send(ready.messages);
+    this.#afterPersist();
+    if (ready.leadership !== undefined) this.#noteLeadership(ready.leadership);
+    for (const { index, context } of ready.readStates) this.#readConfirmed(index, context);
+  }
+
+  /** Tells the core what is durable, in the order it was handed out, and sends what waited for it. */
+  #afterPersist(): void {
+    while (this.#written.length > 0 && this.#written[0]!.durable) {
+      const { ready } = this.#written.shift()!;
+      this.#host.observer?.durable(this, ready);
+      this.#raft.persisted(ready);
+      this.#send(ready.messagesAfterPersist);
+    }
+  }
+
+  #send(messages: readonly Message[]): void {
+    for (const message of messages) this.#host.sendToPeer(this, message.to, message);
+  }
+
+  #noteLeadership({ leader, role }: Leadership): void {
+    const led = this.#leading;
+    const leads = role === "leader";
+    if (leader === this.#leader && leads === led) return;
+    this.#leader = leader;
+    if (led && !leads) this.#failPending();
+    this.#leading = leads;
+    if (leads && !led) {
+      this.#tickProposed = false;
+      const ms = Math.max(this.#lastStampMs, this.machine.timestampMs);
+      this.#logTimeBase = { ms, monotonicMs: this.#host.clock.monotonic() };
+      this.proposeCommand({ kind: "beginTerm" }, ({ kind }) => {
+        if (kind === "applied") this.#host.termBegun(this);
+      });
+    }
+    this.#host.leaderChanged(this);
+  }
+
+  /** Takes back the proposals from `start` on, none of which is in the log. */
+  #takeProposals(start = 0): Proposal[] {
+    const proposals = this.#proposals.splice(start);
+    for (const { command } of proposals) this.#waitingBytes -= command.length;
+    return proposals;
+  }
+
+  #failPending(): void {
+    const pending = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { done } of pending) done({ kind: "leadershipLost" });
+    for (const { done } of this.#takeProposals()) {
+      done?.({ kind: "notLeader", leader: this.#leader });
+    }
+    const reads = [...this.#readsAsked.values(), ...this.#readsWaiting.map((read) => read.done)];
+    this.#readsAsked.clear();
+    this.#readsWaiting = [];
+    for (const done of reads) done(false);
+  }
+
+  #readConfirmed(index: number, context: Uint8Array): void {
+    const number = readNumber(context);
+    const done = this.#readsAsked.get(number);
+    if (done === undefined) return;
+    this.#readsAsked.delete(number);
+    this.#readsWaiting.push({ index, done });
+  }
+
+  #serveReads(): void {
+    if (this.#readsWaiting.length === 0) return;
+    const applied = this.#raft.appliedIndex;
+    const ready = this.#readsWaiting.filter((read) => read.index <= applied);
+    if (ready.length === 0) return;
+    this.#readsWaiting = this.#readsWaiting.filter((read) => read.index > applied);
+    for (const { done } of ready) done(true);
+  }
+
+  /** @returns How many entries there were. */
+  #applyAll(entries: readonly Entry[]): number {
+    for (const entry of entries) this.#apply(entry);
+    if (entries.length > 0) this.#raft.applied(entries.at(-1)!.index);
+    return entries.length;
+  }
+
+  #apply(entry: Entry): void {
+    const { index, term } = entry;
+    const { observer } = this.#host;
+    if (entry.kind !== EntryKind.command || entry.data.length === 0) {
+      return observer?.applied(this, entry, undefined);
+    }
+    const timestampMs = commandTimestampMs(entry.data);
+    const reply = this.machine.apply({ index, term, timestampMs }, decodeCommand(entry.data));
+    observer?.applied(this, entry, reply);
+    const pending = this.#pending.get(index);
+    if (pending !== undefined) {
+      this.#pending.delete(index);
+      pending.done(
+        pending.term === term
+          ? { kind: "applied", reply, index, term }
+          : { kind: "leadershipLost" },
+      );
+    }
+    if (this.#leading) this.#host.carryOut(this, this.machine.effects);
+  }
+}
+
+/** The number of a read as the opaque bytes that Raft carries around. */
+function readContext(number: number): Uint8Array {
+  const bytes = new Uint8Array(8);
+  new DataView(bytes.buffer).setFloat64(0, number, true);
+  return bytes;
+}
+
+function readNumber(context: Uint8Array): number {
+  return new DataView(context.buffer, context.byteOffset).getFloat64(0, true);
+}
