@@ -1,0 +1,37 @@
+/**
+ * All commands, in the order in which help lists them.
+ *
+ * @module
+ */
+
+import type { Command } from "../command.ts";
+import { bench } from "./bench.ts";
+import { benchRole } from "./bench_role.ts";
+import { clusterStatus } from "./cluster_status.ts";
+import { demo } from "./demo.ts";
+import { dev } from "./dev.ts";
+import { pub } from "./pub.ts";
+import { queueAdd } from "./queue_add.ts";
+import { queueInfo } from "./queue_info.ts";
+import { queueLs } from "./queue_ls.ts";
+import { queueRm } from "./queue_rm.ts";
+import { serve } from "./serve.ts";
+import { sub } from "./sub.ts";
+import { version } from "./version.ts";
+
+/** The commands. */
+export const commands: readonly Command[] = [
+  serve,
+  dev,
+  pub,
+  sub,
+  queueAdd,
+  queueLs,
+  queueInfo,
+  queueRm,
+  clusterStatus,
+  demo,
+  bench,
+  version,
+  benchRole,
+];

@@ -1,0 +1,199 @@
+/**
+ * `flowmq pub`: messages from the command line, or from a pipe.
+ *
+ * @module
+ */
+
+import { toBytes } from "@std/streams";
+import { MessageTooLargeError, type Receipt } from "../../mod.ts";
+import { frameBytesMax } from "../../wire/limits.ts";
+import { withClient } from "../cluster_client.ts";
+import { defineCommand } from "../command.ts";
+import { clientFlags, jsonFlag } from "../common_flags.ts";
+import { describeError } from "../describe_error.ts";
+import { ExitCode } from "../exit_codes.ts";
+import { CommandError, UsageError } from "../failures.ts";
+import { headersFlag, switchFlag, textFlag } from "../flags.ts";
+import { formatBytes, formatCount, formatMany, formatMs } from "../format.ts";
+import { LineTooLongError, readLines } from "../lines.ts";
+import { ProgressLine } from "../progress.ts";
+import { PublishWindow } from "../publish_window.ts";
+import { Stoppable } from "../stoppable.ts";
+import type { Terminal } from "../terminal.ts";
+import { aborted, interruptGrace } from "../waiting.ts";
+
+/** Enough to keep three nodes busy, little enough for any machine's memory. */
+const windowLimits = { messagesMax: 16_384, bytesMax: 8 * 1024 * 1024 };
+
+const flags = {
+  key: textFlag({
+    help: "Messages with the same key go to the same partition, so they keep their order.",
+  }),
+  header: headersFlag({ short: "H", help: "A header of every message." }),
+  lines: switchFlag({ help: "Each line of stdin is a message: so it is where no BODY is given." }),
+  whole: switchFlag({ help: "All of stdin is one message, byte by byte." }),
+  noCreate: switchFlag({ help: "Do not make the queue if it does not exist." }),
+  ...clientFlags,
+  json: jsonFlag,
+};
+
+/** Where bodies come from, and what one is called in messages to people. */
+interface Source {
+  readonly bodies: AsyncIterable<Uint8Array>;
+  readonly noun: "message" | "line";
+}
+
+async function* single(body: Uint8Array | Promise<Uint8Array>): AsyncGenerator<Uint8Array> {
+  yield await body;
+}
+
+function sourceOf(
+  body: string | undefined,
+  values: { readonly lines: boolean; readonly whole: boolean },
+  terminal: Terminal,
+): Source {
+  if (values.lines && values.whole) throw new UsageError("--lines and --whole exclude each other");
+  if (body !== undefined) {
+    if (values.lines || values.whole) {
+      throw new UsageError(
+        `${values.lines ? "--lines" : "--whole"} reads stdin: leave BODY ` +
+          `${JSON.stringify(body)} out`,
+      );
+    }
+    return { bodies: single(new TextEncoder().encode(body)), noun: "message" };
+  }
+  if (values.whole) {
+    return { bodies: single(toBytes(terminal.stdin) as Promise<Uint8Array>), noun: "message" };
+  }
+  if (terminal.stdinIsTerminal) {
+    terminal.stderr.line(terminal.stderr.paint.dim("One message a line; Ctrl-D ends."));
+  }
+  return { bodies: readLines(terminal.stdin, frameBytesMax), noun: "line" };
+}
+
+/** Says which message was refused and why: `line 17: …`. */
+function describeFailure(
+  failure: { readonly number: number; readonly error: unknown },
+  source: Source,
+): { line: string; exitCode: ExitCode } {
+  const where = source.noun === "line" ? `line ${failure.number}` : "the message";
+  const { error } = failure;
+  if (error instanceof MessageTooLargeError) {
+    return {
+      line:
+        `${where} has ${formatCount(error.bytes)} bytes with key and headers, the server takes ` +
+        `up to ${formatCount(error.bytesMax)} (flowmq serve --message-bytes-max)`,
+      exitCode: ExitCode.refused,
+    };
+  }
+  const { line, exitCode } = describeError(error);
+  return { line: `${where} was not confirmed: ${line}`, exitCode };
+}
+
+/** `flowmq pub`. */
+export const pub = defineCommand({
+  name: "pub",
+  summary: "Publish messages: an argument, the lines of a pipe, or a whole file",
+  synonyms: ["publish", "send", "put", "push", "produce"],
+  description: [
+    "Without BODY each line of stdin becomes a message, as soon as it is there; a line ends with " +
+    "\\n or \\r\\n. Ends when every message is confirmed, which means that it is on the disks of a " +
+    "majority of the nodes. The first message that cannot be confirmed ends the command, with an " +
+    "exit code that says so; how many were confirmed is always told.",
+  ],
+  positionals: [
+    { name: "QUEUE", help: "The queue; it is made if it does not exist." },
+    { name: "BODY", help: "The message. Without it, messages come from stdin.", optional: true },
+  ],
+  flags,
+  examples: [
+    { command: "flowmq pub greetings 'hello world'", note: "One message." },
+    { command: "tail -f app.log | flowmq pub logs", note: "Each line as it is written." },
+    {
+      command: "flowmq pub images --whole -H type:image/png < photo.png",
+      note: "A file as one message, with a header.",
+    },
+    { command: "flowmq pub numbers -- -5", note: "A body that starts with a dash." },
+  ],
+
+  async run({ flags: values, positionals }, terminal): Promise<ExitCode> {
+    const [queueName, body] = positionals;
+    const source = sourceOf(body, values, terminal);
+    const headers = Object.fromEntries(values.header);
+    const options = {
+      ...(values.key === undefined ? {} : { key: values.key }),
+      ...(values.header.length === 0 ? {} : { headers }),
+      create: !values.noCreate,
+    };
+    return await withClient(values, terminal, "flowmq pub", async (client) => {
+      const queue = client.queue(queueName!);
+      const startedAt = performance.now();
+      using progress = new ProgressLine(terminal.stderr);
+      const window = new PublishWindow<Receipt>(
+        (message) => queue.publish(message, options),
+        windowLimits,
+        (number, receipt) => {
+          if (values.json) {
+            terminal.stdout.line(JSON.stringify({ message: number, queue: queueName, ...receipt }));
+          }
+          progress.update(() => {
+            const seconds = (performance.now() - startedAt) / 1_000;
+            return `${formatMany(window.confirmed, "message")} confirmed, ` +
+              `${formatBytes(window.confirmedBytes)}, ` +
+              `${formatCount(window.confirmed / seconds)} a second`;
+          });
+        },
+      );
+
+      const bodies = new Stoppable(source.bodies);
+      const grace = interruptGrace(terminal.interrupted);
+      void aborted(terminal.interrupted).then(() => bodies.stop());
+      let tooLong: LineTooLongError | undefined;
+      try {
+        for await (const message of bodies) {
+          const room = window.add(message);
+          if (room !== undefined) await Promise.race([room, grace]);
+          if (window.firstFailure !== undefined) break;
+        }
+      } catch (error) {
+        if (!(error instanceof LineTooLongError)) throw error;
+        tooLong = error;
+      }
+      await Promise.race([window.settled(), grace]);
+      progress.clear();
+
+      const ms = performance.now() - startedAt;
+      const confirmed = `${formatMany(window.confirmed, "message")} confirmed`;
+      if (window.firstFailure !== undefined) {
+        const { line, exitCode } = describeFailure(window.firstFailure, source);
+        throw new CommandError(
+          window.published === 1
+            ? line
+            : `${confirmed}, ${formatCount(window.failed)} not confirmed: ${line}`,
+          exitCode,
+        );
+      }
+      if (tooLong !== undefined) {
+        throw new CommandError(
+          `${confirmed}; line ${tooLong.lineNumber} has more than ` +
+            `${formatCount(frameBytesMax)} bytes, and no server takes that`,
+          ExitCode.refused,
+        );
+      }
+      if (window.confirmed < window.published) {
+        throw new CommandError(
+          `${confirmed}, ${formatCount(window.published - window.confirmed)} on their way: their ` +
+            "fate is unknown",
+          ExitCode.interrupted,
+        );
+      }
+      if (!values.json) {
+        terminal.stderr.line(
+          `${confirmed} by queue ${queueName}: ${formatBytes(window.confirmedBytes)} in ` +
+            `${formatMs(ms)}, ${formatCount(window.confirmed / (ms / 1_000))} a second`,
+        );
+      }
+      return terminal.interrupted.aborted ? ExitCode.interrupted : ExitCode.ok;
+    });
+  },
+});

@@ -1,0 +1,251 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { formatAddress, startNode } from "../broker/mod.ts";
+import { ExitCode } from "./exit_codes.ts";
+import { MemoryTerminal } from "./memory_terminal.ts";
+import { run } from "./run.ts";
+
+/** What a command did. */
+interface Outcome {
+  readonly code: ExitCode;
+  readonly stdout: string;
+  readonly stderr: string[];
+}
+
+async function flowmq(words: readonly string[], terminal = new MemoryTerminal()): Promise<Outcome> {
+  const code = await run(words, terminal);
+  return { code, stdout: terminal.stdout.all, stderr: terminal.stderr.lines };
+}
+
+/** A node of its own for a test; `call` runs a command against it. */
+async function withNode(
+  test: (call: (command: string, stdin?: string | Uint8Array) => Promise<Outcome>) => Promise<void>,
+): Promise<void> {
+  const dataDirectory = await Deno.makeTempDir();
+  const any = { hostname: "127.0.0.1", port: 0 };
+  const node = await startNode({
+    nodeId: 1,
+    cluster: [{ id: 1, peerAddress: any }],
+    dataDirectory,
+    listen: any,
+    peerListen: any,
+  });
+  const server = formatAddress(node.clientAddress);
+  try {
+    await test((command, stdin) =>
+      flowmq(
+        [...command.split(" "), "--server", server],
+        new MemoryTerminal(stdin === undefined ? {} : { stdin }),
+      )
+    );
+  } finally {
+    await node.stop();
+    await Deno.remove(dataDirectory, { recursive: true });
+  }
+}
+
+Deno.test("flowmq without a command, and --help, show all commands", async () => {
+  for (const words of [[], ["--help"], ["-h"], ["help"]]) {
+    const { code, stdout } = await flowmq(words);
+    assertEquals(code, ExitCode.ok);
+    for (const name of ["serve", "pub", "sub", "queue add", "cluster status", "demo"]) {
+      assertMatch(stdout, new RegExp(`^ {2}${name} `, "m"));
+    }
+    assert(!stdout.includes("bench-role"));
+  }
+});
+
+Deno.test("every command's help shows its flags, their variables and an example", async () => {
+  const { commands } = await import("./commands/mod.ts");
+  for (const command of commands) {
+    const { code, stdout } = await flowmq([...command.name.split(" "), "--help"]);
+    assertEquals(code, ExitCode.ok);
+    assert(command.examples.length > 0);
+    assert(stdout.includes(`flowmq ${command.name}`));
+    for (const flag of stdout.matchAll(/^ {2}(?:-\w,| {3}) --([a-z-]+)/gm)) {
+      assert(stdout.includes("FLOWMQ_" + flag[1]!.replaceAll("-", "_").toUpperCase()));
+    }
+    const tooWide = stdout.split("\n").filter((line) => line.length > 100);
+    assertEquals(tooWide, []);
+  }
+});
+
+Deno.test("flowmq help knows groups and exit codes", async () => {
+  assertMatch((await flowmq(["queue"])).stdout, /queue rm/);
+  assertMatch((await flowmq(["queue", "--help"])).stdout, /queue rm/);
+  assertMatch((await flowmq(["help", "queue", "add"])).stdout, /--partitions/);
+  assertMatch((await flowmq(["help", "exit-codes"])).stdout, /^ {2}6 {4}The data directory/m);
+});
+
+Deno.test("a command line that is wrong gets one line and exit code 2", async () => {
+  for (
+    const [words, line] of [
+      ["pbu x", 'unknown command "pbu"; did you mean flowmq pub?'],
+      ["publish x", 'unknown command "publish"; did you mean flowmq pub?'],
+      ["zebra", 'unknown command "zebra"; flowmq --help lists them all'],
+      ["queue list", 'unknown command "queue list"; did you mean flowmq queue ls?'],
+      ["queue zebra", 'unknown command "queue zebra"; see flowmq queue --help'],
+      [
+        "--server a:1",
+        "unknown flag --server before a command: the command comes first (see flowmq --help)",
+      ],
+      ["sub", "QUEUE is missing: flowmq sub QUEUE [flags] (see flowmq sub --help)"],
+      ["pub q a --whole", '--whole reads stdin: leave BODY "a" out'],
+      ["pub q --whole --lines", "--lines and --whole exclude each other"],
+      ["serve --cluster 1=a:1", "--cluster needs --node too: which of 1 is this one?"],
+      ["serve --cluster 1=a:1 --node 2", "--cluster does not name --node 2: it has 1"],
+      [
+        "bench --batch 2",
+        "--batch needs a workload: publish, latency, publish-consume (--workload)",
+      ],
+    ] as const
+  ) {
+    const { code, stdout, stderr } = await flowmq(words.split(" "));
+    assertEquals(stderr, [`flowmq: ${line}`]);
+    assertEquals(stdout, "");
+    assertEquals(code, ExitCode.usage);
+  }
+});
+
+Deno.test("flowmq version says the version", async () => {
+  assertMatch((await flowmq(["--version"])).stdout, /^flowmq \d+\.\d+\.\d+ \(deno /);
+  const { version } = JSON.parse((await flowmq(["version", "--json"])).stdout);
+  assertMatch(version, /^\d+\.\d+\.\d+$/);
+});
+
+Deno.test("a command gives up where no server answers", async () => {
+  const { code, stderr } = await flowmq("queue ls -s 127.0.0.1:1 --timeout 50ms".split(" "));
+  assertEquals(code, ExitCode.unreachable);
+  assertEquals(stderr.length, 1);
+  assertMatch(stderr[0]!, /no node answered at 127\.0\.0\.1:1 within 50\.0 ms/);
+});
+
+Deno.test("what flowmq pub publishes, flowmq sub prints", async () => {
+  await withNode(async (call) => {
+    assertEquals((await call("pub lines", "one\ntwo\r\n\nfour")).code, ExitCode.ok);
+    assertEquals((await call("pub lines five")).code, ExitCode.ok);
+    const got = await call("sub lines --count 5");
+    assertEquals([got.code, got.stdout], [ExitCode.ok, "one\ntwo\n\nfour\nfive\n"]);
+    assertEquals((await call("sub lines --no-wait")).stdout, "");
+  });
+});
+
+Deno.test("flowmq pub --whole and flowmq sub --json carry any bytes, key and headers", async () => {
+  await withNode(async (call) => {
+    const bytes = Uint8Array.of(0, 10, 255, 13, 10);
+    await call("pub files --whole --key k -H type:bin -Hn:2", bytes);
+    await call("pub files text");
+    const { stdout } = await call("sub files --json --no-wait");
+    const [first, second] = stdout.trimEnd().split("\n").map((line) => JSON.parse(line));
+    assertEquals(first.bodyBase64, btoa(String.fromCharCode(...bytes)));
+    assertEquals(first.body, undefined);
+    assertEquals([first.key, first.headers], ["k", { type: "bin", n: "2" }]);
+    assertEquals(Object.keys(second), [
+      "queue",
+      "partition",
+      "offset",
+      "key",
+      "headers",
+      "body",
+      "deliveryCount",
+      "publishedAt",
+    ]);
+    assertEquals([second.queue, second.offset, second.body, second.key], [
+      "files",
+      1,
+      "text",
+      null,
+    ]);
+    assertEquals(second.publishedAt, new Date(second.publishedAt).toISOString());
+  });
+});
+
+Deno.test("flowmq sub --no-ack leaves every message in the queue", async () => {
+  await withNode(async (call) => {
+    await call("pub kept", "a\nb\nc");
+    assertEquals((await call("sub kept --no-ack --no-wait")).stdout, "a\nb\nc\n");
+    const some = await call("sub kept --no-ack --prefetch 2");
+    assertEquals(some.stdout, "a\nb\n");
+    assertMatch(some.stderr[0]!, /stopped after 2 messages/);
+    const { stdout } = await call("sub kept --json --count 1");
+    assertEquals(JSON.parse(stdout).deliveryCount, 3);
+  });
+});
+
+Deno.test("flowmq sub acks what it prints, however large its prefetch", async () => {
+  await withNode(async (call) => {
+    await call("pub many", Array.from({ length: 2_000 }, (_, i) => i).join("\n"));
+    assertEquals((await call("sub many --count 700")).stdout.trim().split("\n").length, 700);
+    const rest = await call("sub many --no-wait --prefetch 5000");
+    assertEquals(rest.stdout.trim().split("\n").length, 1_300);
+    const report = JSON.parse((await call("queue info many --json")).stdout);
+    assertEquals([report.acked, report.ready, report.leased], [2_000, 0, 0]);
+  });
+});
+
+Deno.test("flowmq pub --json prints a receipt for each message", async () => {
+  await withNode(async (call) => {
+    const { stdout } = await call("pub mail --json", "a\nb");
+    const receipts = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    assertEquals(
+      receipts.map(({ message, queue, partition, offset, duplicate }) => [
+        message,
+        queue,
+        partition,
+        offset,
+        duplicate,
+      ]),
+      [[1, "mail", 0, 0, false], [2, "mail", 0, 1, false]],
+    );
+    assert(receipts.every(({ term, index }) => term > 0 && index > 0));
+  });
+});
+
+Deno.test("flowmq pub names the line that is too large, and the size", async () => {
+  await withNode(async (call) => {
+    const { code, stderr } = await call("pub mail", `a\nb\n${"x".repeat(1_100_000)}\nc\n`);
+    assertEquals(code, ExitCode.refused);
+    assertEquals(stderr.length, 1);
+    assertMatch(stderr[0]!, /line 3 has 1,100,\d{3} bytes .* up to 1,048,576/);
+    assertEquals((await call("sub mail --no-wait")).stdout.startsWith("a\nb\n"), true);
+  });
+});
+
+Deno.test("flowmq queue add, ls, info and rm", async () => {
+  await withNode(async (call) => {
+    assertMatch((await call("queue ls")).stderr[0]!, /no queues yet/);
+    assertMatch((await call("queue add mail --partitions 3 --lease 5s")).stdout, /3 partitions/);
+    assertEquals((await call("queue add mail --partitions 3 --lease 5s")).code, ExitCode.ok);
+    const other = await call("queue add mail --partitions 2");
+    assertEquals(other.code, ExitCode.refused);
+    assertMatch(other.stderr[0]!, /exists with other settings/);
+    await call("pub mail --key a", "1\n2");
+    const listed = await call("queue ls");
+    assertMatch(listed.stdout, /^mail +3 +5\.00 s +2 +0 +0 +2 /m);
+    assertMatch((await call("queue info mail")).stdout, /2 messages ready/);
+    assertEquals((await call("queue rm mail")).code, ExitCode.ok);
+    for (
+      const command of ["queue rm mail", "queue info mail", "sub mail", "pub mail x --no-create"]
+    ) {
+      const gone = await call(command);
+      assertEquals(gone.code, ExitCode.notFound, command);
+      assertMatch(gone.stderr.join(), /there is no queue "mail"/);
+    }
+  });
+});
+
+Deno.test("flowmq cluster status asks the nodes", async () => {
+  await withNode(async (call) => {
+    await call("queue add mail"); // waits for a leader
+    const { code, stdout } = await call("cluster status");
+    assertEquals(code, ExitCode.ok);
+    assertMatch(stdout, /1 of 1 node up, no node may fail/);
+    assertMatch(stdout, /^1 +127\.0\.0\.1:\d+ +up .* leader /m);
+    const node = JSON.parse((await call("cluster status --json")).stdout);
+    assertEquals([node.node, node.up, node.shards[0].role, node.shards[0].lag], [
+      1,
+      true,
+      "leader",
+      0,
+    ]);
+  });
+});

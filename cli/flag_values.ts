@@ -1,0 +1,148 @@
+/**
+ * Values as people write them on a command line: numbers, durations, sizes, clusters.
+ *
+ * Each reader throws a `SyntaxError` whose message continues "cannot use --flag VALUE: ".
+ *
+ * @module
+ */
+
+import type { ClusterMember } from "../broker/config.ts";
+import { formatAddress, parseAddress } from "./address.ts";
+
+/** Bounds of a whole number. */
+export interface IntegerBounds {
+  /** The smallest value allowed. */
+  readonly minimum: number;
+  /**
+   * The largest value allowed.
+   *
+   * @default {Number.MAX_SAFE_INTEGER}
+   */
+  readonly maximum?: number;
+}
+
+/**
+ * Reads a whole number within bounds. Underscores and commas may group the digits.
+ *
+ * @param text What a person wrote.
+ * @param bounds What is allowed.
+ * @returns The number.
+ * @throws {SyntaxError} If it is no whole number, or out of bounds.
+ */
+export function parseInteger(text: string, bounds: IntegerBounds): number {
+  const { minimum, maximum = Number.MAX_SAFE_INTEGER } = bounds;
+  const number = /^\d{1,3}(,\d{3})+$|^\d[\d_]*$/.test(text)
+    ? Number(text.replaceAll(/[_,]/g, ""))
+    : NaN;
+  if (!Number.isSafeInteger(number) || number < minimum || number > maximum) {
+    const range = maximum === Number.MAX_SAFE_INTEGER
+      ? `of ${minimum} or more`
+      : `from ${minimum} to ${maximum}`;
+    throw new SyntaxError(`it takes a whole number ${range}`);
+  }
+  return number;
+}
+
+const durationUnits: Readonly<Record<string, number>> = {
+  ms: 1,
+  s: 1_000,
+  m: 60_000,
+  h: 3_600_000,
+  d: 86_400_000,
+};
+
+/**
+ * Reads a duration such as `500ms`, `2.5s`, `10m`, `1h30m`.
+ *
+ * @param text What a person wrote.
+ * @returns Milliseconds, a whole number.
+ * @throws {SyntaxError} If it is no duration, or has no unit.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseDuration("1m30s"), 90_000);
+ * ```
+ */
+export function parseDuration(text: string): number {
+  if (!/^(\d+(\.\d+)?(ms|s|m|h|d))+$/.test(text)) {
+    throw new SyntaxError("it takes a duration with its unit, such as 500ms, 10s or 2m");
+  }
+  let ms = 0;
+  for (const [, number, unit] of text.matchAll(/(\d+(?:\.\d+)?)(ms|s|m|h|d)/g)) {
+    ms += Number(number) * durationUnits[unit!]!;
+  }
+  if (ms > Number.MAX_SAFE_INTEGER) throw new SyntaxError("it takes a shorter duration");
+  return Math.round(ms);
+}
+
+const sizeUnits: Readonly<Record<string, number>> = {
+  "": 1,
+  B: 1,
+  kB: 1_000,
+  MB: 1_000_000,
+  GB: 1_000_000_000,
+  KiB: 1_024,
+  MiB: 1_048_576,
+  GiB: 1_073_741_824,
+};
+
+/**
+ * Reads a number of bytes such as `4096`, `64KiB`, `1MiB`, `10MB`.
+ *
+ * @param text What a person wrote.
+ * @returns Bytes, a whole number.
+ * @throws {SyntaxError} If it is no size.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseSize("64KiB"), 65_536);
+ * ```
+ */
+export function parseSize(text: string): number {
+  const match = /^(\d+(?:\.\d+)?)\s?(B|kB|MB|GB|KiB|MiB|GiB)?$/.exec(text);
+  const bytes = match === null ? NaN : Number(match[1]) * sizeUnits[match[2] ?? ""]!;
+  if (!Number.isSafeInteger(Math.round(bytes))) {
+    throw new SyntaxError("it takes a number of bytes, such as 4096, 64KiB or 1MiB");
+  }
+  return Math.round(bytes);
+}
+
+/**
+ * Reads `1=HOST:PORT,2=HOST:PORT,…`.
+ *
+ * @param text What a person wrote.
+ * @returns The members in the order of their ids.
+ * @throws {SyntaxError} If an id or an address is wrong, or is there twice.
+ */
+export function parseCluster(text: string): ClusterMember[] {
+  const members = text.split(",").map((part): ClusterMember => {
+    const match = /^(\d+)=(.+)$/.exec(part.trim());
+    if (match === null) {
+      throw new SyntaxError(`${JSON.stringify(part)} is not of the form ID=HOST:PORT`);
+    }
+    const address = parseAddress(match[2]!);
+    if (address.port === 0) {
+      throw new SyntaxError(`${JSON.stringify(part)} needs a fixed port: it is 0`);
+    }
+    const id = Number(match[1]);
+    if (id < 1 || id > 65_535) {
+      throw new SyntaxError(`node ids go from 1 to 65535: current value is ${match[1]}`);
+    }
+    return { id, peerAddress: address };
+  });
+  members.sort((a, b) => a.id - b.id);
+  for (const [i, member] of members.entries()) {
+    for (const other of members.slice(0, i)) {
+      if (other.id === member.id) throw new SyntaxError(`node ${member.id} is there twice`);
+      const address = formatAddress(member.peerAddress);
+      if (formatAddress(other.peerAddress) === address) {
+        throw new SyntaxError(`${address} is there twice`);
+      }
+    }
+  }
+  return members;
+}

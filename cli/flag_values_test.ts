@@ -1,0 +1,51 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { formatAddress, parseAddress } from "./address.ts";
+import { parseDuration, parseInteger, parseSize } from "./flag_values.ts";
+
+Deno.test("parseAddress() reads names, IPv4 and bracketed IPv6", () => {
+  for (const text of ["localhost:7400", "10.0.0.1:0", "[::1]:7400", "queue.example.org:65535"]) {
+    assertEquals(formatAddress(parseAddress(text)), text);
+  }
+});
+
+Deno.test("parseAddress() says why something is no address", () => {
+  for (
+    const [text, why] of [
+      ["localhost", "the port is missing"],
+      ["::1:7400", "an IPv6 host stands in brackets"],
+      ["a:70000", "ports end at 65535"],
+      ["http://a:1", "not of the form HOST:PORT"],
+      [":7400", "not of the form HOST:PORT"],
+      ["a:b", "not of the form HOST:PORT"],
+      ["", "not of the form HOST:PORT"],
+    ] as const
+  ) {
+    assertThrows(() => parseAddress(text), SyntaxError, why);
+  }
+});
+
+Deno.test("parseDuration() adds up parts with units and wants a unit", () => {
+  assertEquals(parseDuration("250ms"), 250);
+  assertEquals(parseDuration("1.5s"), 1_500);
+  assertEquals(parseDuration("1h30m"), 5_400_000);
+  for (const wrong of ["", "10", "s", "1 s", "-1s", "1w"]) {
+    assertThrows(() => parseDuration(wrong), SyntaxError);
+  }
+});
+
+Deno.test("parseSize() knows binary and decimal units", () => {
+  assertEquals(parseSize("0"), 0);
+  assertEquals(parseSize("1.5KiB"), 1_536);
+  assertEquals(parseSize("10MB"), 10_000_000);
+  for (const wrong of ["", "1KB", "1k", "x", "-1", "1e30GiB"]) {
+    assertThrows(() => parseSize(wrong), SyntaxError);
+  }
+});
+
+Deno.test("parseInteger() takes grouped digits and keeps to its bounds", () => {
+  assertEquals(parseInteger("100_000", { minimum: 1 }), 100_000);
+  assertEquals(parseInteger("1,000,000", { minimum: 1 }), 1_000_000);
+  for (const wrong of ["", "1.5", "1e3", "0x10", "-1", "11", "1,0", "99999999999999999999"]) {
+    assertThrows(() => parseInteger(wrong, { minimum: 0, maximum: 10 }), SyntaxError);
+  }
+});
