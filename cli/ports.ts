@@ -47,20 +47,29 @@ function outgoingRangeStart(): number {
 }
 
 /**
- * Finds ports for nodes that may be killed and started again. They lie below the range that outgoing
- * connections are served from: a port of that range could be given away while its node is down, even
- * to a peer that dials the dead node and would then reach itself.
+ * Finds a port for a listener that may be killed and started again. It lies below the range that
+ * outgoing connections are served from: a port of that range could be given away while its node is
+ * down, even to a peer that dials the dead node and would then reach itself.
+ *
+ * @returns A port of the loopback address that nobody listens on.
+ */
+export function freePort(): number {
+  const end = Math.max(outgoingRangeStart(), portMin + 1_000);
+  for (;;) {
+    const port = portMin + Math.floor(Math.random() * (end - portMin));
+    if (isPortFree(port)) return port;
+  }
+}
+
+/**
+ * Finds ports for a number of nodes, each as {@linkcode freePort} does.
  *
  * @param nodes How many nodes.
  * @returns Two ports for each, all different.
  */
 export function freePorts(nodes: number): NodePorts[] {
-  const end = Math.max(outgoingRangeStart(), portMin + 1_000);
   const ports = new Set<number>();
-  while (ports.size < nodes * 2) {
-    const port = portMin + Math.floor(Math.random() * (end - portMin));
-    if (isPortFree(port)) ports.add(port);
-  }
+  while (ports.size < nodes * 2) ports.add(freePort());
   const all = [...ports];
   return Array.from({ length: nodes }, (_, i) => ({ client: all[2 * i]!, peer: all[2 * i + 1]! }));
 }
