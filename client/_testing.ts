@@ -233,6 +233,8 @@ export class FakeServer {
   isUp = true;
   /** Whether clients reach it; other nodes do in any case. */
   isReachable = true;
+  /** Clients reach it, but it hears nothing of the other nodes, and knows no leader. */
+  isCutOff = false;
   /** Takes connections and bytes, and never answers, as a paused process. */
   isPaused = false;
   readonly behaviour: Behaviour;
@@ -513,7 +515,11 @@ export class FakeNetwork {
         address: formatAddress(server.address),
         connected: server.isUp,
       })),
-      shards: this.leaders.map((leader, id) => ({ id, leader, term: this.term })),
+      shards: this.leaders.map((leader, id) => ({
+        id,
+        leader: this.servers[nodeId - 1]!.isCutOff ? 0 : leader,
+        term: this.term,
+      })),
     };
   }
 

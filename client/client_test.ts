@@ -214,3 +214,15 @@ Deno.test("a malformed reply ends the connection and fails the request, and noth
   assertEquals(network.dials.length, 2);
   await client.close();
 });
+
+Deno.test("a client of a node that is cut off from the cluster asks the others", async () => {
+  const network = new FakeNetwork(2);
+  network.addQueue("orders");
+  network.elect(2);
+  network.servers[0]!.isCutOff = true;
+  const client = await network.connect();
+  const receipt = outcomeOf(client.queue("orders").publish("one"));
+  await network.clock.advance(1_000);
+  assertEquals(receipt.value?.offset, 0);
+  await client.close();
+});

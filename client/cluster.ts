@@ -50,6 +50,8 @@ export class Cluster {
   #shardCount = 0;
   #onLeaderChange: ((shard: number, leader: number) => void) | undefined;
   #refreshing: Promise<void> | undefined;
+  /** Its map last left a shard without a leader: it may be cut off from the others, so ask them. */
+  #uninformed: Connection | undefined;
 
   /**
    * Makes a cluster that no node is known of but the given addresses.
@@ -176,6 +178,8 @@ export class Cluster {
     const reply = expectReply(await connection.request({ kind: "metadata" }, 0), "metadataReply");
     this.#learn(reply);
     const { kind: _kind, ...map } = reply;
+    if (map.shards.some(({ id }) => this.#leaderOf(id) === 0)) this.#uninformed = connection;
+    else if (this.#uninformed === connection) this.#uninformed = undefined;
     return map;
   }
 
@@ -212,7 +216,7 @@ export class Cluster {
 
   /** One attempt to find a connection for a shard. */
   async #find(shard: number): Promise<Connection | undefined> {
-    if (this.#leaderOf(shard) === 0) await this.#refresh();
+    if (this.#leaderOf(shard) === 0) await this.#refresh(this.#uninformed);
     const leader = this.#leaderOf(shard);
     if (leader === 0) return undefined;
     const direct = this.#connections.get(leader);
@@ -265,10 +269,17 @@ export class Cluster {
 
   /** Asks for the map; all who want it at the same time share one question. */
   async #refresh(avoid?: Connection): Promise<void> {
-    this.#refreshing ??= this.metadata(avoid).then(() => {}, () => {}).finally(() => {
-      this.#refreshing = undefined;
-    });
+    this.#refreshing ??= this.#ask(avoid).finally(() => this.#refreshing = undefined);
     await this.#refreshing;
+  }
+
+  /** Asks for the map: somebody else than `avoid`, or that one where there is nobody else. Never rejects. */
+  async #ask(avoid: Connection | undefined): Promise<void> {
+    try {
+      await this.metadata(avoid);
+    } catch {
+      if (avoid !== undefined && !avoid.isEnded) await this.metadata().catch(() => {});
+    }
   }
 
   /** A connection owes an answer: where others say that somebody else leads, it is given up. */
