@@ -1,0 +1,223 @@
+/**
+ * Checks what clients are told against what the committed log says.
+ *
+ * The log is followed by a {@linkcode ShardModel} each shard, from the first node that applies an
+ * entry; whatever an application hears afterwards must already be true there: a confirmed message is
+ * stored at the place of its receipt, a confirmed ack holds, and a delivery that reaches an application
+ * was made, with this count, and reaches no second one.
+ *
+ * @module
+ */
+
+import type { Entry } from "../../raft/mod.ts";
+import type { Effects, Reply } from "../../queue/mod.ts";
+import type { Shard } from "../../broker/mod.ts";
+import { type ModelMessage, type ModelPartition, ShardModel } from "./queue_model.ts";
+import type { World } from "./world.ts";
+
+/** Where something is, as clients are told. */
+export interface Place {
+  readonly partition: number;
+  readonly offset: number;
+  readonly term: number;
+  readonly index: number;
+}
+
+/** A message as an application got it. */
+export interface SeenDelivery extends Place {
+  readonly id: string;
+  readonly deliveryCount: number;
+}
+
+/** A publish as its caller sees it. */
+export interface PublishRecord {
+  readonly id: string;
+  readonly queue: string;
+  /** Who published, and the how manieth of its messages to this queue it is. */
+  readonly publisher: string;
+  readonly number: number;
+  state: "underWay" | "confirmed" | "notApplied" | "maybeApplied";
+  place?: Place;
+}
+
+/** All queues of a cluster, and what clients know of them. */
+export class QueueChecker {
+  readonly shards: ShardModel[];
+  readonly publishes: PublishRecord[] = [];
+  readonly #world: World;
+  readonly #places = new Map<string, string>();
+
+  constructor(world: World, shardCount: number) {
+    this.#world = world;
+    this.shards = Array.from(
+      { length: shardCount },
+      (_, id) => new ShardModel(id, world, this.#places),
+    );
+  }
+
+  /** An entry was applied for the first time anywhere. */
+  applied(shard: number, entry: Entry, reply: Reply | undefined, effects: Effects): void {
+    this.shards[shard]!.apply(entry, reply, effects);
+  }
+
+  /** A client begins to publish a message. */
+  publishing(queue: string, publisher: string, number: number, id: string): PublishRecord {
+    const record: PublishRecord = { id, queue, publisher, number, state: "underWay" };
+    this.publishes.push(record);
+    return record;
+  }
+
+  /** A client was told that a message is stored. */
+  confirmed(record: PublishRecord, place: Place): void {
+    record.state = "confirmed";
+    record.place = place;
+    const message = this.#message(record.queue, place.partition, place.offset);
+    if (
+      message?.id !== record.id || message.index !== place.index || message.term !== place.term
+    ) {
+      const found = message === undefined ? "nothing" : `${message.id} of entry ${message.index}`;
+      this.#world.violated(
+        "a confirmed message is stored where its receipt says",
+        `${record.id} in ${record.queue} ${placeText(place)}: there is ${found}`,
+      );
+    }
+    this.#world.counters.add("client: publishes confirmed");
+  }
+
+  /** A client was told that a publish failed. */
+  refused(record: PublishRecord, maybeApplied: boolean): void {
+    record.state = maybeApplied ? "maybeApplied" : "notApplied";
+    if (!maybeApplied && this.#places.has(record.id)) {
+      this.#world.violated(
+        "a publish that surely failed is not stored",
+        `${record.id} in ${record.queue} is at ${this.#places.get(record.id)}`,
+      );
+    }
+    const how = maybeApplied ? "with unknown fate" : "surely";
+    this.#world.counters.add(`client: publishes failed ${how}`);
+  }
+
+  /** An application got a message. */
+  delivered(queue: string, consumer: string, seen: SeenDelivery): void {
+    const message = this.#message(queue, seen.partition, seen.offset);
+    const what = `${consumer} got ${seen.id} of ${queue} ${placeText(seen)}, ` +
+      `delivery ${seen.deliveryCount}`;
+    if (message === undefined || message.id !== seen.id || message.index !== seen.index) {
+      this.#world.violated("what is delivered was published", what);
+      return;
+    }
+    if (seen.deliveryCount > message.deliveryCount || seen.deliveryCount < 1) {
+      const count = `${message.deliveryCount} were made`;
+      this.#world.violated("what arrives was delivered", `${what}: ${count}`);
+    }
+    const other = message.seen.get(seen.deliveryCount);
+    if (other !== undefined) {
+      const who = `${what}: ${other} had it`;
+      this.#world.violated("a delivery reaches one application, once", who);
+    }
+    message.seen.set(seen.deliveryCount, consumer);
+    this.#world.trace(() => what);
+    if (message.acked) this.#world.counters.add("client: stale deliveries after an ack");
+    this.#world.counters.add("client: deliveries");
+    if (seen.deliveryCount > 1) this.#world.counters.add("client: redeliveries");
+  }
+
+  /** A client was told that an ack is done. */
+  acked(queue: string, consumer: string, seen: SeenDelivery): void {
+    const message = this.#message(queue, seen.partition, seen.offset);
+    if (message?.acked !== true) {
+      this.#world.violated(
+        "a confirmed ack holds",
+        `${consumer} acked ${seen.id} of ${queue} ${placeText(seen)}, and it is not acked`,
+      );
+    }
+    this.#world.counters.add("client: acks confirmed");
+  }
+
+  /** Messages stored and not acked. */
+  waiting(): number {
+    return this.shards.reduce((sum, shard) => sum + shard.waiting(), 0);
+  }
+
+  /** Where messages wait, for people. */
+  describeWaiting(): string {
+    const places: string[] = [];
+    for (const { partitions } of this.shards) {
+      for (const [id, { queue, number, messages, ackedCount, leased }] of partitions) {
+        const waiting = messages.length - ackedCount;
+        if (waiting === 0) continue;
+        places.push(`partition ${id} (${queue}/${number}): ${waiting}, ${leased.size} leased`);
+      }
+    }
+    return places.join("; ");
+  }
+
+  /** Publishes that nobody has answered yet. */
+  underWay(): number {
+    return this.publishes.filter(({ state }) => state === "underWay").length;
+  }
+
+  /** Checks what must hold when everything is over. */
+  checkEnd(shardsOf: (shard: number) => Shard[]): void {
+    this.#checkOrder();
+    for (const record of this.publishes) {
+      if (record.state === "notApplied" && this.#places.has(record.id)) {
+        this.#world.violated("a publish that surely failed is not stored", record.id);
+      }
+    }
+    for (const model of this.shards) {
+      for (const { machine } of shardsOf(model.shard)) {
+        for (const [id, partition] of model.partitions) {
+          const stats = machine.stats(id);
+          const leased = partition.leased.size;
+          const published = partition.messages.length;
+          const acked = partition.ackedCount;
+          if (
+            stats?.published === published && stats.acked === acked && stats.leased === leased &&
+            stats.ready === published - acked - leased
+          ) continue;
+          this.#world.violated(
+            "published = acked + leased + ready",
+            `partition ${id}: ${JSON.stringify(stats)}, should be published ${published}, ` +
+              `acked ${acked}, leased ${leased}`,
+          );
+        }
+      }
+    }
+  }
+
+  /** Confirmed messages of one publisher lie in each partition in the order they were published. */
+  #checkOrder(): void {
+    const last = new Map<string, PublishRecord>();
+    for (const record of this.publishes) {
+      if (record.place === undefined) continue;
+      const key = `${record.publisher} ${record.queue} ${record.place.partition}`;
+      const before = last.get(key);
+      if (before !== undefined && before.place!.offset >= record.place.offset) {
+        this.#world.violated(
+          "order of a publisher",
+          `${before.id} at ${placeText(before.place!)} was published before ${record.id} at ` +
+            placeText(record.place),
+        );
+      }
+      last.set(key, record);
+    }
+  }
+
+  #message(queue: string, partition: number, offset: number): ModelMessage | undefined {
+    return this.#partition(queue, partition)?.messages[offset];
+  }
+
+  #partition(queue: string, number: number): ModelPartition | undefined {
+    for (const { partitions } of this.shards) {
+      for (const partition of partitions.values()) {
+        if (partition.queue === queue && partition.number === number) return partition;
+      }
+    }
+    return undefined;
+  }
+}
+
+function placeText({ partition, offset, term, index }: Place): string {
+  return `partition ${partition} offset ${offset} (entry ${index} of term ${term})`;
+}

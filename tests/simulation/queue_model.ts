@@ -1,0 +1,447 @@
+/**
+ * The queues as they must be: a slow and simple model that follows the committed log, and checks each
+ * reply and each delivery of the production machine against what it makes of the same commands.
+ *
+ * It does not decide who gets a message, only whether the machine was allowed to give it: the message
+ * is there, not acked, held by nobody, its delivery count is one more than before, and the consumer is
+ * attached and has credit. It keeps leases and sessions in plain maps and looks through all of them
+ * each time, so it shares neither code nor cleverness with the machine.
+ *
+ * Bodies of messages are texts that name them: `id` is the name, known to occur once.
+ *
+ * @module
+ */
+
+import { type Entry, EntryKind } from "../../raft/mod.ts";
+import type { Command, Effects, Reply } from "../../queue/mod.ts";
+import { SettleOperation, SettleStatus } from "../../queue/mod.ts";
+import {
+  commandTimestampMs,
+  decodeCommand,
+  decodeMessage,
+  messageEnd,
+  messageStart,
+} from "../../wire/mod.ts";
+import type { World } from "./world.ts";
+
+/** One message. */
+export interface ModelMessage {
+  readonly id: string;
+  readonly key: string | undefined;
+  /** Where it was published. */
+  readonly index: number;
+  readonly term: number;
+  acked: boolean;
+  /** How often it was delivered. */
+  deliveryCount: number;
+  lease: Lease | undefined;
+  /** Which application has seen each delivery, by its count. */
+  readonly seen: Map<number, string>;
+}
+
+interface Lease {
+  readonly consumer: ModelConsumer;
+  deadlineMs: number;
+}
+
+interface ModelConsumer {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  prefetch: number;
+  /** Not since its session lost its connection. */
+  attached: boolean;
+}
+
+interface ModelSession {
+  readonly timeoutMs: number;
+  attached: boolean;
+  /** The entry that opened or attached it last. */
+  attachIndex: number;
+  /** While detached: when it ends. */
+  deadlineMs: number;
+  ended: boolean;
+}
+
+/** One partition. */
+export class ModelPartition {
+  readonly queue: string;
+  readonly number: number;
+  readonly leaseMs: number;
+  readonly messages: ModelMessage[] = [];
+  readonly consumers = new Map<string, ModelConsumer>();
+  /** The messages that are leased, by offset. */
+  readonly leased = new Map<number, ModelMessage>();
+  ackedCount = 0;
+  /** Everything below was delivered at least once. */
+  firstDeliveries = 0;
+
+  constructor(queue: string, number: number, leaseMs: number) {
+    this.queue = queue;
+    this.number = number;
+    this.leaseMs = leaseMs;
+  }
+}
+
+const decoder = new TextDecoder();
+
+/** The queues of one shard. */
+export class ShardModel {
+  readonly shard: number;
+  readonly partitions = new Map<number, ModelPartition>();
+  readonly #world: World;
+  /** Where each message is, over all shards. */
+  readonly #places: Map<string, string>;
+  readonly #sessions = new Map<number, ModelSession>();
+  #nowMs = 0;
+
+  /**
+   * @param shard Its number.
+   * @param world Told what broke.
+   * @param places Shared by all shards.
+   */
+  constructor(shard: number, world: World, places: Map<string, string>) {
+    this.shard = shard;
+    this.#world = world;
+    this.#places = places;
+  }
+
+  /** Follows one committed entry and checks what the machine made of it. */
+  apply(entry: Entry, reply: Reply | undefined, effects: Effects): void {
+    if (entry.kind !== EntryKind.command || entry.data.length === 0) return;
+    if (reply === undefined) {
+      this.#violated("commands are applied", entry, "the machine gave no reply");
+    }
+    const command = decodeCommand(entry.data);
+    this.#world.trace(() =>
+      `shard ${this.shard} entry ${entry.index} ${JSON.stringify(command)} -> ${reply.kind}`
+    );
+    const { counters } = this.#world;
+    this.#nowMs = Math.max(this.#nowMs, commandTimestampMs(entry.data));
+    if (command.kind === "beginTerm") this.#beginTerm();
+    this.#expire();
+    for (const { sessionId } of effects.sessionsEnded) this.#sessionTimedOut(entry, sessionId);
+    if (reply.kind === "refused") {
+      counters.add(`queue: refused ${command.kind}: ${reply.reason}`);
+      this.#world.hash.text(reply.reason);
+    } else {
+      this.#carryOut(entry, command, reply);
+    }
+    this.#deliveries(entry, effects);
+  }
+
+  /** What waits: messages that are not acked. */
+  waiting(): number {
+    let count = 0;
+    for (const { messages, ackedCount } of this.partitions.values()) {
+      count += messages.length - ackedCount;
+    }
+    return count;
+  }
+
+  #carryOut(entry: Entry, command: Command, reply: Exclude<Reply, { kind: "refused" }>): void {
+    switch (command.kind) {
+      case "publish":
+        return this.#publish(entry, command, reply);
+      case "settle":
+        return this.#settle(entry, command, reply);
+      case "openSession":
+        if (reply.kind !== "sessionOpened" || reply.sessionId !== entry.index) {
+          this.#violated("sessions are named after their entry", entry, JSON.stringify(reply));
+        }
+        this.#sessions.set(entry.index, {
+          timeoutMs: command.timeoutMs,
+          attached: true,
+          attachIndex: entry.index,
+          deadlineMs: 0,
+          ended: false,
+        });
+        return;
+      case "attachSession": {
+        const session = this.#sessions.get(command.sessionId);
+        if (session === undefined) {
+          this.#violated("only known sessions are attached", entry, `${command.sessionId}`);
+        }
+        session.attached = true;
+        session.attachIndex = entry.index;
+        session.ended = false;
+        return;
+      }
+      case "detachSession": {
+        const session = this.#sessions.get(command.sessionId);
+        const isNewest = session?.attachIndex === command.attachIndex;
+        if (session !== undefined && !session.ended && isNewest) {
+          this.#detach(command.sessionId, session);
+        }
+        return;
+      }
+      case "closeSession":
+        this.#sessions.delete(command.sessionId);
+        return this.#endConsumers((consumer) => consumer.sessionId === command.sessionId);
+      case "attachConsumer": {
+        const { sessionId, consumerId, partitionId, prefetch } = command;
+        const partition = this.#partition(entry, partitionId);
+        const name = `${sessionId}/${consumerId}`;
+        const consumer = partition.consumers.get(name);
+        if (consumer === undefined) {
+          partition.consumers.set(name, { sessionId, consumerId, prefetch, attached: true });
+        } else {
+          consumer.prefetch = prefetch;
+          consumer.attached = true;
+        }
+        return;
+      }
+      case "detachConsumer":
+        return this.#endConsumers((consumer, partitionId) =>
+          consumer.sessionId === command.sessionId &&
+          consumer.consumerId === command.consumerId && partitionId === command.partitionId
+        );
+      case "createPartition": {
+        const { partitionId, queueName, partitionNumber, settings } = command;
+        if (this.partitions.has(partitionId)) return;
+        const partition = new ModelPartition(queueName, partitionNumber, settings.leaseMs);
+        this.partitions.set(partitionId, partition);
+        return;
+      }
+      case "deletePartition":
+        this.partitions.delete(command.partitionId);
+        return;
+      case "beginTerm":
+      case "tick":
+      case "createQueue":
+      case "deleteQueue":
+      case "partitionSettled":
+        return;
+      default:
+        return command satisfies never;
+    }
+  }
+
+  #publish(entry: Entry, command: Command & { kind: "publish" }, reply: Reply): void {
+    if (reply.kind !== "published" || reply.count !== command.count) {
+      this.#violated("a publish is answered with its receipt", entry, JSON.stringify(reply));
+    }
+    const partition = this.#partition(entry, command.partitionId);
+    const { firstOffset } = reply;
+    if (reply.duplicate) this.#world.counters.add("queue: publishes repeated");
+    else if (firstOffset !== partition.messages.length) {
+      this.#violated(
+        "offsets have no gaps",
+        entry,
+        `it stored ${firstOffset} after ${partition.messages.length - 1}`,
+      );
+    }
+    for (let i = 0; i < command.count; i++) {
+      const { key, body } = decodeMessage(
+        entry.data,
+        messageStart(entry.data, i),
+        messageEnd(entry.data, i),
+      );
+      const id = idOf(body);
+      const place = `${command.partitionId}/${firstOffset + i}`;
+      if (reply.duplicate) {
+        if (this.#places.get(id) === place) continue;
+        this.#violated(
+          "a repeated publish gets the first receipt",
+          entry,
+          `message ${id} is at ${this.#places.get(id)}, not at ${place}`,
+        );
+      }
+      if (this.#places.has(id)) {
+        this.#violated(
+          "exactly-once publish",
+          entry,
+          `message ${id} is at ${this.#places.get(id)} and again at ${place}`,
+        );
+      }
+      this.#places.set(id, place);
+      partition.messages.push({
+        id,
+        key,
+        index: entry.index,
+        term: entry.term,
+        acked: false,
+        deliveryCount: 0,
+        lease: undefined,
+        seen: new Map(),
+      });
+    }
+    this.#world.counters.add("queue: messages stored", reply.duplicate ? 0 : command.count);
+  }
+
+  #settle(entry: Entry, command: Command & { kind: "settle" }, reply: Reply): void {
+    if (reply.kind !== "settled") {
+      this.#violated("a settle is answered with states", entry, JSON.stringify(reply));
+    }
+    const partition = this.#partition(entry, command.partitionId);
+    const { counters } = this.#world;
+    command.offsets.forEach((offset, i) => {
+      const message = partition.messages[offset];
+      const lease = message?.lease;
+      const holds = lease !== undefined && lease.consumer.sessionId === command.sessionId &&
+        lease.consumer.consumerId === command.consumerId &&
+        message!.deliveryCount === command.deliveryCounts[i];
+      const allowed = holds || message?.acked === true;
+      const ok = reply.statuses[i] === SettleStatus.ok;
+      if (ok !== allowed) {
+        this.#violated(
+          ok ? "only the holder settles" : "the holder can settle",
+          entry,
+          `offset ${offset} delivery ${command.deliveryCounts[i]} of consumer ` +
+            `${command.sessionId}/${command.consumerId} got status ${reply.statuses[i]}; acked ` +
+            `${message?.acked}, delivered ${message?.deliveryCount} times, held by ` +
+            (lease === undefined ? "nobody" : nameOf(lease.consumer)),
+        );
+      }
+      if (!ok) counters.add("queue: settles too late");
+      if (!holds) return;
+      switch (command.operation) {
+        case SettleOperation.ack:
+          message!.acked = true;
+          partition.ackedCount++;
+          counters.add("queue: messages acked");
+          return this.#release(partition, offset);
+        case SettleOperation.nack:
+          counters.add("queue: messages nacked");
+          return this.#release(partition, offset);
+        case SettleOperation.extend:
+          counters.add("queue: leases extended");
+          lease.deadlineMs = this.#nowMs + partition.leaseMs;
+          return;
+        default:
+          return command.operation satisfies never;
+      }
+    });
+  }
+
+  #deliveries(entry: Entry, { deliveries }: Effects): void {
+    for (let i = 0; i < deliveries.count; i++) {
+      const partition = this.#partition(entry, deliveries.partitionId[i]!);
+      const offset = deliveries.offset[i]!;
+      const deliveryCount = deliveries.deliveryCount[i]!;
+      const name = `${deliveries.sessionId[i]}/${deliveries.consumerId[i]}`;
+      const message = partition.messages[offset];
+      const what = `${partition.queue}/${partition.number} offset ${offset} to ${name}`;
+      if (message === undefined) this.#violated("only messages are delivered", entry, what);
+      if (message.acked) this.#violated("no delivery after an ack", entry, what);
+      if (message.lease !== undefined) {
+        const holder = nameOf(message.lease.consumer);
+        this.#violated("a message has one holder", entry, `${what}; ${holder} holds it`);
+      }
+      if (deliveryCount !== message.deliveryCount + 1) {
+        const counts = `count ${deliveryCount} after ${message.deliveryCount}`;
+        this.#violated("delivery counts rise by one", entry, `${what}: ${counts}`);
+      }
+      if (message.index !== deliveries.entryIndex[i]) {
+        this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
+      }
+      if (deliveryCount === 1) {
+        if (offset !== partition.firstDeliveries) {
+          const expected = `before ${partition.firstDeliveries}`;
+          this.#violated("first in, first out", entry, `${what} ${expected}`);
+        }
+        partition.firstDeliveries++;
+      } else this.#world.counters.add("queue: redeliveries");
+      const consumer = partition.consumers.get(name);
+      if (consumer === undefined) this.#violated("only consumers are served", entry, what);
+      if (!consumer.attached || this.#sessions.get(consumer.sessionId)?.attached !== true) {
+        this.#violated("only attached consumers are served", entry, what);
+      }
+      this.#world.trace(() => `queue: delivery ${deliveryCount} of ${what}`);
+      message.deliveryCount = deliveryCount;
+      message.lease = { consumer, deadlineMs: this.#nowMs + partition.leaseMs };
+      partition.leased.set(offset, message);
+      let held = 0;
+      for (const { lease } of partition.leased.values()) if (lease!.consumer === consumer) held++;
+      if (held > consumer.prefetch) {
+        this.#violated(
+          "credit is kept",
+          entry,
+          `${what}: it holds ${held} of ${consumer.prefetch}`,
+        );
+      }
+    }
+  }
+
+  #beginTerm(): void {
+    for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
+    for (const partition of this.partitions.values()) {
+      for (const { lease } of partition.leased.values()) {
+        lease!.deadlineMs = this.#nowMs + partition.leaseMs;
+      }
+    }
+  }
+
+  #expire(): void {
+    for (const partition of this.partitions.values()) {
+      for (const [offset, { lease }] of partition.leased) {
+        if (lease!.deadlineMs > this.#nowMs) continue;
+        this.#world.counters.add("queue: leases expired");
+        this.#release(partition, offset);
+      }
+    }
+  }
+
+  #sessionTimedOut(entry: Entry, sessionId: number): void {
+    const session = this.#sessions.get(sessionId);
+    if (session === undefined || session.ended || session.attached) {
+      this.#violated("only detached sessions end", entry, `session ${sessionId}`);
+    }
+    if (session.deadlineMs > this.#nowMs) {
+      const early = session.deadlineMs - this.#nowMs;
+      this.#violated("sessions live to their time-out", entry, `${sessionId} is ${early} ms early`);
+    }
+    this.#world.counters.add("queue: sessions timed out");
+    session.ended = true;
+    this.#endConsumers((consumer) => consumer.sessionId === sessionId);
+  }
+
+  #detach(id: number, session: ModelSession): void {
+    session.attached = false;
+    session.deadlineMs = this.#nowMs + session.timeoutMs;
+    for (const { consumers } of this.partitions.values()) {
+      for (const consumer of consumers.values()) {
+        if (consumer.sessionId === id) consumer.attached = false;
+      }
+    }
+  }
+
+  #endConsumers(which: (consumer: ModelConsumer, partitionId: number) => boolean): void {
+    for (const [partitionId, partition] of this.partitions) {
+      for (const [name, consumer] of partition.consumers) {
+        if (!which(consumer, partitionId)) continue;
+        partition.consumers.delete(name);
+        for (const [offset, { lease }] of partition.leased) {
+          if (lease!.consumer === consumer) this.#release(partition, offset);
+        }
+      }
+    }
+  }
+
+  #release(partition: ModelPartition, offset: number): void {
+    partition.messages[offset]!.lease = undefined;
+    partition.leased.delete(offset);
+  }
+
+  #partition(entry: Entry, id: number): ModelPartition {
+    const partition = this.partitions.get(id);
+    if (partition === undefined) this.#violated("partitions exist", entry, `partition ${id}`);
+    return partition;
+  }
+
+  #violated(invariant: string, entry: Entry, details: string): never {
+    throw this.#world.violated(
+      invariant,
+      `shard ${this.shard}, entry ${entry.index} of term ${entry.term}: ${details}`,
+    );
+  }
+}
+
+function nameOf(consumer: ModelConsumer): string {
+  return `${consumer.sessionId}/${consumer.consumerId}`;
+}
+
+/** The name of a message is its body up to the first blank; padding follows. */
+export function idOf(body: Uint8Array): string {
+  const end = body.indexOf(32);
+  return decoder.decode(end < 0 ? body : body.subarray(0, end));
+}

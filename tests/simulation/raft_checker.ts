@@ -1,0 +1,344 @@
+/**
+ * Checks consensus: what the nodes write, count and apply, against the rules of the Raft paper
+ * (figure 3), over the whole history of a run, crashes included.
+ *
+ * For each node the checker keeps two logs of its own: what the node was told to write, and what it
+ * knows to be durable. The second survives the node's crashes, as its disk should; when the node comes
+ * back, its log is compared with it.
+ *
+ * Checked are: election safety, one vote a term, terms and votes that never go back, leader append-only,
+ * log matching, leader completeness, state-machine safety, that nothing is applied anywhere before it
+ * is durable on a majority, and that replicas at the same index have the same state.
+ *
+ * @module
+ */
+
+import type { Entry, Message, Ready } from "../../raft/mod.ts";
+import type { Shard } from "../../broker/shard.ts";
+import { digestOf } from "./digest.ts";
+import type { World } from "./world.ts";
+
+/** What is at a log index, wherever it was written in this term. */
+interface Written {
+  readonly previousTerm: number;
+  readonly digest: number;
+}
+
+interface Applied {
+  readonly term: number;
+  readonly digest: number;
+  /** No leader of a later term may lack it. */
+  readonly committedInTerm: number;
+}
+
+/** One node's part in one shard. */
+class NodeLog {
+  /** Terms of the log as handed to the disk, by index; index 0 stands for the beginning. */
+  written: number[] = [0];
+  /** Terms of the log as far as the node knows it to be durable. */
+  durable: number[] = [0];
+  durableTerm = 0;
+  durableVote = 0;
+  /** What the node was last told to write, durable or not. */
+  term = 0;
+  vote = 0;
+  /** The first index of each write that is not yet known to be durable. */
+  readonly unsettled = new Map<Ready, number>();
+  role = "follower";
+  appliedIndex = 0;
+  shard: Shard | undefined;
+}
+
+/** State hashes cost time in proportion to the state: this share of the indexes is compared. */
+const HASH_EVERY = 8;
+
+/** One shard's history. */
+class ShardHistory {
+  readonly id: number;
+  readonly #world: World;
+  readonly #voters: readonly number[];
+  readonly nodes = new Map<number, NodeLog>();
+  readonly #leaders = new Map<number, number>();
+  #highestTerm = 0;
+  /** By index, then term. */
+  readonly #entries: Map<number, Written>[] = [];
+  readonly applied: Applied[] = [{ term: 0, digest: 0, committedInTerm: 0 }];
+  readonly #hashes = new Map<number, { readonly node: number; readonly hash: string }>();
+
+  constructor(id: number, world: World, voters: readonly number[]) {
+    this.id = id;
+    this.#world = world;
+    this.#voters = voters;
+    for (const voter of voters) this.nodes.set(voter, new NodeLog());
+  }
+
+  opened(node: number, shard: Shard): void {
+    const log = this.nodes.get(node)!;
+    const { term, vote } = shard.status();
+    const back = term < log.durableTerm ||
+      (term === log.durableTerm && log.durableVote !== 0 && vote !== log.durableVote);
+    if (back) {
+      this.#violated(
+        "term and vote never go back",
+        `node ${node} restarted with term ${term} and vote ${vote}, after it knew term ` +
+          `${log.durableTerm} and vote ${log.durableVote} to be durable`,
+      );
+    }
+    const { store } = shard;
+    const found = [0];
+    for (let i = store.firstIndex(); i <= store.lastIndex(); i++) found[i] = store.term(i)!;
+    // A write that was under way may have replaced what follows.
+    const sure = Math.min(log.durable.length, ...log.unsettled.values());
+    for (let i = store.firstIndex(); i < sure; i++) {
+      if (found[i] === log.durable[i]) continue;
+      this.#violated(
+        "what was durable survives",
+        `entry ${i} of term ${log.durable[i]} was durable on node ${node} and is ` +
+          (found[i] === undefined ? "gone" : `of term ${found[i]}`) + " after a restart",
+      );
+    }
+    if (found.length < log.written.length) this.#world.counters.add("raft: tails lost at restart");
+    log.written = found;
+    log.durable = [...found];
+    log.durableTerm = log.term = term;
+    log.durableVote = log.vote = vote;
+    log.unsettled.clear();
+    log.role = "follower";
+    log.appliedIndex = store.firstIndex() - 1;
+    log.shard = shard;
+  }
+
+  ready(node: number, ready: Ready): void {
+    const log = this.nodes.get(node)!;
+    if (ready.hardState !== undefined) this.#hardState(node, log, ready.hardState);
+    const wasLeading = log.role === "leader";
+    if (ready.leadership !== undefined) this.#leadership(node, log, ready.leadership);
+    const first = ready.entries[0];
+    if (first === undefined) {
+      if (ready.mustPersist) log.unsettled.set(ready, Infinity);
+      return;
+    }
+    log.unsettled.set(ready, first.index);
+    if (first.index > log.written.length) {
+      this.#violated("logs have no gaps", `node ${node} writes ${first.index} behind a gap`);
+    }
+    if (first.index < log.written.length) {
+      this.#world.counters.add("raft: truncations");
+      if (wasLeading && log.role === "leader") {
+        this.#violated(
+          "leader append-only",
+          `node ${node} leads and replaces entry ${first.index} of its own log`,
+        );
+      }
+      const committed = Math.min(this.applied.length, log.written.length);
+      for (let i = first.index; i < committed; i++) {
+        const entry = ready.entries[i - first.index];
+        if (this.applied[i]!.term !== log.written[i]) break;
+        if (entry !== undefined && entry.term === log.written[i]) continue;
+        this.#violated(
+          "committed entries stay",
+          `node ${node} gives up entry ${i} of term ${log.written[i]}, which was applied`,
+        );
+      }
+      log.written.length = first.index;
+    }
+    for (const entry of ready.entries) this.#write(node, log, entry);
+  }
+
+  durable(ready: Ready, node: number): void {
+    const log = this.nodes.get(node)!;
+    log.unsettled.delete(ready);
+    if (ready.hardState !== undefined) {
+      log.durableTerm = ready.hardState.term;
+      log.durableVote = ready.hardState.vote;
+    }
+    const first = ready.entries[0];
+    if (first === undefined) return;
+    log.durable.length = Math.min(log.durable.length, first.index);
+    for (const { index, term } of ready.entries) log.durable[index] = term;
+  }
+
+  /** @returns Whether no other node applied this entry before. */
+  apply(node: number, shard: Shard, entry: Entry): boolean {
+    const log = this.nodes.get(node)!;
+    const { index, term } = entry;
+    const digest = digestOf(entry.data) + entry.kind;
+    if (index !== log.appliedIndex + 1) {
+      this.#violated(
+        "entries are applied in order",
+        `node ${node} applied ${index} after ${log.appliedIndex}`,
+      );
+    }
+    log.appliedIndex = index;
+    const before = this.applied[index];
+    if (before === undefined) {
+      this.applied[index] = { term, digest, committedInTerm: this.#highestTerm };
+      this.#checkDurable(index, term);
+    } else if (before.term !== term || before.digest !== digest) {
+      this.#violated(
+        "state machine safety",
+        `node ${node} applied another entry at ${index} (term ${term}) than was applied there ` +
+          `before (term ${before.term})`,
+      );
+    }
+    if (index % HASH_EVERY === 0) this.compareState(node, shard, index);
+    return before === undefined;
+  }
+
+  compareState(node: number, shard: Shard, index: number): void {
+    const hash = shard.machine.stateHash();
+    const known = this.#hashes.get(index);
+    if (known === undefined) this.#hashes.set(index, { node, hash });
+    else if (known.hash !== hash) {
+      this.#violated(
+        "same index, same state",
+        `after entry ${index} node ${node} has state ${hash}, node ${known.node} has ${known.hash}`,
+      );
+    }
+  }
+
+  #hardState(node: number, log: NodeLog, { term, vote }: { term: number; vote: number }): void {
+    if (term < log.term || (term === log.term && log.vote !== 0 && vote !== log.vote)) {
+      this.#violated(
+        "one vote a term",
+        `node ${node} goes from term ${log.term} and vote ${log.vote} to ${term} and ${vote}`,
+      );
+    }
+    if (term > log.term) this.#world.counters.add("raft: terms begun");
+    log.term = term;
+    log.vote = vote;
+  }
+
+  #leadership(node: number, log: NodeLog, { role, term }: { role: string; term: number }): void {
+    if (role === "leader" && log.role !== "leader") {
+      this.#world.counters.add("raft: elections won");
+      this.#world.note(`node ${node} leads shard ${this.id} in term ${term}`);
+      const other = this.#leaders.get(term);
+      if (other !== undefined && other !== node) {
+        this.#violated("election safety", `nodes ${other} and ${node} both lead in term ${term}`);
+      }
+      this.#leaders.set(term, node);
+      this.#highestTerm = Math.max(this.#highestTerm, term);
+      for (let i = 1; i < this.applied.length; i++) {
+        const { term: appliedTerm, committedInTerm } = this.applied[i]!;
+        // A candidate of an old term may win late, when a later leader has long gone on.
+        if (log.written[i] === appliedTerm || committedInTerm >= term) continue;
+        this.#violated(
+          "leader completeness",
+          `node ${node} leads in term ${term} without entry ${i} of term ` +
+            `${this.applied[i]!.term}, which was applied`,
+        );
+      }
+    }
+    if (role !== "leader" && log.role === "leader") {
+      this.#world.counters.add("raft: leaders deposed");
+    }
+    log.role = role;
+  }
+
+  #write(node: number, log: NodeLog, entry: Entry): void {
+    const { index, term } = entry;
+    const previousTerm = log.written[index - 1]!;
+    if (term < previousTerm) {
+      this.#violated("terms rise along a log", `node ${node} writes term ${term} at ${index}`);
+    }
+    log.written[index] = term;
+    const digest = digestOf(entry.data) + entry.kind;
+    const terms = this.#entries[index] ??= new Map();
+    const known = terms.get(term);
+    if (known === undefined) terms.set(term, { previousTerm, digest });
+    else if (known.previousTerm !== previousTerm || known.digest !== digest) {
+      this.#violated(
+        "log matching",
+        `node ${node} writes another entry ${index} of term ${term} than was written before`,
+      );
+    }
+  }
+
+  /** Called when an entry is first applied anywhere: it must be there to stay. */
+  #checkDurable(index: number, term: number): void {
+    let count = 0;
+    for (const { durable } of this.nodes.values()) if (durable[index] === term) count++;
+    if (count * 2 > this.#voters.length) return;
+    this.#violated(
+      "applied entries are durable on a majority",
+      `entry ${index} of term ${term} was applied, and is known to be durable on ${count} of ` +
+        `${this.#voters.length} nodes`,
+    );
+  }
+
+  #violated(invariant: string, details: string): never {
+    throw this.#world.violated(invariant, `shard ${this.id}: ${details}`);
+  }
+}
+
+/** All shards of a cluster. */
+export class RaftChecker {
+  readonly #world: World;
+  readonly #shards: ShardHistory[];
+
+  /**
+   * @param world Told what broke.
+   * @param shardCount How many shards there are.
+   * @param voters The nodes.
+   */
+  constructor(world: World, shardCount: number, voters: readonly number[]) {
+    this.#world = world;
+    this.#shards = Array.from(
+      { length: shardCount },
+      (_, id) => new ShardHistory(id, world, voters),
+    );
+  }
+
+  opened(node: number, shard: Shard): void {
+    this.#shards[shard.id]!.opened(node, shard);
+  }
+
+  /** Counts what nodes say to each other. */
+  received(_node: number, _shard: Shard, message: Message): void {
+    this.#world.counters.add(`raft: ${message.kind} received`);
+  }
+
+  ready(node: number, shard: Shard, ready: Ready): void {
+    this.#shards[shard.id]!.ready(node, ready);
+  }
+
+  durable(node: number, shard: Shard, ready: Ready): void {
+    this.#shards[shard.id]!.durable(ready, node);
+  }
+
+  /** @returns Whether the entry was applied for the first time anywhere. */
+  applied(node: number, shard: Shard, entry: Entry): boolean {
+    return this.#shards[shard.id]!.apply(node, shard, entry);
+  }
+
+  /** How many entries of a shard were applied anywhere. */
+  lastApplied(shard: number): number {
+    return this.#shards[shard]!.applied.length - 1;
+  }
+
+  /** Whether a node believes to lead a shard. */
+  leads(node: number): boolean {
+    return this.#shards.some((history) => history.nodes.get(node)!.role === "leader");
+  }
+
+  /** What runs a shard on the nodes. */
+  shards(shard: number): Shard[] {
+    return [...this.#shards[shard]!.nodes.values()].map((log) => log.shard!);
+  }
+
+  /** How far a node got with a shard. */
+  appliedBy(node: number, shard: number): number {
+    return this.#shards[shard]!.nodes.get(node)!.appliedIndex;
+  }
+
+  /** Compares the state of all nodes, which must have applied everything. */
+  compareFinalStates(): void {
+    for (const history of this.#shards) {
+      for (const [node, { shard, appliedIndex }] of history.nodes) {
+        shard!.machine.checkInvariants();
+        history.compareState(node, shard!, appliedIndex);
+      }
+    }
+  }
+}

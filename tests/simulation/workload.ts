@@ -1,0 +1,441 @@
+/**
+ * What the cluster is used for in a simulation: applications that publish and consume through the real
+ * client, each in a process on a machine of its own.
+ *
+ * Applications are as careless as real ones: they ack late, twice or never, give messages back, close
+ * consumers in the middle of things, crash and come back as somebody else. They report to the checker
+ * what they asked for and what they were told, and judge nothing themselves.
+ *
+ * @module
+ */
+
+import { type Client, connect, type Delivery, ErrorCode, FlowMQError } from "../../client/mod.ts";
+import type { SimulatedCluster } from "./cluster.ts";
+import type { PublishRecord } from "./queue_checker.ts";
+import type { Random } from "./random.ts";
+import { Machine, type Process, type World } from "./world.ts";
+
+/** A queue that applications use. */
+export interface QueuePlan {
+  readonly name: string;
+  readonly partitions: number;
+  readonly leaseMs: number;
+}
+
+/** How the applications of a run behave. */
+export interface WorkloadSettings {
+  readonly queues: readonly QueuePlan[];
+  readonly publishers: number;
+  readonly consumers: number;
+  readonly requestTimeoutMs: number;
+  readonly sessionTimeoutMs: number;
+  /** Pause between two things a publisher does. */
+  readonly publishPauseMs: number;
+  readonly batchMax: number;
+  readonly bodyBytesMax: number;
+  readonly keyChance: number;
+  readonly prefetchMax: number;
+  /** How long an application works on a message. */
+  readonly workMs: number;
+  readonly nackChance: number;
+  readonly forgetChance: number;
+  readonly extendChance: number;
+  /** The chance that a consumer is closed after a message. */
+  readonly closeChance: number;
+  /** Whether publishers make queues that are not there. */
+  readonly create: boolean;
+}
+
+/**
+ * Draws the behaviour of a run.
+ *
+ * @param random Decides.
+ * @param faultsMs How long publishers publish.
+ */
+export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings {
+  const leaseMs = Math.round(random.magnitude(500, 30_000));
+  const count = random.integer(1, 3);
+  const publishers = random.integer(1, 3);
+  const messages = random.magnitude(200, 5_000);
+  const batchMax = Math.round(random.magnitude(1, 200));
+  return {
+    queues: Array.from({ length: count }, (_, i) => ({
+      name: `queue-${i}`,
+      partitions: random.pick([1, 1, 2, 3, 4]),
+      leaseMs,
+    })),
+    publishers,
+    consumers: random.integer(1, 4),
+    requestTimeoutMs: Math.round(random.magnitude(2_000, 30_000)),
+    sessionTimeoutMs: Math.round(random.magnitude(1_000, 30_000)),
+    publishPauseMs: faultsMs * publishers * (batchMax / 2) / messages,
+    batchMax,
+    bodyBytesMax: Math.round(random.magnitude(20, random.chance(0.1) ? 200_000 : 2_000)),
+    keyChance: random.pick([0, 0.3, 1]),
+    prefetchMax: Math.round(random.magnitude(1, 300)),
+    workMs: random.magnitude(0.5, 500),
+    nackChance: random.pick([0, 0.05, 0.3]),
+    forgetChance: random.pick([0, 0.02, 0.2]),
+    extendChance: random.pick([0, 0.1]),
+    closeChance: random.pick([0, 0.005, 0.05]),
+    create: random.chance(0.2),
+  };
+}
+
+const encoder = new TextEncoder();
+
+/** All applications of a run. */
+export class Workload {
+  readonly cluster: SimulatedCluster;
+  readonly settings: WorkloadSettings;
+  readonly applications: Application[] = [];
+  /** Publishers have stopped, and consumers work as they should. */
+  diligent = false;
+  readonly #random: Random;
+
+  constructor(cluster: SimulatedCluster, settings: WorkloadSettings, random: Random) {
+    this.cluster = cluster;
+    this.settings = settings;
+    this.#random = random;
+    const add = (name: string, run: Role) => {
+      const machine = new Machine(cluster.world, `10.0.1.${this.applications.length + 1}`);
+      cluster.network.add(machine);
+      this.applications.push(new Application(this, name, machine, random.fork(), run));
+    };
+    add("creator", createQueues);
+    for (let i = 0; i < settings.publishers; i++) add(`publisher-${i}`, publish);
+    for (let i = 0; i < settings.consumers; i++) add(`consumer-${i}`, consume);
+  }
+
+  get machines(): Machine[] {
+    return this.applications.map(({ machine }) => machine);
+  }
+
+  start(): void {
+    for (const application of this.applications) application.start();
+  }
+
+  /** Kills one application; another one takes its place after a while. */
+  crashOne(): void {
+    const application = this.#random.pick(this.applications.slice(1));
+    const { world } = this.cluster;
+    if (!application.alive) return;
+    world.note(`FAULT ${application.name} crashes`);
+    world.counters.add("fault: clients crashed");
+    application.crash();
+    world.timeline.after(this.#random.magnitude(10, 5_000), () => application.start());
+  }
+
+  /** Publishers end; consumers take what is left. */
+  windDown(): void {
+    this.diligent = true;
+  }
+
+  /** Whether no publisher waits for anything any more. */
+  get published(): boolean {
+    return this.applications.every(({ publishing }) => publishing === 0);
+  }
+
+  /** Ends all applications in an orderly way. */
+  close(): void {
+    for (const application of this.applications) application.close();
+  }
+
+  /** Whether all are closed. */
+  get closed(): boolean {
+    return this.applications.every(({ closed }) => closed);
+  }
+}
+
+/** What an application does with its client. */
+type Role = (application: Application, client: Client) => Promise<void>;
+
+/** One application. */
+export class Application {
+  readonly workload: Workload;
+  readonly name: string;
+  readonly machine: Machine;
+  readonly random: Random;
+  readonly #run: Role;
+  #lives = 0;
+  #process: Process | undefined;
+  #client: Client | undefined;
+  /** Publishes that wait for their answer. */
+  publishing = 0;
+  closed = false;
+
+  constructor(workload: Workload, name: string, machine: Machine, random: Random, run: Role) {
+    this.workload = workload;
+    this.name = name;
+    this.machine = machine;
+    this.random = random;
+    this.#run = run;
+  }
+
+  get world(): World {
+    return this.machine.world;
+  }
+
+  get alive(): boolean {
+    return this.#process !== undefined;
+  }
+
+  /** The name of this life. */
+  get lifeName(): string {
+    return `${this.name}.${this.#lives}`;
+  }
+
+  start(): void {
+    if (this.#process !== undefined || this.closed) return;
+    this.#lives++;
+    const process = this.#process = this.machine.spawn(this.lifeName, this.random.fork());
+    this.#live(process).catch((error) => {
+      this.world.violated("applications are told of failures", `${process.name}: ${error.stack}`);
+    });
+  }
+
+  crash(): void {
+    this.#process?.die("killed");
+    this.#process = undefined;
+    this.#client = undefined;
+    // Nobody will ever tell it.
+    for (const record of this.workload.cluster.queueChecker.publishes) {
+      if (record.state === "underWay" && record.publisher === this.lifeName) {
+        record.state = "maybeApplied";
+      }
+    }
+    this.publishing = 0;
+  }
+
+  close(): void {
+    if (this.closed) return;
+    if (this.#client === undefined) {
+      this.crash();
+      this.closed = true;
+      return;
+    }
+    void this.#client.close({ timeoutMs: 20_000 }).then(() => this.closed = true);
+  }
+
+  /** Lets time pass for this application. */
+  sleep(ms: number): Promise<void> {
+    const { clock } = this.#process!;
+    return new Promise((resolve) => clock.setTimeout(resolve, ms));
+  }
+
+  async #live(process: Process): Promise<void> {
+    const { cluster, settings } = this.workload;
+    const { network } = cluster;
+    const { clock, random } = process;
+    const runtime = { clock, dialer: network.dialer(process), random: random.next };
+    for (;;) {
+      try {
+        const servers = this.random.shuffle(cluster.servers);
+        const client = await connect(servers.slice(0, this.random.integer(1, servers.length)), {
+          name: process.name,
+          runtime,
+          requestTimeoutMs: settings.requestTimeoutMs,
+          sessionTimeoutMs: settings.sessionTimeoutMs,
+        });
+        this.#client = client;
+        return await this.#run(this, client);
+      } catch (error) {
+        if (this.closed) return;
+        if (!(error instanceof FlowMQError)) throw error;
+        this.world.counters.add(`client: failed with ${error.name}`);
+        await this.sleep(this.random.between(10, 500));
+      }
+    }
+  }
+}
+
+/** Makes the queues, and goes on making and listing some. */
+async function createQueues(application: Application, client: Client): Promise<void> {
+  for (const { name, ...plan } of application.workload.settings.queues) {
+    const queue = await client.createQueue(name, plan).catch((error) => {
+      // A publisher was there first, and made it as queues are when nobody says how.
+      if (error instanceof FlowMQError && error.code === ErrorCode.queueExists) return undefined;
+      throw error;
+    });
+    if (queue !== undefined && queue.state !== "ready") {
+      application.world.violated("a queue is ready when it is made", JSON.stringify(queue));
+    }
+  }
+  for (let i = 0; !application.workload.diligent; i++) {
+    const { random } = application;
+    const name = `extra-${random.below(4)}`;
+    try {
+      if (random.chance(0.3)) await client.deleteQueue(name);
+      else await client.createQueue(name, { partitions: random.integer(1, 3) });
+      application.world.counters.add("client: extra queues made or deleted");
+    } catch (error) {
+      if (!(error instanceof FlowMQError)) throw error;
+      application.world.counters.add(`client: extra queue: ${error.name} ${error.code}`);
+    }
+    await application.sleep(random.wait(2_000));
+  }
+}
+
+/** Publishes until told to stop. */
+async function publish(application: Application, client: Client): Promise<void> {
+  const { random, workload } = application;
+  const { settings } = workload;
+  const { queueChecker } = workload.cluster;
+  const underWayMax = random.pick([1, 10, 1_000]);
+  const counts = new Map<string, number>();
+  const publisher = application.lifeName;
+  const next = (queue: string) => {
+    const number = counts.get(queue) ?? 0;
+    counts.set(queue, number + 1);
+    const id = `${publisher}-${queue}-${number}`;
+    const padding = " ".repeat(1 + random.below(settings.bodyBytesMax));
+    const record = queueChecker.publishing(queue, publisher, number, id);
+    const body = random.chance(0.5) ? id + padding : encoder.encode(id + padding);
+    const key = random.chance(settings.keyChance) ? `key-${random.below(5)}` : undefined;
+    return { record, message: { body, ...(key === undefined ? {} : { key }) } };
+  };
+  while (!workload.diligent) {
+    if (application.publishing < underWayMax) {
+      const queue = client.queue(random.pick(settings.queues).name);
+      const count = random.integer(1, settings.batchMax);
+      if (random.chance(0.3)) {
+        const batch = Array.from({ length: count }, () => next(queue.name));
+        void follow(
+          application,
+          batch.map(({ record }) => record),
+          queue.publishBatch(batch.map(({ message }) => message), { create: settings.create }),
+        );
+      } else {
+        for (let i = 0; i < count; i++) {
+          const { record, message: { body, ...rest } } = next(queue.name);
+          const options = { ...rest, create: settings.create };
+          void follow(application, [record], queue.publish(body, options).then((one) => [one]));
+        }
+      }
+    }
+    await application.sleep(random.wait(settings.publishPauseMs));
+  }
+}
+
+/** Reports what became of a publish. */
+async function follow(
+  application: Application,
+  records: readonly PublishRecord[],
+  receipts: ReturnType<ReturnType<Client["queue"]>["publishBatch"]>,
+): Promise<void> {
+  const { queueChecker } = application.workload.cluster;
+  application.publishing++;
+  try {
+    const places = await receipts;
+    records.forEach((record, i) => queueChecker.confirmed(record, places[i]!));
+  } catch (error) {
+    if (!(error instanceof FlowMQError)) throw error;
+    application.world.counters.add(`client: publish: ${error.name} ${error.code}`);
+    // Of several, some may be stored whatever the error says.
+    const maybeApplied = error.maybeApplied || records.length > 1;
+    for (const record of records) queueChecker.refused(record, maybeApplied);
+  }
+  application.publishing--;
+}
+
+/** Consumes from one queue after the other. */
+async function consume(application: Application, client: Client): Promise<void> {
+  const { random, workload } = application;
+  const { settings } = workload;
+  let lives = 0;
+  for (;;) {
+    // In the end every queue has somebody who takes care of it.
+    const queues = workload.diligent
+      ? settings.queues
+      : random.shuffle(settings.queues).slice(0, random.integer(1, settings.queues.length));
+    const name = `${application.lifeName}/${++lives}`;
+    await Promise.all(queues.map((queue) => consumeFrom(application, client, queue.name, name)));
+    if (workload.diligent && application.closed) return;
+    await application.sleep(random.between(1, 200));
+  }
+}
+
+async function consumeFrom(
+  application: Application,
+  client: Client,
+  queue: string,
+  name: string,
+): Promise<void> {
+  const { random, workload, world } = application;
+  const { settings, cluster } = workload;
+  const drain = !workload.diligent && random.chance(0.1);
+  const consumer = client.queue(queue).consume({
+    prefetch: random.integer(1, settings.prefetchMax),
+    drain,
+  });
+  const wasDiligent = workload.diligent;
+  // Nobody stays for ever where others may be needed elsewhere.
+  const lifeMs = wasDiligent ? Infinity : random.between(1_000, 30_000);
+  if (!wasDiligent) {
+    void application.sleep(lifeMs).then(() => consumer.close());
+  }
+  try {
+    for await (const delivery of consumer) {
+      const seen = {
+        id: idOfText(delivery.text()),
+        partition: delivery.partition,
+        offset: delivery.offset,
+        term: delivery.term,
+        index: delivery.index,
+        deliveryCount: delivery.deliveryCount,
+      };
+      cluster.queueChecker.delivered(queue, name, seen);
+      const work = handle(application, queue, name, delivery, seen);
+      if (random.chance(0.5)) await work;
+      if (!workload.diligent && random.chance(settings.closeChance)) break;
+    }
+    if (drain) world.counters.add("client: consumers drained");
+  } catch (error) {
+    if (!(error instanceof FlowMQError)) throw error;
+    world.counters.add(`client: consume: ${error.name} ${error.code}`);
+    await application.sleep(100);
+  }
+}
+
+/** What an application does with a message. */
+async function handle(
+  application: Application,
+  queue: string,
+  name: string,
+  delivery: Delivery,
+  seen: Parameters<SimulatedCluster["queueChecker"]["acked"]>[2],
+): Promise<void> {
+  const { random, workload, world } = application;
+  const { settings, cluster } = workload;
+  const { counters } = world;
+  try {
+    if (workload.diligent) {
+      await delivery.ack();
+      return cluster.queueChecker.acked(queue, name, seen);
+    }
+    await application.sleep(random.wait(settings.workMs));
+    if (random.chance(settings.forgetChance)) return;
+    if (random.chance(settings.nackChance)) {
+      await delivery.nack();
+      return counters.add("client: nacks confirmed");
+    }
+    if (random.chance(settings.extendChance)) {
+      await delivery.extendLease();
+      await application.sleep(random.wait(settings.workMs));
+    }
+    await delivery.ack();
+    cluster.queueChecker.acked(queue, name, seen);
+    if (random.chance(0.01)) {
+      await delivery.ack();
+      counters.add("client: second acks confirmed");
+    }
+  } catch (error) {
+    if (!(error instanceof FlowMQError)) throw error;
+    counters.add(`client: settle: ${error.name} ${error.code}`);
+  }
+}
+
+function idOfText(text: string): string {
+  const end = text.indexOf(" ");
+  return end < 0 ? text : text.slice(0, end);
+}
