@@ -226,3 +226,21 @@ Deno.test("a client of a node that is cut off from the cluster asks the others",
   assertEquals(receipt.value?.offset, 0);
   await client.close();
 });
+
+Deno.test("a client whose only node knew no leader, and then restarted, finds it again", async () => {
+  const network = new FakeNetwork(1);
+  network.addQueue("orders");
+  const [server] = network.servers;
+  server!.isCutOff = true;
+  const client = await network.connect();
+  const receipt = outcomeOf(client.queue("orders").publish("one"));
+  await network.clock.advance(500);
+  assertEquals(receipt, {});
+  server!.stop();
+  await network.clock.advance(500);
+  server!.isCutOff = false;
+  server!.start();
+  await network.clock.advance(2_000);
+  assertEquals(receipt.value?.offset, 0);
+  await client.close();
+});

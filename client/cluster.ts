@@ -278,7 +278,7 @@ export class Cluster {
     try {
       await this.metadata(avoid);
     } catch {
-      if (avoid !== undefined && !avoid.isEnded) await this.metadata().catch(() => {});
+      if (avoid !== undefined) await this.metadata().catch(() => {});
     }
   }
 
@@ -394,6 +394,7 @@ export class Cluster {
   }
 
   #ended(connection: Connection): void {
+    if (this.#uninformed === connection) this.#uninformed = undefined;
     for (const [nodeId, other] of this.#connections) {
       if (other !== connection) continue;
       this.#connections.delete(nodeId);
