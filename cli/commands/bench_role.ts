@@ -24,7 +24,7 @@ export const benchRole = defineCommand({
     { name: "PORT", help: "For the leader: the second follower's port.", optional: true },
   ],
   flags: {},
-  examples: [{ command: "flowmq bench-role follower /tmp/follower-1", note: "A follower." }],
+  examples: [{ command: "flowmq bench-role follower ./follower-1", note: "A follower." }],
 
   async run({ positionals: [role, file, ...ports] }, terminal): Promise<ExitCode> {
     function tellPort(port: number): void {
