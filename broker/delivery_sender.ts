@@ -18,6 +18,7 @@ import {
   messageBounds,
 } from "../wire/mod.ts";
 import type { ClientLink, SessionBindings } from "./client_link.ts";
+import type { Shard } from "./shard.ts";
 
 /** One delivery of a consumer. */
 export interface Delivered {
@@ -26,13 +27,6 @@ export interface Delivered {
   readonly entryIndex: number;
   readonly position: number;
 }
-
-/** Reads what a consumer holds of a partition. */
-export type ReadLeases = (
-  sessionId: number,
-  consumerId: number,
-  partitionId: number,
-) => readonly Delivered[];
 
 interface Batch {
   readonly sessionId: number;
@@ -56,11 +50,8 @@ const WAITING_BYTES_MAX = 4 << 20;
 
 /** Gathers the deliveries of one shard and sends them at the end of a turn. */
 export class DeliverySender {
-  readonly #shardId: number;
+  readonly #shard: Shard;
   readonly #bindings: SessionBindings;
-  readonly #entry: (index: number) => Entry;
-  readonly #leases: ReadLeases;
-  readonly #wake: () => void;
   /** By session, then consumer, then partition. */
   readonly #batches = new Map<number, Batch[]>();
   /** Slow clients whose turn comes when they have taken what waits. */
@@ -69,24 +60,12 @@ export class DeliverySender {
   readonly #caughtUp = new Set<ClientLink>();
 
   /**
-   * @param shardId The shard, for the frames' headers.
+   * @param shard Where the messages are.
    * @param bindings Where the sessions are.
-   * @param entry Reads a log entry, from memory or disk.
-   * @param leases Reads what a consumer holds by now.
-   * @param wake Asks for a turn of the shard's loop, and so for a flush.
    */
-  constructor(
-    shardId: number,
-    bindings: SessionBindings,
-    entry: (index: number) => Entry,
-    leases: ReadLeases,
-    wake: () => void,
-  ) {
-    this.#shardId = shardId;
+  constructor(shard: Shard, bindings: SessionBindings) {
+    this.#shard = shard;
     this.#bindings = bindings;
-    this.#entry = entry;
-    this.#leases = leases;
-    this.#wake = wake;
   }
 
   /**
@@ -161,13 +140,14 @@ export class DeliverySender {
     void link.drained().then(() => {
       this.#slow.delete(link);
       this.#caughtUp.add(link);
-      this.#wake();
+      this.#shard.wake();
     });
   }
 
   /** Takes out what went to another consumer while it waited here for a slow one. */
   #dropEnded(batch: Batch): void {
-    const leases = this.#leases(batch.sessionId, batch.consumerId, batch.partitionId);
+    const { sessionId, consumerId, partitionId } = batch;
+    const leases = this.#shard.machine.leases(sessionId, consumerId, partitionId);
     const held = new Map(leases.map((one) => [one.offset, one.deliveryCount]));
     const kept: number[] = [];
     for (let i = batch.next; i < batch.offset.length; i++) {
@@ -203,17 +183,18 @@ export class DeliverySender {
   /** @returns Whether all of the batch was sent. */
   #send(link: ClientLink, batch: Batch): boolean {
     const { consumerId, partitionId } = batch;
+    const { id: shard, term, store } = this.#shard;
     let entry: Entry | undefined;
     let publishedAtMs = 0;
     const bounds: MessageBounds = { start: 0, end: 0 };
     while (batch.next < batch.offset.length) {
       if (link.waitingBytes > WAITING_BYTES_MAX) return false;
-      const builder = new DeliverBuilder(this.#shardId, consumerId, partitionId);
+      const builder = new DeliverBuilder({ shard, term, consumerId, partitionId });
       while (batch.next < batch.offset.length && builder.byteLength < FRAME_BYTES_SOFT) {
         const i = batch.next++;
         const index = batch.entryIndex[i]!;
         if (entry?.index !== index) {
-          entry = this.#entry(index);
+          entry = store.entry(index);
           publishedAtMs = commandTimestampMs(entry.data);
         }
         messageBounds(entry.data, batch.position[i]!, bounds);
@@ -230,7 +211,7 @@ export class DeliverySender {
       }
       link.send(builder.finish());
     }
-    if (batch.drained) link.send(encodeDrained(this.#shardId, { consumerId, partitionId }));
+    if (batch.drained) link.send(encodeDrained(shard, { term, consumerId, partitionId }));
     return true;
   }
 }

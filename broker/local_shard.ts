@@ -20,14 +20,7 @@ export class LocalShard {
 
   constructor(shard: Shard) {
     this.shard = shard;
-    this.deliveries = new DeliverySender(
-      shard.id,
-      this.bindings,
-      (index) => shard.store.entry(index),
-      (sessionId, consumerId, partitionId) =>
-        shard.machine.leases(sessionId, consumerId, partitionId),
-      () => shard.wake(),
-    );
+    this.deliveries = new DeliverySender(shard, this.bindings);
   }
 
   /** Carries out the effects of one command. */

@@ -430,7 +430,7 @@ class Node implements RunningNode, ShardHost {
     this.log.info(shard.leading ? "Leading" : "Leader changed", {
       shard: shard.id,
       leader: shard.leader,
-      term: shard.status().term,
+      term: shard.term,
     });
     this.#shards[shard.id]!.leaderChanged();
     if (shard.leader !== 0) this.#outbox.leaderMoved(shard.id, shard.leader);

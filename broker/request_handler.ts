@@ -331,8 +331,8 @@ export class RequestHandler {
         connected: id === nodeId || peers.connected(id),
       })),
       shards: shards.map(({ shard }) => {
-        const { leader, term } = shard.status();
-        return { id: shard.id, leader, term };
+        const { id, leader, term } = shard;
+        return { id, leader, term };
       }),
     };
   }

@@ -176,6 +176,11 @@ export class Shard {
     return this.#leader;
   }
 
+  /** The newest term this node knows of: its own, where it leads. */
+  get term(): number {
+    return this.#raft.term;
+  }
+
   /** Raft's own view, for the status page. */
   status(): RaftStatus {
     return this.#raft.status();

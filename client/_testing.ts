@@ -329,7 +329,8 @@ export class FakeServer {
       readonly headers?: MessageHeaders;
     }[],
   ): void {
-    const builder = new DeliverBuilder(0, consumerId, partitionId);
+    const { term } = this.network;
+    const builder = new DeliverBuilder({ shard: 0, term, consumerId, partitionId });
     for (const message of messages) {
       const source = encodePublishCommand(
         { sessionId: 1, partitionId, baseSequence: 0 },
@@ -353,7 +354,7 @@ export class FakeServer {
 
   /** Tells a consumer that there is nothing more. */
   drained(consumerId: number, partitionId: number): void {
-    this.push(encodeDrained(0, { consumerId, partitionId }));
+    this.push(encodeDrained(0, { term: this.network.term, consumerId, partitionId }));
   }
 
   /** Tells a consumer that its partition is gone. */

@@ -395,3 +395,18 @@ Deno.test("a queue that is gone when the client attaches again ends its consumer
   assertInstanceOf(waiting.error, QueueNotFoundError);
   await client.close();
 });
+
+Deno.test("a consumer takes nothing from a leader that has been succeeded", async () => {
+  const { network, server, client, consumer, ids } = await start();
+  const next = outcomeOf(take(consumer));
+  network.term = 0;
+  server.deliver(ids[0]!, 100, [{ offset: 1, body: "acked with the next leader" }]);
+  server.drained(ids[0]!, 100);
+  await settle();
+  assertEquals(next, {});
+  network.term = 1;
+  server.deliver(ids[0]!, 100, [{ offset: 2, body: "new" }]);
+  await settle();
+  assertEquals(next.value?.offset, 2);
+  await client.close();
+});

@@ -20,6 +20,7 @@ import {
   encodeSettleFrame,
   ErrorCode,
   type Frame,
+  isDeliveredBefore,
   isRetryable,
   ReplyType,
   RequestType,
@@ -246,6 +247,8 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   }
 
   delivered(payload: Uint8Array): void {
+    // A leader that was paused, and deposed meanwhile, does not know yet what was acked elsewhere.
+    if (isDeliveredBefore(payload, this.#session.term)) return;
     // There was credit, so that what it lingers for is over: give this one back at once.
     if (this.#state === "lingering") void this.close();
     if (this.#state !== "open") return;
@@ -271,8 +274,9 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     this.#dropOldestHeld();
   }
 
-  drained({ partitionId }: Drained): void {
-    if (partitionId === this.partition.partitionId) this.#events.drained(this);
+  drained({ partitionId, term }: Drained): void {
+    if (partitionId !== this.partition.partitionId || term < this.#session.term) return;
+    this.#events.drained(this);
   }
 
   ended({ partitionId, reason }: ConsumerEnded): void {

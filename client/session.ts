@@ -47,6 +47,7 @@ export class Session {
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
   #id = 0;
+  #term = 0;
   #connection: Connection | undefined;
   /** Ends the loop's wait while the session is ready. */
   #disturb: ((error: FlowMQError) => void) | undefined;
@@ -78,6 +79,11 @@ export class Session {
   /** The number that the shard gave it, 0 before that. */
   get id(): number {
     return this.#id;
+  }
+
+  /** The term of the leader that it was opened by, or attached to last. */
+  get term(): number {
+    return this.#term;
   }
 
   /** The connection it is attached to, while it is. */
@@ -203,9 +209,12 @@ export class Session {
         timeoutMs: this.#settings.sessionTimeoutMs,
         clientName: this.#settings.name,
       }, this.shard);
-      return expectReply(reply, "sessionOpened").sessionId;
+      const opened = expectReply(reply, "sessionOpened");
+      this.#term = opened.term;
+      return opened.sessionId;
     }
-    await connection.request({ kind: "attachSession", sessionId: id }, this.shard);
+    const request = { kind: "attachSession", sessionId: id } as const;
+    this.#term = expectReply(await connection.request(request, this.shard), "done").term;
     return id;
   }
 

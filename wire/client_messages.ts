@@ -266,6 +266,8 @@ export type ReplyOf<K extends ServerReply["kind"]> = Extract<ServerReply, { kind
 
 /** A consumer that asked to drain has got all there was. */
 export interface Drained {
+  /** The term of the leader that says so. */
+  readonly term: number;
   /** The consumer. */
   readonly consumerId: number;
   /** The partition that had nothing more. */

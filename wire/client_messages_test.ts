@@ -235,7 +235,7 @@ Deno.test("decodeRequest() and decodeReply() throw MalformedFrameError and nothi
 });
 
 Deno.test("the small pushes come back as they went", () => {
-  const drained = { consumerId: 3, partitionId: 4 };
+  const drained = { term: 9, consumerId: 3, partitionId: 4 };
   const ended = { sessionId: 2 ** 44, reason: "timedOut" };
   const drainedFrame = decodeFrame(encodeDrained(2, drained));
   assertEquals([drainedFrame.type, drainedFrame.shard, drainedFrame.correlationId], [

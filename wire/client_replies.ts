@@ -160,7 +160,11 @@ export function encodeSessionEnded(shard: number, ended: SessionEnded): Uint8Arr
  */
 export function decodeDrained(payload: Uint8Array): Drained {
   const map = decodeCborMap(payload);
-  return { consumerId: uintField(map, "consumerId"), partitionId: uintField(map, "partitionId") };
+  return {
+    term: uintField(map, "term"),
+    consumerId: uintField(map, "consumerId"),
+    partitionId: uintField(map, "partitionId"),
+  };
 }
 
 /**

@@ -2,11 +2,14 @@
  * The `deliver` push: messages on their way to one consumer of one partition.
  *
  * ```text
- *  0 u32 consumerId | 4 u32 partitionId | 8 u32 count | 12 u32 reserved, 0
+ *  0 u32 consumerId | 4 u32 partitionId | 8 u32 count | 12 u32 term of the leader, its lower half
  * then for each message:
  *  0 u64 offset | 8 u32 deliveryCount | 12 u32 messageBytes | 16 u64 term | 24 u64 index
  * 32 u64 publishedAtMs | 40 the message record, as in publish_batch.ts
  * ```
+ *
+ * The term of the leader lets a consumer tell what a deposed leader sends that does not know it yet: by
+ * then another may have taken the ack of the very message.
  *
  * @module
  */
@@ -19,6 +22,19 @@ import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 const deliverHeadBytes = 16;
 const deliveryHeadBytes = 40;
 const firstBytes = 1024;
+const two32 = 0x1_0000_0000;
+
+/** Whom a deliver frame is for, and who sends it. */
+export interface DeliverTarget {
+  /** The shard of the partition. */
+  readonly shard: number;
+  /** The term of the leader that sends it. */
+  readonly term: number;
+  /** The consumer, as its client calls it. */
+  readonly consumerId: number;
+  /** The partition. */
+  readonly partitionId: number;
+}
 
 /**
  * Builds a deliver frame: each message is copied once, from the entry it was published in.
@@ -27,16 +43,14 @@ const firstBytes = 1024;
  * ```ts
  * import { DeliverBuilder } from "./deliver_frame.ts";
  *
- * const builder = new DeliverBuilder(0, 1, 3);
+ * const builder = new DeliverBuilder({ shard: 0, term: 2, consumerId: 1, partitionId: 3 });
  * builder.add(17, 1, 2, 100, 1_700_000_000_000, new Uint8Array([0, 65]), 0, 2);
  * const frame = builder.finish();
  * if (frame.length !== 12 + 16 + 40 + 2) throw new Error("not the layout");
  * ```
  */
 export class DeliverBuilder {
-  readonly #shard: number;
-  readonly #consumerId: number;
-  readonly #partitionId: number;
+  readonly #target: DeliverTarget;
   #frame: Uint8Array;
   #length = frameHeaderBytes + deliverHeadBytes;
   #count = 0;
@@ -44,15 +58,11 @@ export class DeliverBuilder {
   /**
    * Begins a frame.
    *
-   * @param shard The shard of the partition.
-   * @param consumerId The consumer, as its client calls it.
-   * @param partitionId The partition.
+   * @param target Whom it is for, and who sends it.
    * @param bytes How long the frame will be, where that is known.
    */
-  constructor(shard: number, consumerId: number, partitionId: number, bytes = firstBytes) {
-    this.#shard = shard;
-    this.#consumerId = consumerId;
-    this.#partitionId = partitionId;
+  constructor(target: DeliverTarget, bytes = firstBytes) {
+    this.#target = target;
     this.#frame = new Uint8Array(Math.max(bytes, this.#length));
   }
 
@@ -109,10 +119,12 @@ export class DeliverBuilder {
    */
   finish(): Uint8Array {
     const frame = this.#frame;
-    writeFrameHeader(frame, 0, PushType.deliver, this.#shard, 0, this.#length - frameHeaderBytes);
-    writeU32(frame, frameHeaderBytes, this.#consumerId);
-    writeU32(frame, frameHeaderBytes + 4, this.#partitionId);
+    const { shard, term, consumerId, partitionId } = this.#target;
+    writeFrameHeader(frame, 0, PushType.deliver, shard, 0, this.#length - frameHeaderBytes);
+    writeU32(frame, frameHeaderBytes, consumerId);
+    writeU32(frame, frameHeaderBytes + 4, partitionId);
     writeU32(frame, frameHeaderBytes + 8, this.#count);
+    writeU32(frame, frameHeaderBytes + 12, term % two32);
     return frame.subarray(0, this.#length);
   }
 
@@ -159,6 +171,17 @@ export function deliverConsumerId(payload: Uint8Array): number {
 /** The partition that a deliver frame is from. */
 export function deliverPartitionId(payload: Uint8Array): number {
   return readU32(payload, 4);
+}
+
+/**
+ * Tells whether a deliver frame comes from a leader that has been succeeded.
+ *
+ * @param payload The frame's payload.
+ * @param term A term in which the shard is known to have had a leader.
+ * @returns Whether the sender led in an earlier one.
+ */
+export function isDeliveredBefore(payload: Uint8Array, term: number): boolean {
+  return readU32(payload, 12) < term % two32;
 }
 
 /**

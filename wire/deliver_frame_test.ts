@@ -30,7 +30,7 @@ const anyDelivery = record({
 });
 
 function build(deliveries: readonly Plain[]): Frame {
-  const builder = new DeliverBuilder(4, 5, 6, 0);
+  const builder = new DeliverBuilder({ shard: 4, term: 7, consumerId: 5, partitionId: 6 }, 0);
   for (const { offset, deliveryCount, term, index, publishedAtMs, record } of deliveries) {
     const source = new Uint8Array(record.length + 10);
     source.set(record, 3);
