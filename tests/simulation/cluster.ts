@@ -163,6 +163,7 @@ export class SimulatedNode {
 
   #end(cause: "killed" | "powerLost"): void {
     this.#process?.die(cause);
+    this.#cluster.raftChecker.ended(this.id);
     this.#process = undefined;
     this.#running = undefined;
   }

@@ -317,6 +317,11 @@ export class RaftChecker {
     return this.#shards[shard]!.applied.length - 1;
   }
 
+  /** A node's process has ended: it leads nothing. */
+  ended(node: number): void {
+    for (const history of this.#shards) history.nodes.get(node)!.role = "follower";
+  }
+
   /** Whether a node believes to lead a shard. */
   leads(node: number): boolean {
     return this.#shards.some((history) => history.nodes.get(node)!.role === "leader");
