@@ -5,7 +5,7 @@
  * @module
  */
 
-import { startNode } from "../../broker/mod.ts";
+import { RaftTrace, startNode } from "../../broker/mod.ts";
 import type {
   NodeConfig,
   NodeRuntime,
@@ -213,13 +213,27 @@ export class SimulatedCluster {
 
   /** What the checkers are told of a node's next life. */
   observer(node: number): ShardObserver {
-    const { raftChecker, queueChecker } = this;
+    const { raftChecker, queueChecker, world } = this;
+    const trace = world.raftTrace && new RaftTrace(() => world.nowMs, world.raftTrace);
     return {
-      opened: (shard) => raftChecker.opened(node, shard),
-      received: (shard, message) => raftChecker.received(node, shard, message),
-      ready: (shard, ready) => raftChecker.ready(node, shard, ready),
-      durable: (shard, ready) => raftChecker.durable(node, shard, ready),
+      opened(shard) {
+        trace?.opened(shard);
+        raftChecker.opened(node, shard);
+      },
+      received(shard, message) {
+        trace?.received(shard, message);
+        raftChecker.received(node, shard, message);
+      },
+      ready(shard, ready) {
+        trace?.ready(shard, ready);
+        raftChecker.ready(node, shard, ready);
+      },
+      durable(shard, ready) {
+        trace?.durable(shard, ready);
+        raftChecker.durable(node, shard, ready);
+      },
       applied(shard, entry, reply) {
+        trace?.applied(shard, entry);
         if (!raftChecker.applied(node, shard, entry)) return;
         queueChecker.applied(shard.id, entry, reply, shard.machine.effects);
       },

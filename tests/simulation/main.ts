@@ -5,6 +5,7 @@
  * deno run -A tests/simulation/main.ts --seed 1 --seeds 100    seeds 1 to 100
  * deno run -A tests/simulation/main.ts --seconds 60            as many seeds as fit
  * deno run -A tests/simulation/main.ts --seed 17 --trace       one seed, with all that happens
+ * deno run -A tests/simulation/main.ts --raft-trace FILE       every step of Raft, appended to a file
  * ```
  *
  * Ends with exit code 1 at the first seed that breaks something, and says how to see it again.
@@ -13,6 +14,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { TraceFile } from "../../cli/trace_file.ts";
 import { Counters } from "./counters.ts";
 import { type RunResult, runSeed } from "./simulation.ts";
 
@@ -21,13 +23,15 @@ interface Flags {
   readonly seeds: number;
   readonly seconds: number;
   readonly trace: boolean;
+  /** Where to write every step of Raft to. */
+  readonly raftTracePath: string | undefined;
   readonly keepGoing: boolean;
 }
 
 function readFlags(args: readonly string[]): Flags {
   const flags = parseArgs(args, {
     boolean: ["trace", "keep-going"],
-    string: ["seed", "seeds", "seconds"],
+    string: ["seed", "seeds", "seconds", "raft-trace"],
     unknown(name: string) {
       throw new TypeError(`Cannot run the simulator as there is no flag ${name}`);
     },
@@ -47,6 +51,7 @@ function readFlags(args: readonly string[]): Flags {
     seeds: number("seeds", seconds === Infinity ? 1 : Infinity),
     seconds,
     trace: flags.trace,
+    raftTracePath: flags["raft-trace"],
     keepGoing: flags["keep-going"],
   };
 }
@@ -62,14 +67,18 @@ function report({ seed, hash, virtualMs, events, violation }: RunResult): void {
 }
 
 async function main(): Promise<number> {
-  const { seed: first, seeds, seconds, trace, keepGoing } = readFlags(Deno.args);
+  const { seed: first, seeds, seconds, trace, raftTracePath, keepGoing } = readFlags(Deno.args);
   const counters = new Counters();
   const startedMs = performance.now();
   const seconds_ = () => (performance.now() - startedMs) / 1000;
   let virtualMs = 0;
   let done = 0;
   const failed: number[] = [];
-  const options = trace ? { trace: (line: string) => console.log(line) } : {};
+  using raftTrace = raftTracePath === undefined ? undefined : new TraceFile(raftTracePath);
+  const options = {
+    ...(trace ? { trace: (line: string) => console.log(line) } : {}),
+    ...(raftTrace ? { raftTrace: (line: string) => raftTrace.write(line) } : {}),
+  };
   for (let seed = first; seed < first + seeds && seconds_() < seconds; seed++) {
     const result = await runSeed(seed, options);
     report(result);

@@ -5,6 +5,7 @@
  * @module
  */
 
+import type { WriteLine } from "../../broker/mod.ts";
 import { type ClusterSettings, SimulatedCluster } from "./cluster.ts";
 import type { Counters } from "./counters.ts";
 import { Nemesis } from "./faults.ts";
@@ -18,6 +19,8 @@ export interface RunOptions {
   readonly faultsMs?: number;
   /** Told what happens, line by line. */
   readonly trace?: (line: string) => void;
+  /** Given every step of Raft on every node, as JSON. */
+  readonly raftTrace?: WriteLine;
 }
 
 /** What came out. */
@@ -47,6 +50,7 @@ const RECOVERY_MS = {
 /** Runs one seed. Never rejects: what breaks is part of the result. */
 export async function runSeed(seed: number, options: RunOptions = {}): Promise<RunResult> {
   const world = new World(seed, options.trace);
+  world.raftTrace = options.raftTrace;
   const onRejection = (event: PromiseRejectionEvent) => {
     event.preventDefault();
     const { reason } = event;

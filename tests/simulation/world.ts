@@ -9,6 +9,7 @@
  * @module
  */
 
+import type { WriteLine } from "../../broker/mod.ts";
 import type { Clock, TimerId } from "../../client/runtime.ts";
 import { type PlannedEvent, Timeline } from "./clock.ts";
 import { Counters } from "./counters.ts";
@@ -42,6 +43,8 @@ export class World {
   readonly counters = new Counters();
   readonly random: Random;
   readonly #trace: ((line: string) => void) | undefined;
+  /** Given every step of Raft on every node, as JSON, where somebody wants to see it. */
+  raftTrace: WriteLine | undefined;
 
   /**
    * @param seed What chance makes of this world.
