@@ -233,7 +233,7 @@ export class FakeServer {
   isUp = true;
   /** Whether clients reach it; other nodes do in any case. */
   isReachable = true;
-  /** Clients reach it, but it hears nothing of the other nodes, and knows no leader. */
+  /** Clients reach it, but it hears nothing of the others: it looks for a leader in a term of its own. */
   isCutOff = false;
   /** Takes connections and bytes, and never answers, as a paused process. */
   isPaused = false;
@@ -516,11 +516,11 @@ export class FakeNetwork {
         address: formatAddress(server.address),
         connected: server.isUp,
       })),
-      shards: this.leaders.map((leader, id) => ({
-        id,
-        leader: this.servers[nodeId - 1]!.isCutOff ? 0 : leader,
-        term: this.term,
-      })),
+      shards: this.leaders.map((leader, id) =>
+        this.servers[nodeId - 1]!.isCutOff
+          ? { id, leader: 0, term: this.term + 5 }
+          : { id, leader, term: this.term }
+      ),
     };
   }
 

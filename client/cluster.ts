@@ -23,7 +23,7 @@ interface LeaderBelief {
   leader: number;
   /** The last one that was known. */
   lastLeader: number;
-  /** An older map does not count against this. */
+  /** When it was known to lead: an older map does not count against this. */
   term: number;
 }
 
@@ -308,10 +308,11 @@ export class Cluster {
     }
     for (const { id, leader, term } of map.shards) {
       const belief = this.#belief(id);
-      if (term < belief.term || (term === belief.term && leader === 0)) continue;
+      // A node that knows no leader says nothing new, however high the term in which it looks for one.
+      if (leader === 0 || term < belief.term) continue;
       belief.leader = leader;
       belief.term = term;
-      if (leader !== 0) this.#noteChange(id, belief);
+      this.#noteChange(id, belief);
     }
   }
 
