@@ -231,7 +231,10 @@ export class Application {
     for (;;) {
       try {
         const servers = this.random.shuffle(cluster.servers);
-        const client = await connect(servers.slice(0, this.random.integer(1, servers.length)), {
+        // So many that not all of them can be among the nodes that stay broken.
+        const majority = Math.floor(servers.length / 2) + 1;
+        const count = this.random.integer(majority, servers.length);
+        const client = await connect(servers.slice(0, count), {
           name: process.name,
           runtime,
           requestTimeoutMs: settings.requestTimeoutMs,
