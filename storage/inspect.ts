@@ -13,6 +13,9 @@ import { readLog, type TornTail } from "./log_recovery.ts";
 import { RecordEntry } from "./record.ts";
 import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
 import { readSegment } from "./segment_reader.ts";
+import { logDirectoryOf } from "./shard_file.ts";
+import type { StoredSnapshot } from "./snapshot_file.ts";
+import { readSnapshots } from "./snapshot_files.ts";
 
 /** How much of a file is read at once. */
 const chunkBytes = 1024 * 1024;
@@ -32,6 +35,8 @@ export interface ShardSummary {
   /** Term and vote, or `undefined` where there are none. */
   readonly hardState: HardState | undefined;
   readonly segments: readonly SegmentSummary[];
+  /** What stands for the log before its first segment, if there is anything. */
+  readonly snapshot: StoredSnapshot | undefined;
   /** Where each term begins. */
   readonly terms: readonly { readonly firstIndex: number; readonly term: number }[];
   /** What the next start would cut off. */
@@ -49,7 +54,9 @@ export interface ShardSummary {
  */
 export function inspectShard(files: FileSystem, directory: string): ShardSummary {
   const hardState = readHardState(files, directory);
-  const { segments, terms, tornTails } = readLog(files, directory, undefined, 0);
+  const logDirectory = logDirectoryOf(files, directory);
+  const { segments, terms, tornTails } = readLog(files, logDirectory, undefined, 0);
+  const { newest: snapshot } = readSnapshots(files, logDirectory, undefined);
   return {
     hardState: hardState && {
       term: hardState.term,
@@ -59,6 +66,7 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
     segments: segments.map(({ path, firstIndex, lastIndex, bytes }) => {
       return { path, firstIndex, lastIndex, bytes };
     }),
+    snapshot,
     terms: [...terms],
     tornTails,
   };
@@ -84,12 +92,13 @@ export function* readShardRecords(
   files: FileSystem,
   directory: string,
 ): Generator<LocatedEntry, void> {
-  const names = files.list(directory)
+  const logDirectory = logDirectoryOf(files, directory);
+  const names = files.list(logDirectory)
     .map((entry) => entry.name)
     .filter((name) => segmentFirstIndex(name) !== undefined);
   for (const name of names) {
     const newest = name === names.at(-1);
-    const path = joinPath(directory, name);
+    const path = joinPath(logDirectory, name);
     const file = files.open(path, { read: true });
     try {
       const head = new Uint8Array(segmentHeaderBytes);

@@ -78,7 +78,7 @@ export class LogContents {
 
   /** The term of the last entry, 0 where there is none. */
   get lastTerm(): number {
-    return this.#terms.lastTerm;
+    return this.term(this.lastIndex) ?? 0;
   }
 
   /** How many bytes the segments have, once all that was appended is written. */
@@ -91,6 +91,18 @@ export class LogContents {
   /** How many segments there are. */
   get segmentCount(): number {
     return this.#segments.length;
+  }
+
+  /**
+   * How many bytes of segments there are from an index on.
+   *
+   * @param index Any index.
+   * @returns The length of the segments that end at the index or behind it.
+   */
+  bytesFrom(index: number): number {
+    let bytes = 0;
+    for (const segment of this.#segments) if (segment.lastIndex >= index) bytes += segment.bytes;
+    return bytes;
   }
 
   /** The segment that is appended to. */
@@ -149,7 +161,10 @@ export class LogContents {
 
   /** Adds a segment, still empty, behind all others. */
   addSegment(segment: Segment): void {
-    invariant(segment.firstIndex === this.lastIndex + 1, "segments leave no gap");
+    invariant(
+      this.#segments.length === 0 || segment.firstIndex === this.lastIndex + 1,
+      "segments leave no gap",
+    );
     this.#segments.push(segment);
   }
 
@@ -177,7 +192,8 @@ export class LogContents {
    * @returns What must be done to the files.
    */
   truncateSuffix(lastIndex: number): SuffixCut {
-    const segment = this.#segments.findLast(({ firstIndex }) => firstIndex <= lastIndex);
+    const segment = this.#segments.findLast(({ firstIndex }) => firstIndex <= lastIndex) ??
+      this.#base;
     const isCut = segment !== undefined && segment.lastIndex > lastIndex;
     // This may have to read, and fail; all that follows cannot.
     const size = isCut ? this.#block(lastIndex + 1).position(lastIndex + 1) : 0;
@@ -189,6 +205,27 @@ export class LogContents {
     this.#loaded.truncateSuffix(lastIndex);
     this.#lastEntry = undefined;
     return { removed, segment: isCut ? segment : undefined, size };
+  }
+
+  /**
+   * Forgets segments at the beginning. The newest one stays: it says where the log goes on.
+   *
+   * @param lastIndex The last index that may go.
+   * @returns The segments that go, the oldest first.
+   */
+  truncatePrefix(lastIndex: number): Segment[] {
+    let count = 0;
+    while (count < this.#segments.length - 1 && this.#segments[count]!.lastIndex <= lastIndex) {
+      count++;
+    }
+    const removed = this.#segments.splice(0, count);
+    if (count === 0) return removed;
+    this.#recent.truncatePrefix(this.firstIndex);
+    this.#loaded.truncatePrefix(this.firstIndex);
+    if (this.#lastEntry !== undefined && this.#lastEntry.index < this.firstIndex) {
+      this.#lastEntry = undefined;
+    }
+    return removed;
   }
 
   /** Frees memory beyond the bounds, but none of what is not durable. */
@@ -235,6 +272,11 @@ export class LogContents {
     } finally {
       file.close();
     }
+  }
+
+  /** The segment that says where a log begins which does not begin at 1: it stays, be it empty. */
+  get #base(): Segment | undefined {
+    return this.firstIndex === 1 ? undefined : this.#segments[0];
   }
 
   /** From here on all entries are in memory. */

@@ -62,6 +62,18 @@ interface Tear {
   readonly reason: string;
 }
 
+/** What is found where there are no files. */
+export function emptyLog(): RecoveredLog {
+  return {
+    segments: [],
+    terms: new TermRuns(),
+    changeIndexes: [],
+    tornTails: [],
+    endsUnmarked: false,
+    provenBytes: 0,
+  };
+}
+
 /**
  * Reads the segments of a log. Changes nothing.
  *

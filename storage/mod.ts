@@ -2,8 +2,9 @@
  * What a node keeps on disk.
  *
  * A {@linkcode DataDirectory} belongs to one node and one process. In it, each shard has a
- * {@linkcode ShardStore}: a segmented log of entries, term and vote. All of it runs on a
- * {@linkcode FileSystem}, which is the machine's ({@linkcode denoFileSystem}) or a simulator's.
+ * {@linkcode ShardStore}: a segmented log of entries, a snapshot that stands for what is gone of it,
+ * term and vote. All of it runs on a {@linkcode FileSystem}, which is the machine's
+ * ({@linkcode denoFileSystem}) or a simulator's.
  *
  * The bytes are specified in `docs/FORMAT.md`.
  *
@@ -35,4 +36,11 @@ export type { SegmentedLogOptions } from "./log_options.ts";
 export type { TornTail } from "./log_recovery.ts";
 export { decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
 export { SegmentedLog } from "./segmented_log.ts";
-export { ShardStore, type ShardStoreOptions } from "./shard_store.ts";
+export {
+  type PinnedSnapshot,
+  ShardStore,
+  type ShardStoreOptions,
+  type SnapshotInProgress,
+} from "./shard_store.ts";
+export type { Pause, ShardSnapshotMetadata, StoredSnapshot } from "./snapshot_file.ts";
+export { StagedShard } from "./staged_shard.ts";

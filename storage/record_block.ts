@@ -207,6 +207,16 @@ export class RecentBlocks {
     }
   }
 
+  /** Forgets the blocks that end before an index. */
+  truncatePrefix(firstIndex: number): void {
+    let count = 0;
+    while (count < this.#blocks.length && this.#blocks[count]!.lastIndex < firstIndex) {
+      this.#cost -= this.#blocks[count]!.cost;
+      count++;
+    }
+    this.#blocks.splice(0, count);
+  }
+
   /** Drops the oldest blocks until the rest is within bounds. */
   evict(durableIndex: number): void {
     let count = 0;
@@ -265,6 +275,15 @@ export class LoadedBlocks {
   /** The block that ends right before an index. */
   endingBefore(index: number): RecordBlock | undefined {
     return this.#blocks.find((block) => block.lastIndex === index - 1);
+  }
+
+  /** Forgets the blocks that end before an index. */
+  truncatePrefix(firstIndex: number): void {
+    for (let i = this.#blocks.length - 1; i >= 0; i--) {
+      if (this.#blocks[i]!.lastIndex >= firstIndex) continue;
+      this.#cost -= this.#blocks[i]!.cost;
+      this.#blocks.splice(i, 1);
+    }
   }
 
   /** Forgets the records behind an index. */

@@ -9,6 +9,8 @@
  * - To cut a suffix, later segments go first, the newest before the others, each surely gone before
  *   the next; then the file is cut and synced; only then is anything written in their place. So a
  *   crash leaves a longer or a shorter log, but never old records behind new ones.
+ * - To drop a prefix, what is before that step is made durable, then its segments go, the oldest before
+ *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap.
  *
  * After a failure the writer must not be used any more.
  *
@@ -38,6 +40,11 @@ export type Step =
     /** The segment that loses its end. */
     readonly segment: Segment | undefined;
     readonly size: number;
+  }
+  | {
+    readonly kind: "drop";
+    /** The segments that go, the oldest first. */
+    readonly removed: readonly Segment[];
   };
 
 /** A place that was left for a mark. It is made when the plan is carried out. */
@@ -101,6 +108,12 @@ export class SegmentWriter {
           await this.#truncate(step.removed, step.segment, step.size);
           unsynced = false;
           break;
+        case "drop":
+          // The segment that the log then begins with must be there to stay.
+          if (unsynced) await this.#sync();
+          unsynced = false;
+          await this.#remove(step.removed);
+          break;
       }
     }
     if (unsynced) await this.#sync();
@@ -135,14 +148,19 @@ export class SegmentWriter {
     size: number,
   ): Promise<void> {
     if (removed.length > 0) this.close();
-    for (const { path } of removed) {
-      attempt("remove", path, () => this.#files.remove(path));
-      await this.#syncDirectory();
-    }
+    await this.#remove(removed);
     if (segment === undefined) return;
     const file = this.#open(segment);
     attempt("truncate", segment.path, () => file.truncateSync(size));
     await this.#sync();
+  }
+
+  /** Removes segments in this order. */
+  async #remove(removed: readonly Segment[]): Promise<void> {
+    for (const { path } of removed) {
+      attempt("remove", path, () => this.#files.remove(path));
+      await this.#syncDirectory();
+    }
   }
 
   #open(segment: Segment): FileHandle {

@@ -21,7 +21,7 @@ import { type FileSystem, joinPath } from "./file_system.ts";
 import { invariant } from "./invariant.ts";
 import { LogContents } from "./log_contents.ts";
 import { completeOptions, type SegmentedLogOptions } from "./log_options.ts";
-import { readLog, type RecoveredLog, settleLog, type TornTail } from "./log_recovery.ts";
+import { emptyLog, readLog, type RecoveredLog, settleLog, type TornTail } from "./log_recovery.ts";
 import {
   encodeRecord,
   recordBytes,
@@ -101,6 +101,29 @@ export class SegmentedLog {
     return log;
   }
 
+  /**
+   * Makes a log that begins somewhere else than at 1, in a directory that has none.
+   *
+   * @param files Where the directory is.
+   * @param directory The directory.
+   * @param options The settings.
+   * @param firstIndex Where it begins.
+   * @param previousTerm The term of the entry before that.
+   * @returns The log, still without entries. It is there once its first plan is carried out.
+   */
+  static create(
+    files: FileSystem,
+    directory: string,
+    options: SegmentedLogOptions,
+    firstIndex: number,
+    previousTerm: number,
+  ): SegmentedLog {
+    const log = new SegmentedLog(files, directory, completeOptions(options), emptyLog());
+    log.#addSegment(firstIndex, previousTerm);
+    log.#durableIndex = firstIndex - 1;
+    return log;
+  }
+
   /** The index of the first entry, or where it would be. */
   get firstIndex(): number {
     return this.#contents.firstIndex;
@@ -167,6 +190,23 @@ export class SegmentedLog {
       }
     }
     this.#contents.evict(this.#durableIndex);
+  }
+
+  /**
+   * Drops segments from the beginning of the log.
+   *
+   * @param lastIndex The last index that may go. Whole segments go, of what is durable; never the newest.
+   * @returns How many segments go, once the plan is carried out.
+   */
+  truncatePrefix(lastIndex: number): number {
+    const removed = this.#contents.truncatePrefix(Math.min(lastIndex, this.#durableIndex));
+    if (removed.length > 0) this.#plan.steps.push({ kind: "drop", removed });
+    return removed.length;
+  }
+
+  /** How many bytes of segments there are from an index on. */
+  bytesFrom(index: number): number {
+    return this.#contents.bytesFrom(index);
   }
 
   /** Whether there is something to write. */
@@ -311,14 +351,20 @@ export class SegmentedLog {
       const firstIndex = this.lastIndex + 1;
       const previousTerm = this.#contents.lastTerm;
       invariant(term >= previousTerm, "terms in a log never fall");
-      const { shard, salt } = this.#options;
-      const path = joinPath(this.#directory, segmentName(firstIndex));
-      segment = new Segment(path, { shard, firstIndex, previousTerm, salt });
-      this.#contents.addSegment(segment);
-      this.#plan.steps.push({ kind: "create", segment });
+      segment = this.#addSegment(firstIndex, previousTerm);
     } else if (!this.#planWrites()) {
       this.#planMark(segment);
     }
+    return segment;
+  }
+
+  /** Begins a segment. */
+  #addSegment(firstIndex: number, previousTerm: number): Segment {
+    const { shard, salt } = this.#options;
+    const path = joinPath(this.#directory, segmentName(firstIndex));
+    const segment = new Segment(path, { shard, firstIndex, previousTerm, salt });
+    this.#contents.addSegment(segment);
+    this.#plan.steps.push({ kind: "create", segment });
     return segment;
   }
 
@@ -330,7 +376,7 @@ export class SegmentedLog {
   /** Whether the plan already writes something: then its first write was preceded by a mark. */
   #planWrites(): boolean {
     const last = this.#plan.steps.at(-1);
-    return last !== undefined && last.kind !== "truncate" || this.#plan.mark !== undefined;
+    return last?.kind === "create" || last?.kind === "write" || this.#plan.mark !== undefined;
   }
 
   /** Leaves room for a mark. */

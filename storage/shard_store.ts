@@ -6,10 +6,13 @@
  *   configuration              who took part when the shard was made (`checked_file.ts`)
  *   hard-state-a hard-state-b  term and vote, twice (`hard_state.ts`)
  *   00000000000000000001.seg   the log (`segment.ts`)
+ *   00000000000000000042.snap  the state that stands for what is gone of it (`snapshot_file.ts`)
+ *   log-1/                     log and snapshot that came from another node (`staged_shard.ts`)
  * ```
  *
  * `configuration` is written last when a shard is made: where it is missing, nothing was ever
- * answered for, and the shard is made anew.
+ * answered for, and the shard is made anew. It also says which directory has the log, so that a log
+ * that came from another node takes the place of this node's own with one rename.
  *
  * All `persist()` calls that wait while the disk is busy share the next write and the next sync
  * (group commit). Within a group, term and vote are durable before the first entry is written, so
@@ -19,7 +22,6 @@
  */
 
 import type { Configuration, Entry, HardState, LogStorage, Snapshot } from "../raft/types.ts";
-import { readCheckedFile, writeCheckedFile } from "./checked_file.ts";
 import { CorruptFileError, StorageFailedError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
@@ -30,9 +32,25 @@ import { segmentFirstIndex } from "./segment.ts";
 import { asFailure, makeDirectoryDurable, storageError } from "./failures.ts";
 import type { SegmentedLogOptions } from "./log_options.ts";
 import { SegmentedLog } from "./segmented_log.ts";
+import {
+  logDirectories,
+  readShardFile,
+  removeLeftovers,
+  removeLog,
+  type ShardFile,
+  writeShardFile,
+} from "./shard_file.ts";
+import {
+  type Pause,
+  type ShardSnapshotMetadata,
+  SnapshotFileReader,
+  SnapshotFileWriter,
+  type StoredSnapshot,
+} from "./snapshot_file.ts";
+import { type FoundSnapshots, readSnapshots, removeSnapshotsBut } from "./snapshot_files.ts";
+import { StagedShard } from "./staged_shard.ts";
 
-/** The newest format of the configuration file that we read, and the one that we write. */
-const configurationVersion = 1;
+const noBytes = new Uint8Array(0);
 
 /** Settings of a {@linkcode ShardStore}. */
 export interface ShardStoreOptions extends SegmentedLogOptions {
@@ -43,16 +61,59 @@ export interface ShardStoreOptions extends SegmentedLogOptions {
 /** Calls that wait for the same sync. */
 interface Group {
   hardState: HardState | undefined;
+  /** A log from another node takes the place of these. */
+  replaced: { readonly log: SegmentedLog; readonly directory: string }[];
   readonly promise: Promise<void>;
   readonly resolve: () => void;
   readonly reject: (error: unknown) => void;
 }
 
+/** A snapshot that somebody reads, and the log that it needs: both stay until it is released. */
+export interface PinnedSnapshot {
+  readonly stored: StoredSnapshot;
+  /** The term of the entry before the first one that the snapshot needs. */
+  readonly previousTerm: number;
+  /** The log was replaced meanwhile: there is nothing more to read. */
+  readonly stale: boolean;
+  /** Reads a piece of the state. */
+  read(position: number, length: number): Uint8Array;
+  /** Lets go of it. */
+  release(): void;
+}
+
+/** A snapshot that is being written. */
+export interface SnapshotInProgress {
+  /** Writes the next piece of the state. */
+  write(bytes: Uint8Array): void;
+  /**
+   * Makes it the newest snapshot, once it and the log up to its index are durable and it has been read
+   * back. The one before it goes then.
+   *
+   * @param pause Called between pieces of work.
+   * @returns Whether it is; not so where the log was replaced, or the store closed, meanwhile.
+   */
+  finish(pause: Pause): Promise<boolean>;
+}
+
 /** What a shard has on disk. */
 export class ShardStore implements LogStorage {
-  readonly #log: SegmentedLog;
+  readonly #files: FileSystem;
+  /** The directory of the shard. */
+  readonly #directory: string;
+  readonly #logOptions: SegmentedLogOptions;
+  #log: SegmentedLog;
   readonly #hardStateFiles: HardStateFiles;
-  readonly #configuration: Configuration;
+  /** What the file beside the log says: who took part at first, and where the log is. */
+  #shardFile: ShardFile;
+  #stored: StoredSnapshot | undefined;
+  #openedState: Uint8Array | undefined;
+  /** Files of snapshots that could not be read when the store was opened. */
+  readonly damagedSnapshots: readonly string[];
+  #snapshotWriter: SnapshotFileWriter | undefined;
+  readonly #pins = new Set<PinnedSnapshot>();
+  /** Logs that have been given to `installSnapshot()` and are not yet the one on disk. */
+  #installing = 0;
+  #durableBefore = 0;
   /** Term and vote as of the last call of `persist()`. */
   #hardState: HardState;
   /** The group that calls join. */
@@ -65,14 +126,24 @@ export class ShardStore implements LogStorage {
   #closed = false;
 
   private constructor(
+    files: FileSystem,
+    directory: string,
+    logOptions: SegmentedLogOptions,
     log: SegmentedLog,
     hardStateFiles: HardStateFiles,
-    configuration: Configuration,
+    shardFile: ShardFile,
+    snapshots: FoundSnapshots,
   ) {
+    this.#files = files;
+    this.#directory = directory;
+    this.#logOptions = logOptions;
     this.#log = log;
     this.#hardStateFiles = hardStateFiles;
     this.#hardState = hardStateFiles.current;
-    this.#configuration = configuration;
+    this.#shardFile = shardFile;
+    this.#stored = snapshots.newest;
+    this.#openedState = snapshots.data;
+    this.damagedSnapshots = snapshots.damaged;
   }
 
   /**
@@ -126,9 +197,9 @@ export class ShardStore implements LogStorage {
     options: ShardStoreOptions,
   ): Promise<ShardStore> {
     const { configuration: initial, ...logOptions } = options;
-    const path = joinPath(directory, "configuration");
-    const known = readConfiguration(files, path);
+    const known = readShardFile(files, directory);
     if (known === undefined) await prepare(files, directory);
+    else await removeLeftovers(files, directory, known.log);
     const hardStateFiles = await HardStateFiles.open(
       files,
       directory,
@@ -137,12 +208,22 @@ export class ShardStore implements LogStorage {
     );
     let log: SegmentedLog | undefined;
     try {
-      log = await SegmentedLog.open(files, directory, logOptions);
+      const shardFile = known ?? { configuration: initial, log: undefined };
+      const logDirectory = joinPath(directory, shardFile.log ?? "");
+      log = await SegmentedLog.open(files, logDirectory, logOptions);
+      const snapshots = readSnapshots(files, logDirectory, options.shard);
+      checkSnapshot(log, snapshots, logDirectory);
       checkLog(log, hardStateFiles.current, directory);
-      if (known === undefined) {
-        await writeCheckedFile(files, path, "configuration", configurationVersion, initial);
-      }
-      return new ShardStore(log, hardStateFiles, known ?? initial);
+      if (known === undefined) await writeShardFile(files, directory, shardFile);
+      return new ShardStore(
+        files,
+        directory,
+        logOptions,
+        log,
+        hardStateFiles,
+        shardFile,
+        snapshots,
+      );
     } catch (error) {
       hardStateFiles.close();
       log?.abandon();
@@ -157,7 +238,8 @@ export class ShardStore implements LogStorage {
 
   /** Entries up to here would survive a power cut. */
   get durableIndex(): number {
-    return this.#log.durableIndex;
+    const { durableIndex, lastIndex } = this.#log;
+    return this.#installing > 0 ? Math.min(this.#durableBefore, lastIndex) : durableIndex;
   }
 
   /** How many bytes the log has. */
@@ -175,9 +257,10 @@ export class ShardStore implements LogStorage {
     return this.#log.memoryBytes;
   }
 
-  /** Term and vote, and the configuration before all entries. */
+  /** Term and vote, and the configuration of the snapshot, or without one that before all entries. */
   initialState(): { readonly hardState: HardState; readonly configuration: Configuration } {
-    return { hardState: this.#hardState, configuration: this.#configuration };
+    const { configuration } = this.#stored ?? this.#shardFile;
+    return { hardState: this.#hardState, configuration };
   }
 
   /** The index of the first entry, or where it would be. */
@@ -215,9 +298,162 @@ export class ShardStore implements LogStorage {
     return this.#log.changeIndexes.filter((index) => index >= low);
   }
 
-  /** The newest snapshot: none, the log reaches back to its beginning. */
+  /** What the newest snapshot stands for. Its data are empty here: they are read on their own. */
   snapshot(): Snapshot | undefined {
-    return undefined;
+    if (this.#stored === undefined) return undefined;
+    const { index, term, configuration } = this.#stored;
+    return { metadata: { index, term, configuration }, data: noBytes };
+  }
+
+  /** The newest snapshot, or `undefined` where there is none. */
+  get storedSnapshot(): StoredSnapshot | undefined {
+    return this.#stored;
+  }
+
+  /**
+   * Hands over the state of the snapshot that was there when the store was opened, once: it may be large.
+   *
+   * @returns The state, or `undefined` where there was no snapshot.
+   */
+  takeOpenedState(): Uint8Array | undefined {
+    const state = this.#openedState;
+    this.#openedState = undefined;
+    return state;
+  }
+
+  /**
+   * Begins to write a snapshot of this node's own making. There is one at a time.
+   *
+   * @param metadata What it stands for: an index in the log, behind that of the snapshot before.
+   * @returns Takes the state.
+   */
+  beginSnapshot(metadata: ShardSnapshotMetadata): SnapshotInProgress {
+    const { index, term, neededIndex } = metadata;
+    invariant(this.#snapshotWriter === undefined, "one snapshot is written at a time");
+    invariant(this.#log.term(index) === term, "a snapshot stands for an entry of the log");
+    invariant(index > (this.#stored?.index ?? 0), "snapshots go on");
+    invariant(
+      neededIndex >= this.firstIndex() && neededIndex <= index + 1,
+      "the log has what a snapshot needs",
+    );
+    const log = this.#log;
+    const { shard } = this.#logOptions;
+    const writer = new SnapshotFileWriter(this.#files, this.#logDirectory, shard, metadata);
+    this.#snapshotWriter = writer;
+    return {
+      write: (bytes) => {
+        if (this.#snapshotWriter === writer) writer.write(bytes);
+      },
+      finish: async (pause) => {
+        if (this.#snapshotWriter !== writer) return false;
+        // It may have been made of entries that are durable elsewhere only.
+        await this.persist(undefined, []);
+        if (this.#snapshotWriter !== writer) return false;
+        invariant(this.durableIndex >= index, "the log is durable up to a snapshot");
+        const stored = await writer.finish(pause);
+        if (stored === undefined || this.#closed || this.#log !== log) return false;
+        this.#snapshotWriter = undefined;
+        this.#stored = stored;
+        await removeSnapshotsBut(this.#files, this.#logDirectory, index);
+        return true;
+      },
+    };
+  }
+
+  /**
+   * Gives back the space of entries at the beginning of the log: whole segments, and nothing that the
+   * newest snapshot, or one that is being read, needs.
+   *
+   * @param lastIndex The last index that may go.
+   * @returns When the files are gone.
+   */
+  compact(lastIndex: number): Promise<void> {
+    if (this.#failure !== undefined || this.#closed || this.#stored === undefined) {
+      return Promise.resolve();
+    }
+    let last = Math.min(lastIndex, this.#stored.neededIndex - 1);
+    for (const { stored } of this.#pins) last = Math.min(last, stored.neededIndex - 1);
+    if (this.#log.truncatePrefix(last) === 0) return Promise.resolve();
+    return this.#joinGroup().promise;
+  }
+
+  /** How many bytes of segments there are from an index on. */
+  bytesFrom(index: number): number {
+    return this.#log.bytesFrom(index);
+  }
+
+  /**
+   * Keeps the newest snapshot, and the log that it needs, until they have been read.
+   *
+   * @returns The snapshot, or `undefined` where there is none.
+   */
+  pinSnapshot(): PinnedSnapshot | undefined {
+    const stored = this.#stored;
+    if (stored === undefined || this.#closed) return undefined;
+    const log = this.#log;
+    const reader = new SnapshotFileReader(this.#files, this.#logDirectory, stored);
+    const isStale = () => this.#closed || this.#log !== log;
+    const pin: PinnedSnapshot = {
+      stored,
+      previousTerm: log.term(stored.neededIndex - 1)!,
+      get stale() {
+        return isStale();
+      },
+      read: (position, length) => reader.read(position, length),
+      release: () => {
+        if (this.#pins.delete(pin)) reader.close();
+      },
+    };
+    this.#pins.add(pin);
+    return pin;
+  }
+
+  /**
+   * Prepares for a log and a snapshot from another node. This node's own stay as they are.
+   *
+   * @param metadata What the snapshot stands for.
+   * @param previousTerm The term of the entry before the first one that it needs.
+   * @returns Takes state and entries.
+   */
+  stage(metadata: ShardSnapshotMetadata, previousTerm: number): Promise<StagedShard> {
+    const numbers = logDirectories(this.#files, this.#directory).map((name) => {
+      return Number(name.slice(4));
+    });
+    const name = `log-${Math.max(0, ...numbers) + 1}`;
+    const directory = joinPath(this.#directory, name);
+    return StagedShard.begin(this.#files, directory, this.#logOptions, metadata, previousTerm);
+  }
+
+  /**
+   * Puts log and snapshot of another node in place of this node's own. Reads find the new log at once.
+   *
+   * @param hardState As for `persist()`.
+   * @param staged The log and the snapshot, finished. They belong to the store from now on.
+   * @returns When a power cut would leave the new log; until then it leaves the old one. Resolves in
+   *   order with calls of `persist()`.
+   * @throws {StorageFailedError} when the file system fails, now or before: the process must end.
+   */
+  installSnapshot(hardState: HardState | undefined, staged: StagedShard): Promise<void> {
+    if (this.#failure !== undefined) return Promise.reject(this.#failure);
+    invariant(!this.#closed, "nothing is installed in a closed store");
+    const { stored } = staged;
+    invariant(stored !== undefined, "what is installed has arrived as a whole");
+    invariant(
+      staged.log.lastIndex === stored.index,
+      "a log that is installed ends at its snapshot",
+    );
+    if (this.#installing++ === 0) this.#durableBefore = this.#log.durableIndex;
+    const group = this.#joinGroup();
+    group.replaced.push({ log: this.#log, directory: this.#logDirectory });
+    this.#snapshotWriter?.abandon();
+    this.#snapshotWriter = undefined;
+    for (const pin of this.#pins) pin.release();
+    this.#log = staged.log;
+    this.#stored = stored;
+    this.#openedState = undefined;
+    this.#shardFile = { ...this.#shardFile, log: staged.name };
+    this.#takeHardState(group, hardState);
+    return group.promise;
   }
 
   /**
@@ -235,21 +471,42 @@ export class ShardStore implements LogStorage {
   persist(hardState: HardState | undefined, entries: readonly Entry[]): Promise<void> {
     if (this.#failure !== undefined) return Promise.reject(this.#failure);
     invariant(!this.#closed, "nothing is written to a closed store");
-    const { term, vote } = this.#hardState;
     const next = hardState ?? this.#hardState;
-    const changed = next.term !== term || next.vote !== vote;
-    invariant(next.term >= term, "terms never fall");
+    const changed = this.#isNews(next);
     invariant((entries.at(-1)?.term ?? 0) <= next.term, "no entry is of a later term");
     this.#log.append(entries);
-    this.#hardState = next;
     if (!changed && entries.length === 0) {
+      this.#hardState = next;
       // Nothing to write: done as soon as everything before it is.
       return this.#waiting?.promise ?? this.#inFlight?.promise ?? Promise.resolve();
     }
+    const group = this.#joinGroup();
+    this.#takeHardState(group, hardState);
+    return group.promise;
+  }
+
+  /** Whether term or vote have changed. */
+  #isNews({ term, vote }: HardState): boolean {
+    invariant(term >= this.#hardState.term, "terms never fall");
+    return term !== this.#hardState.term || vote !== this.#hardState.vote;
+  }
+
+  #takeHardState(group: Group, hardState: HardState | undefined): void {
+    if (hardState === undefined) return;
+    if (this.#isNews(hardState)) group.hardState = hardState;
+    this.#hardState = hardState;
+  }
+
+  /** The group that is written next. */
+  #joinGroup(): Group {
     this.#waiting ??= newGroup();
-    if (changed) this.#waiting.hardState = next;
     this.#writing ??= this.#write();
-    return this.#waiting.promise;
+    return this.#waiting;
+  }
+
+  /** Where log and snapshots are. */
+  get #logDirectory(): string {
+    return joinPath(this.#directory, this.#shardFile.log ?? "");
   }
 
   /**
@@ -260,6 +517,9 @@ export class ShardStore implements LogStorage {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#snapshotWriter?.abandon();
+    this.#snapshotWriter = undefined;
+    for (const pin of this.#pins) pin.release();
     try {
       await this.#writing;
       if (this.#failure === undefined) {
@@ -281,10 +541,14 @@ export class ShardStore implements LogStorage {
     while (this.#waiting !== undefined) {
       const group = this.#inFlight = this.#waiting;
       this.#waiting = undefined;
-      const plan = this.#log.takePlan();
+      // Another log may take its place before this is done.
+      const log = this.#log;
+      const shardFile = this.#shardFile;
+      const plan = log.takePlan();
       try {
         if (group.hardState !== undefined) await this.#writeHardState(group.hardState);
-        await this.#log.perform(plan);
+        if (group.replaced.length > 0) await this.#replace(group, shardFile, log);
+        await log.perform(plan);
         group.resolve();
       } catch (error) {
         this.#fail(group, error);
@@ -294,9 +558,20 @@ export class ShardStore implements LogStorage {
     this.#writing = undefined;
   }
 
+  /** Makes another log the one that counts, and removes those before it. */
+  async #replace({ replaced }: Group, shardFile: ShardFile, next: SegmentedLog): Promise<void> {
+    await writeShardFile(this.#files, this.#directory, shardFile);
+    this.#installing -= replaced.length;
+    this.#durableBefore = next.durableIndex;
+    for (const { log, directory } of replaced) {
+      log.abandon();
+      await removeLog(this.#files, directory, directory !== this.#directory);
+    }
+  }
+
   /** Writes term and vote, and of the commit index as much as the log is sure to hold. */
   async #writeHardState({ term, vote, commit }: HardState): Promise<void> {
-    const sure = Math.min(commit, this.#log.durableIndex);
+    const sure = Math.min(commit, this.durableIndex);
     await this.#hardStateFiles.write({ term, vote, commit: sure });
   }
 
@@ -312,7 +587,7 @@ export class ShardStore implements LogStorage {
 
 function newGroup(): Group {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  return { hardState: undefined, promise, resolve, reject };
+  return { hardState: undefined, replaced: [], promise, resolve, reject };
 }
 
 /** Makes the directory of a new shard. */
@@ -324,13 +599,34 @@ async function prepare(files: FileSystem, directory: string): Promise<void> {
   }
 }
 
-function checkLog(log: SegmentedLog, hardState: HardState, directory: string): void {
-  if (log.firstIndex !== 1) {
+/** A snapshot stands for what is gone of the log, and for nothing that is not there. */
+function checkSnapshot(log: SegmentedLog, snapshots: FoundSnapshots, directory: string): void {
+  const { newest, damaged } = snapshots;
+  const neededIndex = newest?.neededIndex ?? 1;
+  if (log.firstIndex > neededIndex) {
+    if (damaged[0] !== undefined) throw new CorruptFileError(damaged[0], "it cannot be read");
     throw new CorruptFileError(
       directory,
-      `the log begins at ${log.firstIndex}: a segment is missing`,
+      `the log begins at ${log.firstIndex}, but is needed from ${neededIndex}: a segment is missing`,
     );
   }
+  if (newest === undefined) return;
+  const { index, term } = newest;
+  if (log.lastIndex < index) {
+    throw new CorruptFileError(
+      directory,
+      `the log ends at ${log.lastIndex}, but its snapshot is of ${index}: its end is missing`,
+    );
+  }
+  if (log.term(index) !== term) {
+    throw new CorruptFileError(
+      directory,
+      `the log has term ${log.term(index)} at ${index}, but the snapshot of that has ${term}`,
+    );
+  }
+}
+
+function checkLog(log: SegmentedLog, hardState: HardState, directory: string): void {
   if (log.lastIndex < hardState.commit) {
     throw new CorruptFileError(
       directory,
@@ -344,16 +640,4 @@ function checkLog(log: SegmentedLog, hardState: HardState, directory: string): v
       `it says term ${hardState.term}, but the log has entries of term ${lastTerm}`,
     );
   }
-}
-
-function readConfiguration(files: FileSystem, path: string): Configuration | undefined {
-  const value = readCheckedFile(files, path, "configuration", configurationVersion);
-  if (value === undefined) return undefined;
-  const { voters, votersOutgoing, learners, learnersNext, autoLeave } = value as Configuration;
-  for (const list of [voters, votersOutgoing, learners, learnersNext]) {
-    if (!Array.isArray(list) || !list.every((id) => Number.isSafeInteger(id) && id > 0)) {
-      throw new CorruptFileError(path, "it holds no configuration");
-    }
-  }
-  return { voters, votersOutgoing, learners, learnersNext, autoLeave: autoLeave === true };
 }

@@ -1,7 +1,8 @@
 /**
  * Random histories of a shard on the simulated disk, with crashes and failing syncs in between, while
  * it starts too, against a model: what was answered for is never lost, and what is found is always a
- * prefix of what was once written.
+ * prefix of what was once written. Snapshots are saved, the log is compacted behind them, and logs of
+ * other nodes take its place: what is found then is the old log or the new one.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -16,11 +17,13 @@ import {
   soloConfiguration,
   TestClock,
 } from "./_testing.ts";
+import { crc32c } from "./crc32c.ts";
 import { decodeRecords } from "./record.ts";
 import { ShardStore } from "./shard_store.ts";
 
-/** The state after a call of `persist()`. */
+/** The state after a call of `persist()`, or of `installSnapshot()`. */
 interface Version {
+  /** All entries there ever were, those included that a snapshot now stands for. */
   readonly log: readonly Entry[];
   readonly hardState: HardState;
   /** How many entries of the version before it are left. */
@@ -41,6 +44,17 @@ class History {
   failedStores = 0;
   /** How many syncs had failed when the process started. */
   failedSyncs = 0;
+  snapshots = 0;
+  installs = 0;
+  segmentsDropped = 0;
+  /** The index of a snapshot that is known to be on disk. */
+  savedIndex = 0;
+  /** Up to here a snapshot was, or is being, made: so it is committed. */
+  snapshotIndex = 0;
+  /** A snapshot or a log is on its way to the disk: one at a time, and the commit index waits. */
+  busy = false;
+  /** The process is about to end in an orderly way. */
+  closing = false;
 
   constructor(seed: number) {
     const random = this.random = randomFrom(seed);
@@ -102,10 +116,11 @@ class History {
     const next: HardState = {
       term,
       vote: newTerm ? this.below(3) : hardState.vote,
-      commit: Math.min(hardState.commit + this.below(2), log.length),
+      commit: this.busy ? hardState.commit : Math.min(hardState.commit + this.below(4), log.length),
     };
+    const committed = Math.max(next.commit, this.snapshotIndex);
     const kept = newTerm && this.random() < 0.8
-      ? next.commit + this.below(log.length - next.commit + 1)
+      ? committed + this.below(log.length - committed + 1)
       : log.length;
     const size = [0, 5, 300, 3_000, 40_000][this.below(this.random() < 0.1 ? 5 : 4)]!;
     const added = Array.from({ length: this.below(5) }, (_, i) => {
@@ -118,15 +133,89 @@ class History {
     };
     this.versions.push(version);
     const entries = this.random() < 0.5 ? added : received(added);
+    this.expect(
+      store.persist(this.random() < 0.5 || newTerm ? next : undefined, entries).then(() => {
+        this.answered = Math.max(this.answered, this.versions.indexOf(version));
+      }),
+    );
+  }
+
+  /** Only a process whose machine is off, or whose disk is broken, may fail to write. */
+  expect(work: Promise<void>): void {
     const disk = this.disk;
-    store.persist(this.random() < 0.5 || newTerm ? next : undefined, entries).then(() => {
-      this.answered = Math.max(this.answered, this.versions.indexOf(version));
-    }, (error) => {
-      // Only a process whose machine is off, or whose disk is broken, may fail to write.
+    work.catch((error) => {
       if (disk !== this.disk) return;
       if (disk.counts.failedSyncs === this.failedSyncs) throw error;
       this.failedStores++;
     });
+  }
+
+  readonly pause = (): Promise<void> => {
+    return new Promise((resolve) => void this.clock.setTimeout(() => resolve(), this.random()));
+  };
+
+  /** Saves a snapshot of something that is committed, and compacts behind it. */
+  async snapshot(store: ShardStore): Promise<void> {
+    const committed = Math.max(this.latest.hardState.commit, this.snapshotIndex);
+    const least = Math.max(store.storedSnapshot?.index ?? 0, store.firstIndex() - 1);
+    if (this.busy || committed <= least) return;
+    this.busy = true;
+    const index = this.snapshotIndex = least + 1 + this.below(committed - least);
+    const neededIndex = Math.max(store.firstIndex(), index + 1 - this.below(6));
+    const term = store.term(index)!;
+    const metadata = { index, term, configuration: soloConfiguration, neededIndex };
+    const writer = store.beginSnapshot(metadata);
+    const state = stateOf(index, term);
+    const middle = this.below(state.length);
+    writer.write(state.subarray(0, middle));
+    await this.pause();
+    writer.write(state.subarray(middle));
+    if (this.closing) return;
+    const saved = await writer.finish(this.pause);
+    this.busy = false;
+    if (!saved) return;
+    this.savedIndex = Math.max(this.savedIndex, index);
+    this.snapshots++;
+    const before = store.segmentCount;
+    const done = store.compact(index);
+    this.segmentsDropped += before - store.segmentCount;
+    await done;
+  }
+
+  /** A log of another node arrives, and takes the place of this one. */
+  async install(store: ShardStore): Promise<void> {
+    const { log, hardState } = this.latest;
+    if (this.busy || hardState.term === 0) return;
+    this.busy = true;
+    const committed = Math.max(hardState.commit, this.snapshotIndex);
+    const { term } = hardState;
+    const added = Array.from({ length: 1 + this.below(40) }, (_, i) => {
+      return entryAt(committed + 1 + i, term, this.below(100));
+    });
+    const whole = [...log.slice(0, committed), ...added];
+    const index = whole.length;
+    const neededIndex = 1 + this.below(index + 1);
+    const metadata = { index, term, configuration: soloConfiguration, neededIndex };
+    const staged = await store.stage(metadata, whole[neededIndex - 2]?.term ?? 0);
+    const state = stateOf(index, term);
+    staged.writeState(state.subarray(0, 100));
+    staged.writeState(state.subarray(100));
+    for (let at = neededIndex - 1; at < index; at += 10) {
+      staged.append(received(whole.slice(at, at + 10)));
+      if (this.random() < 0.5) await staged.flush();
+    }
+    if (!await staged.finish(crc32c(state), this.pause)) return;
+    this.busy = false;
+    if (this.closing) return staged.abandon();
+    if (this.random() < 0.2) return await staged.discard();
+    const next = this.latest.hardState;
+    const version = { log: whole, hardState: next, kept: committed };
+    this.versions.push(version);
+    this.snapshotIndex = index;
+    await store.installSnapshot(this.random() < 0.5 ? next : undefined, staged);
+    this.answered = Math.max(this.answered, this.versions.indexOf(version));
+    this.savedIndex = Math.max(this.savedIndex, index);
+    this.installs++;
   }
 
   /** Whatever is asked for, the store answers as the model does. */
@@ -135,8 +224,10 @@ class History {
     assertEquals(store.lastIndex(), log.length);
     assertEquals(store.term(log.length), log.at(-1)?.term ?? 0);
     assertEquals(store.term(log.length + 1), undefined);
-    if (log.length === 0) return;
-    const low = 1 + this.below(log.length);
+    const first = store.firstIndex();
+    if (log.length < first) return;
+    assertEquals(store.term(first - 1), log[first - 2]?.term ?? 0);
+    const low = first + this.below(log.length + 1 - first);
     const high = low + 1 + this.below(log.length + 1 - low);
     const bytesMax = this.below(10_000);
     const found = store.entries(low, high, bytesMax);
@@ -148,33 +239,54 @@ class History {
     const spans = store.records(low, high, bytesMax).flatMap((span) => decodeRecords(span));
     assertEquals(spans.map(plain), log.slice(low - 1, low - 1 + spans.length));
     assert(spans.length > 0);
-    const index = 1 + this.below(log.length);
+    const index = first + this.below(log.length + 1 - first);
     assertEquals(plain(store.entry(index)), log[index - 1]);
     assertEquals(store.term(index), log[index - 1]!.term);
   }
 
   /** What was found after the process ended in one way or another. */
   checkRecovered(store: ShardStore): void {
-    const log = store.entries(1, store.lastIndex() + 1, Infinity).map(plain);
+    const low = store.firstIndex();
+    const found = store.entries(low, store.lastIndex() + 1, Infinity).map(plain);
     const { hardState } = store.initialState();
     const [first, ...since] = this.versions.slice(this.answered);
     const promised = Math.min(first!.log.length, ...since.map((version) => version.kept));
-    assert(log.length >= promised, `${promised} entries were promised, ${log.length} are there`);
-    assertEquals(log.slice(0, promised), first!.log.slice(0, promised));
+    const last = store.lastIndex();
+    assert(last >= promised, `${promised} entries were promised, ${last} are there`);
+    const least = Math.max(0, promised - low + 1);
+    assertEquals(found.slice(0, least), first!.log.slice(low - 1, promised));
     const candidates = [first!, ...since];
-    assert(
-      candidates.some((version) => isPrefix(log, version.log)),
-      "what is there was never written so",
-    );
+    const version = candidates.find(({ log }) => {
+      return last <= log.length && store.term(low - 1) === (log[low - 2]?.term ?? 0) &&
+        isPrefix(found, log.slice(low - 1));
+    });
+    assert(version !== undefined, "what is there was never written so");
+    const log = version!.log.slice(0, last);
+    const snapshot = store.storedSnapshot;
+    const savedIndex = snapshot?.index ?? 0;
+    assert(savedIndex >= this.savedIndex && savedIndex <= last, `snapshot ${savedIndex}`);
+    assert(low <= (snapshot?.neededIndex ?? 1));
+    if (snapshot !== undefined) {
+      assertEquals(snapshot.term, log[savedIndex - 1]!.term);
+      assertEquals(store.takeOpenedState(), stateOf(savedIndex, snapshot.term));
+    }
+    assertEquals(store.damagedSnapshots, []);
+    this.savedIndex = this.snapshotIndex = savedIndex;
+    this.busy = this.closing = false;
     assert(candidates.some(({ hardState: { term, vote } }) => {
       return term === hardState.term && vote === hardState.vote;
     }));
     assert((log.at(-1)?.term ?? 0) <= hardState.term);
-    assertEquals(store.durableIndex, log.length);
+    assertEquals(store.durableIndex, last);
     this.versions = [{ log, hardState, kept: 0 }];
     this.answered = 0;
     this.failedSyncs = this.disk.counts.failedSyncs;
   }
+}
+
+/** What a state machine might hold at an index. */
+function stateOf(index: number, term: number): Uint8Array {
+  return Uint8Array.from({ length: 200 + index * 3 }, (_, i) => index * 7 + term * 13 + i);
 }
 
 function isPrefix(log: readonly Entry[], whole: readonly Entry[]): boolean {
@@ -187,18 +299,23 @@ function isPrefix(log: readonly Entry[], whole: readonly Entry[]): boolean {
 async function live(seed: number): Promise<History> {
   const history = new History(seed);
   let store = await history.open();
-  for (let step = 0; step < 100; step++) {
+  for (let step = 0; step < 250; step++) {
     const chance = history.random();
-    if (chance < 0.55) {
+    if (chance < 0.4) {
       history.persist(store);
-    } else if (chance < 0.75) {
-      await history.clock.step();
+    } else if (chance < 0.47) {
+      history.expect(history.snapshot(store));
+    } else if (chance < 0.53) {
+      history.expect(history.install(store));
+    } else if (chance < 0.8) {
+      await history.steps(3);
       assert(store.durableIndex <= store.lastIndex());
-    } else if (chance < 0.9) {
+    } else if (chance < 0.95) {
       history.checkReads(store);
     } else {
       const end = history.random();
       if (end < 0.2) {
+        history.closing = true;
         await history.clock.run(store.close());
         history.answered = history.versions.length - 1;
         history.disk = history.disk.kill();
@@ -214,6 +331,7 @@ async function live(seed: number): Promise<History> {
       history.checkRecovered(store);
     }
   }
+  history.closing = true;
   await history.clock.run(store.close());
   return history;
 }
@@ -228,10 +346,17 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
     kept: 0,
     namesLost: 0,
     short: 0,
+    snapshots: 0,
+    segmentsDropped: 0,
+    installs: 0,
   };
   for (let seed = 0; seed < 400; seed++) {
     try {
-      const { crashes, interrupted, failedStores, disk: { counts } } = await live(seed);
+      const history = await live(seed);
+      const { crashes, interrupted, failedStores, disk: { counts } } = history;
+      totals.snapshots += history.snapshots;
+      totals.segmentsDropped += history.segmentsDropped;
+      totals.installs += history.installs;
       totals.crashes += crashes;
       totals.interrupted += interrupted;
       totals.failedStores += failedStores;

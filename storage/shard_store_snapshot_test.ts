@@ -1,0 +1,321 @@
+import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
+import type { Entry } from "../raft/types.ts";
+import type { SimulatedDisk } from "../tests/simulation/disk.ts";
+import {
+  entriesFrom,
+  entryAt,
+  newDisk,
+  plain,
+  received,
+  settle,
+  soloConfiguration,
+} from "./_testing.ts";
+import type { TestClock } from "./_testing.ts";
+import { CorruptFileError, MalformedRecordError } from "./errors.ts";
+import { inspectShard, readShardRecords } from "./inspect.ts";
+import { InvariantError } from "./invariant.ts";
+import { ShardStore } from "./shard_store.ts";
+import type { StagedShard } from "./staged_shard.ts";
+import { crc32c } from "./crc32c.ts";
+
+const directory = "data/shard-0";
+const options = { shard: 0, configuration: soloConfiguration, segmentBytesMax: 500 };
+const others = { ...soloConfiguration, voters: [1, 2, 3] };
+const pause = () => Promise.resolve();
+
+function stateOf(index: number): Uint8Array {
+  return new Uint8Array(1_000 + index).fill(index);
+}
+
+class Rig {
+  disk: SimulatedDisk;
+  readonly clock: TestClock;
+
+  constructor() {
+    ({ disk: this.disk, clock: this.clock } = newDisk());
+  }
+
+  open(): Promise<ShardStore> {
+    return this.clock.run(ShardStore.open(this.disk, directory, options));
+  }
+
+  /** A shard with entries 1 to 40 of term 1, some eight to a segment. */
+  async filled(): Promise<ShardStore> {
+    const store = await this.open();
+    await this.clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, entriesFrom(1, 41)));
+    return store;
+  }
+
+  snapshot(store: ShardStore, index: number, neededIndex = index + 1): Promise<boolean> {
+    return this.clock.run(writeSnapshot(store, index, neededIndex));
+  }
+
+  stage(store: ShardStore, index: number, neededIndex: number): Promise<StagedShard> {
+    return this.clock.run(stage(store, index, neededIndex));
+  }
+
+  names(path = directory): string[] {
+    return this.disk.list(path).map(({ name }) => name).filter((name) =>
+      /seg|snap|log-/.test(name)
+    );
+  }
+}
+
+async function writeSnapshot(store: ShardStore, index: number, neededIndex: number) {
+  const term = store.term(index)!;
+  const writer = store.beginSnapshot({ index, term, configuration: others, neededIndex });
+  const state = stateOf(index);
+  writer.write(state.subarray(0, 700));
+  writer.write(state.subarray(700));
+  return await writer.finish(pause);
+}
+
+/** What a node in term 2 has: entries of term 2 from 31 on. */
+function foreign(low: number, high: number): Entry[] {
+  return Array.from({ length: high - low }, (_, i) => entryAt(low + i, low + i > 30 ? 2 : 1));
+}
+
+async function stage(store: ShardStore, index: number, neededIndex: number): Promise<StagedShard> {
+  const metadata = { index, term: 2, configuration: others, neededIndex };
+  const staged = await store.stage(metadata, neededIndex > 31 ? 2 : 1);
+  staged.writeState(stateOf(index));
+  if (neededIndex <= index) staged.append(received(foreign(neededIndex, index + 1)));
+  assert(await staged.finish(crc32c(stateOf(index)), pause));
+  return staged;
+}
+
+Deno.test("ShardStore finds its snapshot again, and its configuration counts", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  assert(await rig.snapshot(store, 20));
+  assertEquals(store.snapshot()?.metadata, { index: 20, term: 1, configuration: others });
+  assert(await rig.snapshot(store, 30, 12));
+  assertEquals(rig.names().filter((name) => name.includes("snap")), [
+    "00000000000000000030.snap",
+  ]);
+  await rig.clock.run(store.close());
+  const again = await rig.open();
+  assertEquals(again.storedSnapshot?.index, 30);
+  assertEquals(again.storedSnapshot?.neededIndex, 12);
+  assertEquals(again.initialState().configuration, others);
+  assertEquals(again.takeOpenedState(), stateOf(30));
+  assertEquals(again.takeOpenedState(), undefined);
+  assertEquals(inspectShard(rig.disk, directory).snapshot?.index, 30);
+});
+
+Deno.test("ShardStore.compact() drops whole segments that the snapshot does not need", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.clock.run(store.compact(40));
+  assertEquals(store.firstIndex(), 1, "without a snapshot everything is needed");
+  await rig.snapshot(store, 30, 20);
+  const bytes = store.logBytes;
+  await rig.clock.run(store.compact(40));
+  const first = store.firstIndex();
+  assert(first > 1 && first <= 20, `${first}`);
+  assert(store.logBytes < bytes);
+  assertEquals(store.term(first - 1), 1);
+  assertEquals(store.term(first - 2), undefined);
+  assertThrows(() => store.entry(first - 1), InvariantError);
+  assertEquals(store.entries(first, 41, 1e9).map(plain), entriesFrom(first, 41));
+  rig.disk = rig.disk.crash();
+  const again = await rig.open();
+  assertEquals([again.firstIndex(), again.lastIndex(), again.term(first - 1)], [first, 40, 1]);
+  assertEquals(again.entries(first, 41, 1e9).map(plain), entriesFrom(first, 41));
+  await rig.clock.run(again.persist(undefined, entriesFrom(41, 60)));
+  assertEquals(again.durableIndex, 59);
+});
+
+Deno.test("ShardStore keeps the newest segment, however little is needed of it", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.snapshot(store, 40);
+  await rig.clock.run(store.compact(40));
+  assertEquals(store.segmentCount, 1);
+  assertEquals(store.lastIndex(), 40);
+  await rig.clock.run(store.persist(undefined, entriesFrom(41, 50)));
+  rig.disk = rig.disk.crash();
+  assertEquals((await rig.open()).lastIndex(), 49);
+});
+
+Deno.test("ShardStore keeps what a pinned snapshot needs until it is released", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.snapshot(store, 20, 5);
+  const pin = store.pinSnapshot()!;
+  await rig.snapshot(store, 40);
+  await rig.clock.run(store.compact(40));
+  assertEquals(store.firstIndex(), 1);
+  assertEquals(pin.read(990, 1_000), stateOf(20).subarray(990));
+  assertEquals([pin.stored.index, pin.previousTerm, pin.stale], [20, 1, false]);
+  pin.release();
+  await rig.clock.run(store.compact(40));
+  assert(store.firstIndex() > 30);
+});
+
+Deno.test("ShardStore.installSnapshot() replaces log and snapshot, and reads see it at once", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  const staged = await rig.stage(store, 60, 25);
+  assertEquals(store.lastIndex(), 40, "what has arrived does not count yet");
+  const done = store.installSnapshot({ term: 2, vote: 0, commit: 0 }, staged);
+  const more = store.persist(undefined, foreign(61, 65));
+  assertEquals([store.firstIndex(), store.lastIndex()], [25, 64]);
+  assertEquals(store.durableIndex, 40);
+  assertEquals(store.entry(30).term, 1);
+  await rig.clock.run(Promise.all([done, more]));
+  assertEquals(store.durableIndex, 64);
+  assertEquals(rig.names(), ["log-1"]);
+  rig.disk = rig.disk.crash();
+  const again = await rig.open();
+  assertEquals([again.firstIndex(), again.lastIndex(), again.term(24)], [25, 64, 1]);
+  assertEquals(again.entries(25, 65, 1e9).map(plain), foreign(25, 65));
+  assertEquals(again.takeOpenedState(), stateOf(60));
+  assertEquals([...readShardRecords(rig.disk, directory)].length, 40);
+  // It goes on as any log does, and another one takes its place.
+  await rig.snapshot(again, 64);
+  await rig.clock.run(again.compact(64));
+  const next = await rig.stage(again, 90, 91);
+  await rig.clock.run(again.installSnapshot(undefined, next));
+  assertEquals([again.firstIndex(), again.lastIndex(), again.term(90)], [91, 90, 2]);
+  assertEquals(rig.names(), ["log-2"]);
+});
+
+Deno.test("ShardStore cuts a log back to where it begins, and it still begins there", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.clock.run(
+    store.installSnapshot({ term: 2, vote: 0, commit: 0 }, await rig.stage(store, 60, 61)),
+  );
+  await rig.clock.run(store.persist(undefined, foreign(61, 90)));
+  const replaced = [entryAt(61, 3), entryAt(62, 3)];
+  await rig.clock.run(store.persist({ term: 3, vote: 0, commit: 0 }, replaced));
+  assertEquals([store.firstIndex(), store.lastIndex(), store.term(60)], [61, 62, 2]);
+  rig.disk = rig.disk.crash();
+  const again = await rig.open();
+  assertEquals(again.entries(61, 63, 1e9).map(plain), replaced);
+  assertEquals(again.term(60), 2);
+});
+
+Deno.test("ShardStore.open() finds the old log or the new one, wherever an install ended", async () => {
+  let old = 0;
+  let fresh = 0;
+  for (let steps = 0;; steps++) {
+    const rig = new Rig();
+    const store = await rig.filled();
+    let installed = false;
+    void (async () => {
+      const staged = await stage(store, 60, 25);
+      await store.installSnapshot({ term: 2, vote: 0, commit: 0 }, staged);
+      installed = true;
+    })().catch(() => {});
+    for (let step = 0; step < steps; step++) await rig.clock.step();
+    await settle();
+    rig.disk = steps % 2 === 0 ? rig.disk.crash() : rig.disk.kill();
+    const again = await rig.open();
+    const found = again.entries(again.firstIndex(), again.lastIndex() + 1, 1e9).map(plain);
+    if (again.storedSnapshot === undefined) {
+      assert(!installed, `step ${steps}`);
+      assertEquals(found, entriesFrom(1, 41));
+      assertEquals(rig.names().filter((name) => name.startsWith("log-")), []);
+      old++;
+    } else {
+      assertEquals(found, foreign(25, 61));
+      assertEquals(again.takeOpenedState(), stateOf(60));
+      assertEquals(rig.names(), ["log-1"]);
+      fresh++;
+    }
+    if (installed) break;
+  }
+  assert(old > 10 && fresh > 0, `${old} ${fresh}`);
+});
+
+Deno.test("ShardStore.open() finds a good snapshot, wherever saving and compacting ended", async () => {
+  const seen = new Set<string>();
+  for (let steps = 0;; steps++) {
+    const rig = new Rig();
+    const store = await rig.filled();
+    await rig.snapshot(store, 10);
+    let done = false;
+    void (async () => {
+      await writeSnapshot(store, 35, 33);
+      await store.compact(35);
+      done = true;
+    })().catch(() => {});
+    for (let step = 0; step < steps; step++) await rig.clock.step();
+    await settle();
+    rig.disk = steps % 2 === 0 ? rig.disk.crash() : rig.disk.kill();
+    const again = await rig.open();
+    const { index, neededIndex } = again.storedSnapshot!;
+    assertEquals(again.takeOpenedState(), stateOf(index));
+    assert(again.firstIndex() <= neededIndex);
+    assertEquals(
+      again.entries(again.firstIndex(), 41, 1e9).map(plain),
+      entriesFrom(again.firstIndex(), 41),
+    );
+    seen.add(`${index} ${again.firstIndex()}`);
+    if (done) break;
+  }
+  assert(seen.size >= 4, [...seen].join(", "));
+});
+
+Deno.test("ShardStore.open() goes on without a snapshot that is damaged if the log allows it", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.snapshot(store, 20);
+  await rig.clock.run(store.close());
+  const path = `${directory}/00000000000000000020.snap`;
+  rig.disk.flipBit(path, 300, 3);
+  const again = await rig.open();
+  assertEquals(again.damagedSnapshots, [path]);
+  assertEquals(again.snapshot(), undefined);
+  assert(await rig.snapshot(again, 30));
+  await rig.clock.run(again.compact(30));
+  await rig.clock.run(again.close());
+  rig.disk.flipBit(`${directory}/00000000000000000030.snap`, 20, 0);
+  const error = await assertRejects(() => rig.open(), CorruptFileError);
+  assert(error.path.endsWith("30.snap"), error.message);
+});
+
+Deno.test("ShardStore.open() says so where the log lacks what the snapshot needs", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  await rig.snapshot(store, 30, 20);
+  await rig.clock.run(store.compact(30));
+  await rig.clock.run(store.close());
+  rig.disk.remove(`${directory}/${rig.names()[0]}`);
+  const error = await assertRejects(() => rig.open(), CorruptFileError);
+  assert(error.message.includes("a segment is missing"), error.message);
+});
+
+Deno.test("StagedShard takes only what goes on where it ends", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  const metadata = { index: 60, term: 2, configuration: others, neededIndex: 25 };
+  const staged = await rig.clock.run(store.stage(metadata, 1));
+  assertThrows(() => staged.append(foreign(26, 27)), MalformedRecordError);
+  assertThrows(() => staged.append([entryAt(25, 0)]), MalformedRecordError);
+  assertThrows(() => staged.append(foreign(25, 62)), MalformedRecordError);
+  staged.append(foreign(25, 50));
+  assertEquals(await rig.clock.run(staged.finish(0, pause)), false, "entries are missing");
+  staged.append(foreign(50, 61));
+  assertEquals(await rig.clock.run(staged.finish(1, pause)), false, "the state is missing");
+  await rig.clock.run(staged.discard());
+  assertEquals(rig.names().filter((name) => name.startsWith("log-")), []);
+});
+
+Deno.test("a snapshot that is being written ends with the log that it is of", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  const writer = store.beginSnapshot({
+    index: 20,
+    term: 1,
+    configuration: others,
+    neededIndex: 21,
+  });
+  const staged = await rig.stage(store, 60, 25);
+  await rig.clock.run(store.installSnapshot({ term: 2, vote: 0, commit: 0 }, staged));
+  writer.write(stateOf(20));
+  assertEquals(await rig.clock.run(writer.finish(pause)), false);
+  assertEquals(store.storedSnapshot?.index, 60);
+});

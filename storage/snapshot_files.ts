@@ -1,0 +1,82 @@
+/**
+ * The snapshots in the directory of a log: one, and for a moment the one before it as well.
+ *
+ * @module
+ */
+
+import { CorruptFileError } from "./errors.ts";
+import { attempt, attemptAsync } from "./failures.ts";
+import { type FileSystem, joinPath } from "./file_system.ts";
+import {
+  readSnapshotFile,
+  snapshotIndex,
+  snapshotName,
+  type StoredSnapshot,
+} from "./snapshot_file.ts";
+
+/** What was found. */
+export interface FoundSnapshots {
+  /** The newest one that can be read. */
+  readonly newest: StoredSnapshot | undefined;
+  /** Its state. */
+  readonly data: Uint8Array | undefined;
+  /** The files of newer ones that cannot. */
+  readonly damaged: readonly string[];
+}
+
+/**
+ * Reads the newest snapshot that is good.
+ *
+ * @param files Where they are.
+ * @param directory The directory.
+ * @param shard The shard that they must be of, if that is known.
+ * @returns The snapshot, and which ones are damaged.
+ */
+export function readSnapshots(
+  files: FileSystem,
+  directory: string,
+  shard: number | undefined,
+): FoundSnapshots {
+  const damaged: string[] = [];
+  for (const index of snapshotIndexes(files, directory).reverse()) {
+    const path = joinPath(directory, snapshotName(index));
+    try {
+      const { stored, data } = readSnapshotFile(files, path, shard);
+      if (stored.index === index) return { newest: stored, data, damaged };
+    } catch (error) {
+      if (!(error instanceof CorruptFileError)) throw error;
+    }
+    damaged.push(path);
+  }
+  return { newest: undefined, data: undefined, damaged };
+}
+
+/**
+ * Removes all snapshots but one.
+ *
+ * @param files Where they are.
+ * @param directory The directory.
+ * @param index The index of the one that stays.
+ * @returns When they are gone for good.
+ */
+export async function removeSnapshotsBut(
+  files: FileSystem,
+  directory: string,
+  index: number,
+): Promise<void> {
+  const others = snapshotIndexes(files, directory).filter((other) => other !== index);
+  if (others.length === 0) return;
+  for (const other of others) {
+    const path = joinPath(directory, snapshotName(other));
+    attempt("remove", path, () => files.remove(path));
+  }
+  await attemptAsync("sync", directory, () => files.syncDirectory(directory));
+}
+
+/** The indexes of the finished snapshots, ascending. */
+function snapshotIndexes(files: FileSystem, directory: string): number[] {
+  return files.list(directory)
+    .filter(({ isDirectory }) => !isDirectory)
+    .map(({ name }) => snapshotIndex(name))
+    .filter((index) => index !== undefined);
+}
