@@ -126,6 +126,12 @@ export class Model {
     return deadlines.length === 0 ? undefined : Math.min(...deadlines);
   }
 
+  lowestLiveEntryIndex(): number | undefined {
+    const live = this.partitions.flatMap(({ messages }) => messages)
+      .filter(({ state }) => state !== "acked");
+    return live.length === 0 ? undefined : Math.min(...live.map(({ entryIndex }) => entryIndex));
+  }
+
   held(consumer: ModelConsumer): Message[] {
     return this.#leased().filter(({ holder }) => holder === consumer);
   }

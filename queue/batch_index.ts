@@ -54,6 +54,12 @@ export class BatchIndex {
     return this.#size === 0 ? undefined : offsetOf(chunk!, chunk!.start);
   }
 
+  /** The log index of the entry that holds the oldest batch, or `undefined` when there is none. */
+  get firstEntryIndex(): number | undefined {
+    const chunk = this.#chunks[0];
+    return this.#size === 0 ? undefined : chunk!.baseIndex + chunk!.indexes[chunk!.start]!;
+  }
+
   /**
    * Records a batch behind all others.
    *

@@ -162,6 +162,22 @@ export class ShardMachine {
   }
 
   /**
+   * How far back the log is needed: the bodies of messages that wait or are leased are nowhere else.
+   * Costs as much as there are partitions, however many messages are in them.
+   *
+   * @returns The lowest log index of an entry with such a message, or `undefined` when there is none.
+   */
+  lowestLiveEntryIndex(): number | undefined {
+    let lowest: number | undefined;
+    for (const { firstEntryIndex } of this.#tables.partitions.values()) {
+      if (firstEntryIndex !== undefined && firstEntryIndex < (lowest ?? Infinity)) {
+        lowest = firstEntryIndex;
+      }
+    }
+    return lowest;
+  }
+
+  /**
    * Lists what a consumer holds, those delivered by the last `apply` included.
    *
    * @param sessionId Its session.

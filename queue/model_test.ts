@@ -329,6 +329,8 @@ class Pair {
         assertSame(leases, model.leases(consumer), "leases");
       }
     }
+    const lowest = model.lowestLiveEntryIndex();
+    assertSame(machine.lowestLiveEntryIndex(), lowest, "lowestLiveEntryIndex");
     const queues = model.queues.map(({ info }) => info);
     assertSame(machine.queues(), queues.sort((a, b) => a.name < b.name ? -1 : 1), "queues");
     assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");

@@ -70,6 +70,11 @@ export class Partition {
     return this.#nextOffset - this.#freshOffset + this.#returned.size;
   }
 
+  /** The oldest entry of the log that a message of this partition is in, if there is a message. */
+  get firstEntryIndex(): number | undefined {
+    return this.#batches.firstEntryIndex;
+  }
+
   /** When the first lease ends, or `undefined` when nothing is leased. */
   get firstDeadlineMs(): number | undefined {
     return this.#leases.firstDeadlineMs;
