@@ -10,6 +10,9 @@
 /** The most a client frame may hold behind its length field. */
 export const frameBytesMax = 16 * 1024 * 1024;
 
+/** The most that the state of a shard may take in a snapshot from another broker. */
+export const snapshotStateBytesMax = 1024 * 1024 * 1024;
+
 /** The most a frame between brokers may hold: a whole client frame, relayed, and its envelope. */
 export const peerFrameBytesMax = frameBytesMax + 64 * 1024;
 

@@ -23,3 +23,4 @@ export * from "./frame_stream.ts";
 export * from "./limits.ts";
 export * from "./peer_messages.ts";
 export * from "./publish_batch.ts";
+export * from "./snapshot_messages.ts";

@@ -65,6 +65,14 @@ export const PeerFrameType = {
   /** Is somebody there? Answered by a pong on the same connection, the only thing that ever is. */
   ping: 6,
   pong: 7,
+  /** A snapshot is on offer, with the log that it needs (`snapshot_messages.ts`). */
+  snapshotBegin: 8,
+  /** A piece of it. */
+  snapshotChunk: 9,
+  /** How much of it has arrived. */
+  snapshotAck: 10,
+  /** It is not wanted. */
+  snapshotAbort: 11,
 } as const;
 
 /** Who a broker is, as it tells another. */
