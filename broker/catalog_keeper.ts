@@ -28,7 +28,7 @@ const RETRY_MS = 50;
 
 /** The keeper of one node; idle unless that node leads shard 0. */
 export class CatalogKeeper {
-  readonly #machine: ShardMachine;
+  readonly #currentMachine: () => ShardMachine;
   readonly #submit: Submit;
   readonly #clock: Clock;
   readonly #log: Logger;
@@ -37,14 +37,18 @@ export class CatalogKeeper {
   #leading = false;
 
   /**
-   * @param machine The machine of shard 0 on this node.
+   * @param machine The machine that shard 0 has on this node at the moment.
    * @param submit Proposes a command in a shard.
    */
-  constructor(machine: ShardMachine, submit: Submit, clock: Clock, log: Logger) {
-    this.#machine = machine;
+  constructor(machine: () => ShardMachine, submit: Submit, clock: Clock, log: Logger) {
+    this.#currentMachine = machine;
     this.#submit = submit;
     this.#clock = clock;
     this.#log = log;
+  }
+
+  get #machine(): ShardMachine {
+    return this.#currentMachine();
   }
 
   /** This node begins or ceases to lead shard 0. */

@@ -41,6 +41,11 @@ export interface ShardLimits {
   readonly inflightBytesMax: number;
   /** Bytes proposed that are not committed yet; more waits. @default {32 MiB} */
   readonly uncommittedBytesMax: number;
+  /**
+   * Bytes of log from one snapshot of the state to the next: what a node that starts has to go through
+   * again, and about how much log is kept beyond what messages take. @default {64 MiB}
+   */
+  readonly snapshotBytes: number;
 }
 
 /** Sizes of a shard's log; the defaults are those of the storage layer. */
@@ -82,6 +87,7 @@ export const DEFAULT_LIMITS: ShardLimits = {
   inflightMessagesMax: 256,
   inflightBytesMax: 32 << 20,
   uncommittedBytesMax: 32 << 20,
+  snapshotBytes: 64 << 20,
 };
 
 /** The largest message any node can be told to accept: it has to fit into a frame with its address. */

@@ -113,7 +113,8 @@ export class DeliverySender {
   flush(): void {
     for (const [sessionId, batches] of this.#batches) {
       const link = this.#bindings.link(sessionId);
-      if (link !== undefined && this.#caughtUp.has(link)) {
+      // What has waited may be over by now, and even gone from the log.
+      if (link !== undefined && this.#hasWaited(link)) {
         for (const batch of batches) this.#dropEnded(batch);
       }
       if (link === undefined || link.closed || this.#sendAll(link, batches)) {
@@ -123,6 +124,12 @@ export class DeliverySender {
       }
     }
     this.#caughtUp.clear();
+  }
+
+  /** Whether there is room for what a client was too slow for before. */
+  #hasWaited(link: ClientLink): boolean {
+    return this.#caughtUp.has(link) ||
+      (this.#slow.has(link) && link.waitingBytes <= WAITING_BYTES_MAX);
   }
 
   /** @returns Whether everything was sent; if not, the client is slow. */

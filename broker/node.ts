@@ -20,6 +20,10 @@ import {
   decodeFrame,
   decodeRaftMessage,
   decodeRelayAddress,
+  decodeSnapshotAbort,
+  decodeSnapshotAck,
+  decodeSnapshotBegin,
+  decodeSnapshotChunk,
   defaultLimits,
   encodeError,
   encodeRaftMessage,
@@ -51,6 +55,8 @@ import { RelayInbox, RelayOutbox } from "./relay.ts";
 import { RequestHandler } from "./request_handler.ts";
 import { type Address, formatAddress, type Listener, type NodeRuntime } from "./runtime.ts";
 import { Shard, type ShardHost } from "./shard.ts";
+import { SnapshotReceiver } from "./snapshot_receiver.ts";
+import { SnapshotSender } from "./snapshot_sender.ts";
 
 /** How long a stopping node waits for others to take over what it leads, in milliseconds. */
 const HAND_OVER_MS_MAX = 500;
@@ -126,6 +132,8 @@ class Node implements RunningNode, ShardHost {
   #clientListener: Listener | undefined;
   #peerListener: Listener | undefined;
   #peers!: PeerNetwork;
+  readonly #snapshotSender: SnapshotSender;
+  readonly #snapshotReceiver: SnapshotReceiver;
   #inbox!: RelayInbox;
   #outbox!: RelayOutbox;
   #internal!: InternalClient;
@@ -142,6 +150,14 @@ class Node implements RunningNode, ShardHost {
     this.log = config.log ?? silentLogger;
     this.observer = config.observer;
     this.failed = new Promise((resolve) => this.#fail = resolve);
+    const host = {
+      clock: this.clock,
+      log: this.log,
+      send: (to: NodeId, parts: readonly Uint8Array[]) => this.#peers.sendRaft(to, parts),
+      fail: (error: Error) => this.fail(error),
+    };
+    this.#snapshotSender = new SnapshotSender(host);
+    this.#snapshotReceiver = new SnapshotReceiver(host);
   }
 
   get clientAddress(): Address {
@@ -208,6 +224,9 @@ class Node implements RunningNode, ShardHost {
       for (const { path, offset, bytes } of store.tornTails) {
         this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
       }
+      for (const path of store.damagedSnapshots) {
+        this.log.warn("Going on without a snapshot that is damaged", { path });
+      }
       this.#shards.push(new LocalShard(new Shard(id, store, this, timings, limits)));
     }
     this.#connect();
@@ -228,10 +247,13 @@ class Node implements RunningNode, ShardHost {
         received: (from, frame) => this.#receive(from, frame),
         sendingLost: (to) => {
           this.#endRelays(to);
+          this.#snapshotSender.lost(to);
           for (const { shard } of this.#shards) shard.peerUnreachable(to);
         },
         receivingLost: (from) => {
           this.#endRelays(from);
+          this.#snapshotSender.lost(from);
+          this.#snapshotReceiver.lost(from);
           for (const { shard } of this.#shards) shard.leaderUnreachable(from);
         },
       },
@@ -244,7 +266,7 @@ class Node implements RunningNode, ShardHost {
       this.clock,
     );
     this.#keeper = new CatalogKeeper(
-      this.#shards[0]!.shard.machine,
+      () => this.#shards[0]!.shard.machine,
       (shard, command) => this.#internal.submit(shard, command),
       this.clock,
       this.log,
@@ -304,6 +326,8 @@ class Node implements RunningNode, ShardHost {
     else this.#peers.close();
     this.#keeper?.lead(false);
     this.#internal?.close();
+    this.#snapshotSender.close();
+    this.#snapshotReceiver.close();
     for (const { shard } of this.#shards) await shard.close();
     this.#directory?.close();
   }
@@ -371,6 +395,19 @@ class Node implements RunningNode, ShardHost {
     switch (frame.type) {
       case PeerFrameType.raft:
         return this.#receiveRaft(from, frame);
+      case PeerFrameType.snapshotBegin: {
+        const begin = decodeSnapshotBegin(frame.payload);
+        this.#checkAddress(from, begin.message);
+        return this.#snapshotReceiver.begin(from, this.#shardOf(frame), begin);
+      }
+      case PeerFrameType.snapshotChunk: {
+        const chunk = decodeSnapshotChunk(frame.payload);
+        return this.#snapshotReceiver.chunk(from, this.#shardOf(frame), chunk);
+      }
+      case PeerFrameType.snapshotAck:
+        return this.#snapshotSender.acknowledged(from, decodeSnapshotAck(frame.payload));
+      case PeerFrameType.snapshotAbort:
+        return this.#snapshotSender.aborted(from, decodeSnapshotAbort(frame.payload));
       case PeerFrameType.relayFrame: {
         const { connectionId, toLeader } = decodeRelayAddress(frame.payload);
         const inner = relayedFrame(frame.payload);
@@ -387,16 +424,27 @@ class Node implements RunningNode, ShardHost {
     }
   }
 
-  #receiveRaft(from: NodeId, frame: Frame): void {
+  #shardOf(frame: Frame): Shard {
     const local = this.#shards[frame.shard];
     if (local === undefined) throw new MalformedFrameError(`There is no shard ${frame.shard} here`);
+    return local.shard;
+  }
+
+  #checkAddress(from: NodeId, message: Message): void {
+    if (message.from === from && message.to === this.nodeId) return;
+    throw new MalformedFrameError(
+      `A message from ${message.from} to ${message.to} came to node ${this.nodeId} from ${from}`,
+    );
+  }
+
+  #receiveRaft(from: NodeId, frame: Frame): void {
+    const shard = this.#shardOf(frame);
     const { message, records } = decodeRaftMessage(frame.payload);
-    if (message.from !== from || message.to !== this.nodeId) {
-      throw new MalformedFrameError(
-        `A message from ${message.from} to ${message.to} came to node ${this.nodeId} from ${from}`,
-      );
+    this.#checkAddress(from, message);
+    if (message.kind === "installSnapshot") {
+      throw new MalformedFrameError("A snapshot came without what it stands for");
     }
-    local.shard.step(
+    shard.step(
       message.kind === "appendRequest" && records.length > 0
         ? { ...message, entries: decodeRecords(records) }
         : message,
@@ -419,6 +467,7 @@ class Node implements RunningNode, ShardHost {
   // What the shards need of their node.
 
   sendToPeer(shard: Shard, to: NodeId, message: Message): void {
+    if (message.kind === "installSnapshot") return this.#snapshotSender.begin(shard, message);
     const records = message.kind === "appendRequest" ? recordsOf(shard, message.entries) : [];
     let recordsBytes = 0;
     for (const block of records) recordsBytes += block.length;

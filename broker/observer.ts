@@ -24,4 +24,10 @@ export interface ShardObserver {
    * it; the machine's effects are those of this entry. Its proposer has not been told yet.
    */
   applied(shard: Shard, entry: Entry, reply: Reply | undefined): void;
+  /** The machine's state at an index, which it still has, is about to be written as a snapshot. */
+  snapshotTaken?(shard: Shard, index: number): void;
+  /** The log begins at another index: what was before it is gone. */
+  compacted?(shard: Shard, firstIndex: number): void;
+  /** The machine was replaced by that of another node's snapshot; its ready is being handled. */
+  restored?(shard: Shard, index: number): void;
 }

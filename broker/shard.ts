@@ -14,14 +14,26 @@
  * 3. apply what is committed, answer its proposers, collect deliveries;
  * 4. once the disk is done, tell the core, and send what had to wait: votes and acknowledgements.
  *
+ * Every so many bytes the machine's state is kept as a snapshot, and the log given back that is not
+ * needed beside it (`snapshot_keeper.ts`). A node that starts begins with the state of its snapshot; one
+ * that is too far behind gets log and snapshot of another node (`snapshot_transfer.ts`).
+ *
  * @module
  */
 
 import { EntryKind, Raft } from "../raft/mod.ts";
-import type { Entry, Leadership, Message, NodeId, RaftStatus, Ready } from "../raft/mod.ts";
+import type {
+  Entry,
+  InstallSnapshot,
+  Leadership,
+  Message,
+  NodeId,
+  RaftStatus,
+  Ready,
+} from "../raft/mod.ts";
 import { ShardMachine } from "../queue/mod.ts";
 import type { Effects, Reply } from "../queue/mod.ts";
-import type { ShardStore } from "../storage/mod.ts";
+import { CorruptFileError, type ShardStore, type StagedShard } from "../storage/mod.ts";
 import {
   commandTimestampMs,
   decodeCommand,
@@ -31,7 +43,9 @@ import {
 } from "../wire/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import type { RaftTimings, ShardLimits } from "./config.ts";
+import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
 import type { ShardObserver } from "./observer.ts";
+import { SnapshotKeeper } from "./snapshot_keeper.ts";
 
 /** What became of a proposal. */
 export type Outcome =
@@ -88,6 +102,13 @@ interface Written {
   durable: boolean;
 }
 
+/** Log and state of another node that have arrived as a whole. */
+interface Arrived {
+  readonly message: InstallSnapshot;
+  readonly staged: StagedShard;
+  readonly machine: ShardMachine;
+}
+
 /** Bytes of committed entries in one ready: a few milliseconds of applying. */
 const APPLY_BYTES_MAX = 256 << 10;
 
@@ -112,9 +133,12 @@ const VOTE_PAUSE_MS = 80;
 /** A Raft group on this node. */
 export class Shard {
   readonly id: number;
-  readonly machine: ShardMachine;
   readonly store: ShardStore;
+  #machine: ShardMachine;
   readonly #raft: Raft;
+  readonly #snapshots: SnapshotKeeper;
+  /** Given to the core, which is about to say whether it wants it. */
+  #arrived: Arrived | undefined;
   readonly #host: ShardHost;
   #scheduled = false;
   #closed = false;
@@ -149,13 +173,13 @@ export class Shard {
     this.id = id;
     this.store = store;
     this.#host = host;
-    this.machine = new ShardMachine({ shard: id });
+    this.#machine = openMachine(id, store);
     this.#raft = new Raft({
       id: host.nodeId,
       electionTicks: timings.electionTicks,
       heartbeatTicks: timings.heartbeatTicks,
       storage: store,
-      appliedIndex: 0,
+      appliedIndex: store.storedSnapshot?.index ?? 0,
       appendBytesMax: limits.appendBytesMax,
       inflightMessagesMax: limits.inflightMessagesMax,
       inflightBytesMax: limits.inflightBytesMax,
@@ -163,7 +187,18 @@ export class Shard {
       committedBytesMax: APPLY_BYTES_MAX,
       random: host.random,
     });
-    host.observer?.opened(this);
+    const { observer } = host;
+    this.#snapshots = new SnapshotKeeper(store, this.#raft, host.clock, limits.snapshotBytes, {
+      taken: (index) => observer?.snapshotTaken?.(this, index),
+      compacted: (firstIndex) => observer?.compacted?.(this, firstIndex),
+      failed: (error) => this.#fail(error),
+    });
+    observer?.opened(this);
+  }
+
+  /** The queue machine. Another one takes its place when a snapshot arrives. */
+  get machine(): ShardMachine {
+    return this.#machine;
   }
 
   /** Whether this node leads: it takes proposals, and {@linkcode read} says when its state is current. */
@@ -249,7 +284,7 @@ export class Shard {
   tick(): void {
     this.#enter(() => this.#raft.tick());
     if (!this.#leading || this.#tickProposed) return;
-    const deadlineMs = this.machine.nextDeadlineMs();
+    const deadlineMs = this.#machine.nextDeadlineMs();
     if (deadlineMs !== undefined && deadlineMs <= this.#stampMs()) {
       this.#tickProposed = true;
       this.proposeCommand({ kind: "tick" }, () => this.#tickProposed = false);
@@ -299,6 +334,30 @@ export class Shard {
     this.#enter(() => this.#raft.reportUnreachable(peer));
   }
 
+  /** The transport of a snapshot to a follower has ended. */
+  snapshotSent(to: NodeId, delivered: boolean): void {
+    this.#enter(() => this.#raft.reportSnapshot(to, delivered));
+  }
+
+  /** Whether all that a snapshot stands for is known to be here, so that it would be of no use. */
+  coversSnapshot(index: number, term: number): boolean {
+    return index <= this.#raft.commitIndex || this.store.term(index) === term;
+  }
+
+  /**
+   * A snapshot of another node has arrived, with the log that it needs.
+   *
+   * @param message The leader's message.
+   * @param staged Log and snapshot, which belong to the shard from now on.
+   * @param machine The machine that the snapshot is of.
+   */
+  snapshotArrived(message: InstallSnapshot, staged: StagedShard, machine: ShardMachine): void {
+    if (this.#closed) return staged.abandon();
+    this.#discardArrived();
+    this.#arrived = { message, staged, machine };
+    this.step(message);
+  }
+
   /** Hands leadership to the follower that is furthest, where there is one. */
   handOver(): void {
     if (!this.#leading) return;
@@ -314,6 +373,8 @@ export class Shard {
   start(): void {
     // Nobody else could lead: no need to wait for a time-out.
     if (this.#raft.configuration.voters.length === 1) this.#enter(() => this.#raft.campaign());
+    // A crash may have come before the log was given back that the snapshot does not need.
+    this.#snapshots.compact().catch((error) => this.#fail(error));
     this.#schedule();
   }
 
@@ -325,6 +386,7 @@ export class Shard {
   /** Stops the loop, waits for the disk, and closes the log. */
   async close(): Promise<void> {
     this.#closed = true;
+    this.#arrived?.staged.abandon();
     this.#failPending();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
     // A disk that failed has been reported; there is nothing to wait for.
@@ -367,6 +429,7 @@ export class Shard {
         if (entries >= APPLY_ENTRIES_MAX || this.#host.clock.monotonic() > endMs) break;
       }
       this.#serveReads();
+      this.#snapshots.check(this.#machine);
       // A node that catches up has a lot to apply, and lets others have their turn in between.
       if (this.#raft.hasReady()) this.#host.clock.setTimeout(() => this.#schedule(), 0);
       this.#host.turnEnded(this);
@@ -427,7 +490,7 @@ export class Shard {
     const { clock } = this.#host;
     const logMs = this.#logTimeBase.ms + clock.monotonic() - this.#logTimeBase.monotonicMs;
     this.#lastStampMs = Math.floor(
-      Math.max(this.#lastStampMs, this.machine.timestampMs, logMs, clock.now()),
+      Math.max(this.#lastStampMs, this.#machine.timestampMs, logMs, clock.now()),
     );
     return this.#lastStampMs;
   }
@@ -436,6 +499,8 @@ export class Shard {
     this.#host.observer?.ready(this, ready);
     const written: Written = { ready, durable: !ready.mustPersist };
     this.#written.push(written);
+    if (ready.snapshot !== undefined) this.#install(ready);
+    else this.#discardArrived();
     if (ready.mustPersist) {
       this.store.persist(ready.hardState, ready.entries).then(
         () => {
@@ -449,6 +514,26 @@ export class Shard {
     this.#afterPersist();
     if (ready.leadership !== undefined) this.#noteLeadership(ready.leadership);
     for (const { index, context } of ready.readStates) this.#readConfirmed(index, context);
+  }
+
+  /** Goes on from the state and the log of another node. `persist()` waits until they are durable. */
+  #install({ snapshot, hardState }: Ready): void {
+    const arrived = this.#arrived;
+    if (arrived === undefined || arrived.message.snapshot !== snapshot) {
+      throw new Error("The core installs a snapshot that has not arrived");
+    }
+    this.#arrived = undefined;
+    this.store.installSnapshot(hardState, arrived.staged).catch((error) => this.#fail(error));
+    this.#machine = arrived.machine;
+    this.#snapshots.restored();
+    this.#host.observer?.restored?.(this, snapshot.metadata.index);
+  }
+
+  /** The core had no use for what arrived: all of it was here. */
+  #discardArrived(): void {
+    const staged = this.#arrived?.staged;
+    this.#arrived = undefined;
+    staged?.discard().catch((error) => this.#fail(error));
   }
 
   /** Tells the core what is durable, in the order it was handed out, and sends what waited for it. */
@@ -474,7 +559,7 @@ export class Shard {
     this.#leading = leads;
     if (leads && !led) {
       this.#tickProposed = false;
-      const ms = Math.max(this.#lastStampMs, this.machine.timestampMs);
+      const ms = Math.max(this.#lastStampMs, this.#machine.timestampMs);
       this.#logTimeBase = { ms, monotonicMs: this.#host.clock.monotonic() };
       this.proposeCommand({ kind: "beginTerm" }, ({ kind }) => {
         if (kind === "applied") this.#host.termBegun(this);
@@ -522,8 +607,14 @@ export class Shard {
 
   /** @returns How many entries there were. */
   #applyAll(entries: readonly Entry[]): number {
-    for (const entry of entries) this.#apply(entry);
-    if (entries.length > 0) this.#raft.applied(entries.at(-1)!.index);
+    if (entries.length === 0) return 0;
+    let bytes = 0;
+    for (const entry of entries) {
+      this.#apply(entry);
+      bytes += entry.data.length;
+    }
+    this.#raft.applied(entries.at(-1)!.index);
+    this.#snapshots.applied(bytes);
     return entries.length;
   }
 
@@ -534,7 +625,7 @@ export class Shard {
       return observer?.applied(this, entry, undefined);
     }
     const timestampMs = commandTimestampMs(entry.data);
-    const reply = this.machine.apply({ index, term, timestampMs }, decodeCommand(entry.data));
+    const reply = this.#machine.apply({ index, term, timestampMs }, decodeCommand(entry.data));
     observer?.applied(this, entry, reply);
     const pending = this.#pending.get(index);
     if (pending !== undefined) {
@@ -545,7 +636,19 @@ export class Shard {
           : { kind: "leadershipLost" },
       );
     }
-    if (this.#leading) this.#host.carryOut(this, this.machine.effects);
+    if (this.#leading) this.#host.carryOut(this, this.#machine.effects);
+  }
+}
+
+/** The machine of the snapshot on disk, or that of an empty log. */
+function openMachine(id: number, store: ShardStore): ShardMachine {
+  const state = store.takeOpenedState();
+  if (state === undefined) return new ShardMachine({ shard: id });
+  try {
+    return decodeMachine(id, state);
+  } catch (error) {
+    if (!(error instanceof MalformedStateError)) throw error;
+    throw new CorruptFileError(`the snapshot of shard ${id}`, error.message);
   }
 }
 

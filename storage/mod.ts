@@ -34,7 +34,7 @@ export {
 } from "./inspect.ts";
 export type { SegmentedLogOptions } from "./log_options.ts";
 export type { TornTail } from "./log_recovery.ts";
-export { decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
+export { countRecords, decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
 export { SegmentedLog } from "./segmented_log.ts";
 export {
   type PinnedSnapshot,

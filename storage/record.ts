@@ -123,6 +123,18 @@ export function encodeMark(
 }
 
 /**
+ * Counts records.
+ *
+ * @param bytes Whole records, one after the other, as this node has them.
+ * @returns How many there are.
+ */
+export function countRecords(bytes: Uint8Array): number {
+  let count = 0;
+  for (let at = 0; at < bytes.length; count++) at += recordBytes(readU32(bytes, at + 4));
+  return count;
+}
+
+/**
  * The records of some entries, one after the other.
  *
  * @param entries The entries.

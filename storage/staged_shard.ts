@@ -11,14 +11,16 @@
 import type { Entry } from "../raft/types.ts";
 import { MalformedRecordError } from "./errors.ts";
 import { makeDirectoryDurable } from "./failures.ts";
-import type { FileSystem } from "./file_system.ts";
+import { type FileSystem, joinPath } from "./file_system.ts";
 import type { SegmentedLogOptions } from "./log_options.ts";
 import { SegmentedLog } from "./segmented_log.ts";
 import { removeLog } from "./shard_file.ts";
 import {
   type Pause,
+  readSnapshotFile,
   type ShardSnapshotMetadata,
   SnapshotFileWriter,
+  snapshotName,
   type StoredSnapshot,
 } from "./snapshot_file.ts";
 
@@ -143,6 +145,17 @@ export class StagedShard {
     if (stored?.crc !== crc) return false;
     this.#stored = stored;
     return true;
+  }
+
+  /**
+   * Reads the state back, once it is finished.
+   *
+   * @returns The state.
+   * @throws {CorruptFileError} when it is not what was written.
+   */
+  readState(): Uint8Array {
+    const path = joinPath(this.#directory, snapshotName(this.metadata.index));
+    return readSnapshotFile(this.#files, path, undefined).data;
   }
 
   /** Closes the files. What has arrived is left over. */

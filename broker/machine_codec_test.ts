@@ -1,0 +1,56 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { ShardMachine } from "../queue/mod.ts";
+import { concatBytes } from "../wire/mod.ts";
+import { decodeMachine, encodeMachine, MalformedStateError } from "./machine_codec.ts";
+
+/** A machine in which there is some of everything. */
+function busyMachine(): ShardMachine {
+  const machine = new ShardMachine({ shard: 0 });
+  let index = 0;
+  const apply = (command: Parameters<ShardMachine["apply"]>[1]) =>
+    machine.apply({ index: ++index, term: 2, timestampMs: 1_700_000_000_000 + index }, command);
+  const settings = { partitions: 2, leaseMs: 5_000 };
+  apply({ kind: "createQueue", name: "jobs é", settings, shardCount: 1, acceptExisting: false });
+  for (const { partitionId, queueId, queueName, partitionNumber } of machine.partitionsToSettle()) {
+    const names = { partitionId, queueId, queueName, partitionNumber, settings };
+    apply({ kind: "createPartition", ...names });
+    apply({ kind: "partitionSettled", partitionId, action: "create" });
+  }
+  const sessionId = index + 1;
+  apply({ kind: "openSession", timeoutMs: 10_000, clientName: "a client" });
+  const consumer = { sessionId, consumerId: 7, partitionId: 1 };
+  apply({ kind: "attachConsumer", ...consumer, prefetch: 5, drain: false });
+  for (let i = 0; i < 20; i++) {
+    apply({ kind: "publish", sessionId, partitionId: 1, baseSequence: 3 * i, count: 3, bytes: 99 });
+  }
+  apply({ kind: "publish", sessionId, partitionId: 2, baseSequence: 0, count: 1, bytes: 9 });
+  apply({ kind: "settle", ...consumer, operation: 0, offsets: [0, 2], deliveryCounts: [1, 1] });
+  apply({ kind: "settle", ...consumer, operation: 1, offsets: [3], deliveryCounts: [1] });
+  apply({ kind: "openSession", timeoutMs: 10_000, clientName: "another" });
+  apply({ kind: "detachSession", sessionId: index, attachIndex: index });
+  return machine;
+}
+
+Deno.test("decodeMachine() makes the machine again that encodeMachine() was given", () => {
+  const machine = busyMachine();
+  const bytes = concatBytes(encodeMachine(machine.snapshot()));
+  const again = decodeMachine(0, bytes);
+  assertEquals(again.stateHash(), machine.stateHash());
+  assertEquals(again.snapshot(), machine.snapshot());
+  assertEquals(again.lowestLiveEntryIndex(), machine.lowestLiveEntryIndex());
+});
+
+Deno.test("decodeMachine() throws on bytes that are cut off, too long, or of another kind", () => {
+  const bytes = concatBytes(encodeMachine(busyMachine().snapshot()));
+  for (let length = 0; length < bytes.length; length += 7) {
+    assertThrows(() => decodeMachine(0, bytes.slice(0, length)), MalformedStateError);
+  }
+  assertThrows(
+    () => decodeMachine(0, concatBytes([bytes, new Uint8Array(1)])),
+    MalformedStateError,
+  );
+  assertThrows(() => decodeMachine(1, bytes), MalformedStateError, "shard 1");
+  const newer = bytes.slice();
+  newer[0] = 2;
+  assertThrows(() => decodeMachine(0, newer), MalformedStateError, "format");
+});
