@@ -232,6 +232,9 @@ export class SimulatedCluster {
         trace?.durable(shard, ready);
         raftChecker.durable(node, shard, ready);
       },
+      snapshotTaken: (shard, index) => raftChecker.snapshotTaken(node, shard, index),
+      compacted: (shard, firstIndex) => raftChecker.compacted(node, shard, firstIndex),
+      restored: (shard, index) => raftChecker.restored(node, shard, index),
       applied(shard, entry, reply) {
         trace?.applied(shard, entry);
         if (!raftChecker.applied(node, shard, entry)) return;

@@ -8,7 +8,9 @@
  *
  * Checked are: election safety, one vote a term, terms and votes that never go back, leader append-only,
  * log matching, leader completeness, state-machine safety, that nothing is applied anywhere before it
- * is durable on a majority, and that replicas at the same index have the same state.
+ * is durable on a majority, and that replicas at the same index have the same state: also those that
+ * were restored from a snapshot. A snapshot stands for the entries that were applied up to its index, so
+ * those count as written and durable wherever it is.
  *
  * @module
  */
@@ -85,11 +87,10 @@ class ShardHistory {
       );
     }
     const { store } = shard;
-    const found = [0];
-    for (let i = store.firstIndex(); i <= store.lastIndex(); i++) found[i] = store.term(i)!;
+    const found = this.#foundBy(node, shard);
     // A write that was under way may have replaced what follows.
     const sure = Math.min(log.durable.length, ...log.unsettled.values());
-    for (let i = store.firstIndex(); i < sure; i++) {
+    for (let i = 1; i < sure; i++) {
       if (found[i] === log.durable[i]) continue;
       this.#violated(
         "what was durable survives",
@@ -104,8 +105,54 @@ class ShardHistory {
     log.durableVote = log.vote = vote;
     log.unsettled.clear();
     log.role = "follower";
-    log.appliedIndex = store.firstIndex() - 1;
+    log.appliedIndex = store.storedSnapshot?.index ?? 0;
     log.shard = shard;
+    if (log.appliedIndex === 0) return;
+    this.#world.counters.add("snapshot: restored at a start");
+    this.compareState(node, shard, log.appliedIndex);
+  }
+
+  /** The terms of a node's log; a snapshot stands for what was applied up to its index. */
+  #foundBy(node: number, { store }: Shard): number[] {
+    const found = this.#appliedTo(node, store.storedSnapshot);
+    for (let i = Math.max(1, store.firstIndex()); i <= store.lastIndex(); i++) {
+      const term = store.term(i)!;
+      if (found[i] !== undefined && found[i] !== term) {
+        this.#violated(
+          "a log agrees with its snapshot",
+          `node ${node} has entry ${i} of term ${term}, which was applied with term ${found[i]}`,
+        );
+      }
+      found[i] = term;
+    }
+    return found;
+  }
+
+  /** The terms of what a snapshot stands for. */
+  #appliedTo(node: number, snapshot: { index: number; term: number } | undefined): number[] {
+    const { index, term } = snapshot ?? { index: 0, term: 0 };
+    if (this.applied[index]?.term !== term) {
+      this.#violated(
+        "a snapshot stands for what was applied",
+        `node ${node} has one of entry ${index} of term ${term}`,
+      );
+    }
+    return this.applied.slice(0, index + 1).map((entry) => entry.term);
+  }
+
+  /** A node goes on from another one's snapshot. */
+  restored(node: number, shard: Shard, index: number): void {
+    const log = this.nodes.get(node)!;
+    this.#world.counters.add("snapshot: installed");
+    this.#world.note(`node ${node} goes on from a snapshot of shard ${this.id} at ${index}`);
+    if (index <= log.appliedIndex) {
+      this.#violated(
+        "a machine never goes back",
+        `node ${node} has applied ${log.appliedIndex} and goes on from ${index}`,
+      );
+    }
+    log.appliedIndex = index;
+    this.compareState(node, shard, index);
   }
 
   ready(node: number, ready: Ready): void {
@@ -113,12 +160,17 @@ class ShardHistory {
     if (ready.hardState !== undefined) this.#hardState(node, log, ready.hardState);
     const wasLeading = log.role === "leader";
     if (ready.leadership !== undefined) this.#leadership(node, log, ready.leadership);
+    if (ready.snapshot !== undefined) {
+      // The new log may lack what the old one has behind what was applied.
+      log.unsettled.set(ready, log.appliedIndex + 1);
+      log.written = this.#appliedTo(node, ready.snapshot.metadata);
+    }
     const first = ready.entries[0];
     if (first === undefined) {
-      if (ready.mustPersist) log.unsettled.set(ready, Infinity);
+      if (ready.mustPersist && ready.snapshot === undefined) log.unsettled.set(ready, Infinity);
       return;
     }
-    log.unsettled.set(ready, first.index);
+    if (ready.snapshot === undefined) log.unsettled.set(ready, first.index);
     if (first.index > log.written.length) {
       this.#violated("logs have no gaps", `node ${node} writes ${first.index} behind a gap`);
     }
@@ -151,6 +203,9 @@ class ShardHistory {
     if (ready.hardState !== undefined) {
       log.durableTerm = ready.hardState.term;
       log.durableVote = ready.hardState.vote;
+    }
+    if (ready.snapshot !== undefined) {
+      log.durable = this.#appliedTo(node, ready.snapshot.metadata);
     }
     const first = ready.entries[0];
     if (first === undefined) return;
@@ -297,6 +352,19 @@ export class RaftChecker {
   /** Counts what nodes say to each other. */
   received(_node: number, _shard: Shard, message: Message): void {
     this.#world.counters.add(`raft: ${message.kind} received`);
+  }
+
+  snapshotTaken(node: number, shard: Shard, index: number): void {
+    this.#world.counters.add("snapshot: taken");
+    this.#shards[shard.id]!.compareState(node, shard, index);
+  }
+
+  restored(node: number, shard: Shard, index: number): void {
+    this.#shards[shard.id]!.restored(node, shard, index);
+  }
+
+  compacted(_node: number, _shard: Shard, _firstIndex: number): void {
+    this.#world.counters.add("log: prefixes given back");
   }
 
   ready(node: number, shard: Shard, ready: Ready): void {

@@ -149,26 +149,33 @@ async function within(
 }
 
 function drawCluster(random: Random): ClusterSettings {
-  const small = random.chance(0.5);
+  const small = random.chance(0.7);
   const tickMs = random.pick([5, 20, 20, 50]);
   return {
     nodes: random.pick([1, 3, 3, 3, 3, 3, 5]),
     shards: random.integer(1, 3),
     storage: small
       ? {
-        segmentBytesMax: Math.round(random.magnitude(8 << 10, 256 << 10)),
+        segmentBytesMax: Math.round(random.magnitude(1 << 10, 256 << 10)),
         recentBytesMax: Math.round(random.magnitude(1 << 10, 256 << 10)),
         loadedBytesMax: Math.round(random.magnitude(16 << 10, 256 << 10)),
         readAheadBytes: Math.round(random.magnitude(4 << 10, 64 << 10)),
       }
       : {},
     raft: { tickMs, heartbeatTicks: random.integer(1, 4), electionTicks: random.integer(10, 25) },
-    limits: random.chance(0.5) ? {} : {
-      appendBytesMax: Math.round(random.magnitude(1, 64 << 10)),
-      inflightMessagesMax: random.integer(1, 16),
-      inflightBytesMax: Math.round(random.magnitude(1 << 10, 1 << 20)),
-      uncommittedBytesMax: Math.round(random.magnitude(4 << 10, 1 << 20)),
+    limits: {
+      ...drawLimits(random),
+      snapshotBytes: Math.round(random.magnitude(1 << 9, 1 << 18)),
     },
+  };
+}
+
+function drawLimits(random: Random): ClusterSettings["limits"] {
+  return random.chance(0.5) ? {} : {
+    appendBytesMax: Math.round(random.magnitude(1, 64 << 10)),
+    inflightMessagesMax: random.integer(1, 16),
+    inflightBytesMax: Math.round(random.magnitude(1 << 10, 1 << 20)),
+    uncommittedBytesMax: Math.round(random.magnitude(4 << 10, 1 << 20)),
   };
 }
 
