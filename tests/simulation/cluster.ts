@@ -272,8 +272,19 @@ export class SimulatedCluster {
   }
 }
 
+/** What nodes say that is worth counting. */
+const COUNTED_MESSAGES = new Map([
+  ["Sending a snapshot", "snapshot: transfers begun"],
+  ["A snapshot goes on", "snapshot: transfers resumed"],
+  ["Could not send a snapshot", "snapshot: transfers broken off"],
+  ["Cannot use a snapshot", "snapshot: transfers refused"],
+]);
+
 function traceLogger(world: World, node: number): Logger {
-  const write = (level: string) => (message: string, fields?: Record<string, unknown>) =>
+  const write = (level: string) => (message: string, fields?: Record<string, unknown>) => {
+    const counter = COUNTED_MESSAGES.get(message);
+    if (counter !== undefined) world.counters.add(counter);
     world.trace(() => `node ${node} ${level}: ${message} ${JSON.stringify(fields ?? {})}`);
+  };
   return { debug: write("debug"), info: write("info"), warn: write("warn"), error: write("error") };
 }
