@@ -78,7 +78,7 @@ export interface FileSystem {
   makeDirectory(path: string): void;
   /** Gives a file another name, replacing a file that has it. */
   rename(from: string, to: string): void;
-  /** Removes a file. */
+  /** Removes a file, or a directory that is empty. */
   remove(path: string): void;
   /** Whether there is a file or directory. */
   exists(path: string): boolean;

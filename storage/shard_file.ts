@@ -81,17 +81,21 @@ export function logDirectoryOf(files: FileSystem, directory: string): string {
   return joinPath(directory, readShardFile(files, directory)?.log ?? "");
 }
 
-/**
- * Which logs from other nodes there are, whole or not.
- *
- * @param files Where the shard is.
- * @param directory Its directory.
- * @returns The names of their directories.
- */
-export function logDirectories(files: FileSystem, directory: string): string[] {
+/** The directories of logs from other nodes, whole or not. */
+function logDirectories(files: FileSystem, directory: string): string[] {
   return files.list(directory)
     .filter(({ name, isDirectory }) => isDirectory && isLogDirectory(name))
     .map(({ name }) => name);
+}
+
+/**
+ * The number in the name of a log's directory.
+ *
+ * @param log The name, `undefined` for the directory of the shard itself.
+ * @returns The number, 0 for the shard's own.
+ */
+export function logNumber(log: string | undefined): number {
+  return log === undefined ? 0 : Number(log.slice("log-".length));
 }
 
 /**

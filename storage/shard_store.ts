@@ -33,7 +33,7 @@ import { asFailure, makeDirectoryDurable, storageError } from "./failures.ts";
 import type { SegmentedLogOptions } from "./log_options.ts";
 import { SegmentedLog } from "./segmented_log.ts";
 import {
-  logDirectories,
+  logNumber,
   readShardFile,
   removeLeftovers,
   removeLog,
@@ -111,6 +111,8 @@ export class ShardStore implements LogStorage {
   readonly damagedSnapshots: readonly string[];
   #snapshotWriter: SnapshotFileWriter | undefined;
   readonly #pins = new Set<PinnedSnapshot>();
+  /** The number in the name of the last log that was begun: one that is given up may end later. */
+  #logNumber: number;
   /** Logs that have been given to `installSnapshot()` and are not yet the one on disk. */
   #installing = 0;
   #durableBefore = 0;
@@ -141,6 +143,7 @@ export class ShardStore implements LogStorage {
     this.#hardStateFiles = hardStateFiles;
     this.#hardState = hardStateFiles.current;
     this.#shardFile = shardFile;
+    this.#logNumber = logNumber(shardFile.log);
     this.#stored = snapshots.newest;
     this.#openedState = snapshots.data;
     this.damagedSnapshots = snapshots.damaged;
@@ -416,10 +419,7 @@ export class ShardStore implements LogStorage {
    * @returns Takes state and entries.
    */
   stage(metadata: ShardSnapshotMetadata, previousTerm: number): Promise<StagedShard> {
-    const numbers = logDirectories(this.#files, this.#directory).map((name) => {
-      return Number(name.slice(4));
-    });
-    const name = `log-${Math.max(0, ...numbers) + 1}`;
+    const name = `log-${++this.#logNumber}`;
     const directory = joinPath(this.#directory, name);
     return StagedShard.begin(this.#files, directory, this.#logOptions, metadata, previousTerm);
   }

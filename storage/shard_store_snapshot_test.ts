@@ -288,6 +288,21 @@ Deno.test("ShardStore.open() says so where the log lacks what the snapshot needs
   assert(error.message.includes("a segment is missing"), error.message);
 });
 
+Deno.test("ShardStore gives every log that arrives a directory of its own", async () => {
+  const rig = new Rig();
+  const store = await rig.filled();
+  const metadata = { index: 60, term: 2, configuration: others, neededIndex: 25 };
+  const both = [store.stage(metadata, 1), store.stage(metadata, 1)];
+  const [first, second] = await rig.clock.run(Promise.all(both));
+  await rig.clock.run(first!.discard());
+  second!.append(foreign(25, 61));
+  second!.writeState(stateOf(60));
+  assert(await rig.clock.run(second!.finish(crc32c(stateOf(60)), pause)));
+  await rig.clock.run(store.installSnapshot({ term: 2, vote: 0, commit: 0 }, second!));
+  assertEquals(rig.names(), [second!.name]);
+  assertEquals((await rig.stage(store, 90, 91)).name, "log-3");
+});
+
 Deno.test("StagedShard takes only what goes on where it ends", async () => {
   const rig = new Rig();
   const store = await rig.filled();
