@@ -46,6 +46,8 @@ export interface ShardLimits {
    * again, and about how much log is kept beyond what messages take. @default {64 MiB}
    */
   readonly snapshotBytes: number;
+  /** Bytes of a snapshot sent to a follower in one message. @default {256 KiB} */
+  readonly snapshotChunkBytes: number;
 }
 
 /** Sizes of a shard's log; the defaults are those of the storage layer. */
@@ -88,6 +90,7 @@ export const DEFAULT_LIMITS: ShardLimits = {
   inflightBytesMax: 32 << 20,
   uncommittedBytesMax: 32 << 20,
   snapshotBytes: 64 << 20,
+  snapshotChunkBytes: 256 << 10,
 };
 
 /** The largest message any node can be told to accept: it has to fit into a frame with its address. */

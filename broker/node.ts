@@ -153,6 +153,7 @@ class Node implements RunningNode, ShardHost {
     const host = {
       clock: this.clock,
       log: this.log,
+      chunkBytes: { ...DEFAULT_LIMITS, ...config.limits }.snapshotChunkBytes,
       send: (to: NodeId, parts: readonly Uint8Array[]) => this.#peers.sendRaft(to, parts),
       fail: (error: Error) => this.fail(error),
     };

@@ -25,7 +25,7 @@ import {
   type SnapshotBegin,
   type SnapshotChunk,
 } from "../wire/mod.ts";
-import type { Clock } from "../client/runtime.ts";
+import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
 import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
 import type { Shard } from "./shard.ts";
@@ -63,6 +63,8 @@ interface Arrival {
   ackDue: boolean;
   /** It is of no use any more: whoever is writing cleans up. */
   dropped: boolean;
+  /** While the connection is lost: when it is given up. */
+  timer: TimerId | undefined;
 }
 
 /** All snapshots that arrive at this node: one a shard. */
@@ -90,6 +92,7 @@ export class SnapshotReceiver {
     }
     if (known !== undefined && isSame(known.begin, begin)) {
       this.#host.log.info("A snapshot goes on", { shard: shard.id, from, at: known.position });
+      this.#stopWaiting(known);
       known.from = from;
       known.begin = begin;
       known.waiting = [];
@@ -108,6 +111,7 @@ export class SnapshotReceiver {
       busy: false,
       ackDue: true,
       dropped: false,
+      timer: undefined,
     };
     this.#arrivals.set(shard.id, arrival);
     this.#host.log.info("Receiving a snapshot", { shard: shard.id, from, index });
@@ -129,11 +133,9 @@ export class SnapshotReceiver {
   lost(from: NodeId): void {
     for (const arrival of this.#arrivals.values()) {
       if (arrival.from !== from) continue;
-      const { begin } = arrival;
       arrival.waiting = [];
-      this.#host.clock.setTimeout(() => {
-        if (arrival.begin === begin && this.#isCurrent(arrival)) this.#drop(arrival);
-      }, KEPT_MS);
+      this.#stopWaiting(arrival);
+      arrival.timer = this.#host.clock.setTimeout(() => this.#drop(arrival), KEPT_MS);
     }
   }
 
@@ -141,6 +143,7 @@ export class SnapshotReceiver {
   close(): void {
     this.#closed = true;
     for (const arrival of this.#arrivals.values()) {
+      this.#stopWaiting(arrival);
       arrival.dropped = true;
       if (!arrival.busy) arrival.staged?.abandon();
     }
@@ -217,6 +220,7 @@ export class SnapshotReceiver {
     if (arrival.dropped) return;
     if (!isGood) throw new MalformedStateError("it is not what was promised");
     const machine = decodeMachine(arrival.shard.id, staged.readState());
+    this.#stopWaiting(arrival);
     this.#arrivals.delete(arrival.shard.id);
     arrival.shard.snapshotArrived(arrival.begin.message, staged, machine);
     this.#acknowledge(arrival);
@@ -236,7 +240,13 @@ export class SnapshotReceiver {
     this.#drop(arrival);
   }
 
+  #stopWaiting(arrival: Arrival): void {
+    if (arrival.timer !== undefined) this.#host.clock.clearTimeout(arrival.timer);
+    arrival.timer = undefined;
+  }
+
   #drop(arrival: Arrival): void {
+    this.#stopWaiting(arrival);
     if (this.#isCurrent(arrival)) this.#arrivals.delete(arrival.shard.id);
     arrival.dropped = true;
     if (!arrival.busy) this.#cleanUp(arrival);

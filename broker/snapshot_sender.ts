@@ -20,9 +20,6 @@ import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
 import type { Shard } from "./shard.ts";
 
-/** How big a chunk is, but for a single record that is bigger. */
-const CHUNK_BYTES = 256 << 10;
-
 /** Chunks that are on their way at a time. */
 const CHUNKS_MAX = 4;
 
@@ -36,6 +33,8 @@ const CHECK_MS = 1_000;
 export interface SnapshotSenderHost {
   readonly clock: Clock;
   readonly log: Logger;
+  /** How big a chunk is, but for a single record that is bigger. */
+  readonly chunkBytes: number;
   /** Sends a frame, or drops it. @returns Whether it was taken. */
   send(to: NodeId, parts: readonly Uint8Array[]): boolean;
   /** The disk failed, or what is on it is damaged. */
@@ -175,8 +174,9 @@ export class SnapshotSender {
   /** The next chunk. */
   #read({ shard, pin, position }: Transfer): Uint8Array[] {
     const { index, neededIndex, bytes } = pin.stored;
-    if (position < bytes) return [pin.read(position, CHUNK_BYTES)];
-    return shard.store.records(neededIndex + position - bytes, index + 1, CHUNK_BYTES);
+    const { chunkBytes } = this.#host;
+    if (position < bytes) return [pin.read(position, chunkBytes)];
+    return shard.store.records(neededIndex + position - bytes, index + 1, chunkBytes);
   }
 
   #checkSilence(transfer: Transfer): void {

@@ -95,7 +95,7 @@ class Pair implements AsyncDisposable {
     const fail = (error: Error) => {
       throw error;
     };
-    const host = { clock, log: silentLogger, fail };
+    const host = { clock, log: silentLogger, chunkBytes: 256 << 10, fail };
     this.sender = new SnapshotSender({ ...host, send: (_, parts) => this.#toFollower(parts) });
     this.receiver = new SnapshotReceiver({ ...host, send: (_, parts) => this.#toLeader(parts) });
     return this;

@@ -150,13 +150,15 @@ async function within(
 
 function drawCluster(random: Random): ClusterSettings {
   const small = random.chance(0.7);
+  // With a log this short, whoever is away for a moment comes back to a snapshot.
+  const shortLog = small && random.chance(0.6);
   const tickMs = random.pick([5, 20, 20, 50]);
   return {
     nodes: random.pick([1, 3, 3, 3, 3, 3, 5]),
     shards: random.integer(1, 3),
     storage: small
       ? {
-        segmentBytesMax: Math.round(random.magnitude(1 << 10, 256 << 10)),
+        segmentBytesMax: Math.round(random.magnitude(1 << 10, shortLog ? 4 << 10 : 256 << 10)),
         recentBytesMax: Math.round(random.magnitude(1 << 10, 256 << 10)),
         loadedBytesMax: Math.round(random.magnitude(16 << 10, 256 << 10)),
         readAheadBytes: Math.round(random.magnitude(4 << 10, 64 << 10)),
@@ -165,7 +167,8 @@ function drawCluster(random: Random): ClusterSettings {
     raft: { tickMs, heartbeatTicks: random.integer(1, 4), electionTicks: random.integer(10, 25) },
     limits: {
       ...drawLimits(random),
-      snapshotBytes: Math.round(random.magnitude(1 << 9, 1 << 18)),
+      snapshotBytes: Math.round(random.magnitude(1 << 9, shortLog ? 4 << 10 : 256 << 10)),
+      snapshotChunkBytes: Math.round(random.magnitude(32, 16 << 10)),
     },
   };
 }
