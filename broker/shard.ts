@@ -16,7 +16,7 @@
  *
  * Every so many bytes the machine's state is kept as a snapshot, and the log given back that is not
  * needed beside it (`snapshot_keeper.ts`). A node that starts begins with the state of its snapshot; one
- * that is too far behind gets log and snapshot of another node (`snapshot_transfer.ts`).
+ * that is too far behind gets log and snapshot of another node (`snapshot_sender.ts`, `snapshot_receiver.ts`).
  *
  * @module
  */

@@ -397,6 +397,10 @@ async function consumeFrom(
     if (!(error instanceof FlowMQError)) throw error;
     world.counters.add(`client: consume: ${error.name} ${error.code}`);
     await application.sleep(100);
+    // In the end every queue must have somebody, also one that is only being made now.
+    if (wasDiligent && !application.closed) {
+      return consumeFrom(application, client, queue, name);
+    }
   }
 }
 
