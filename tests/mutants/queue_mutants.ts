@@ -1,0 +1,178 @@
+/**
+ * Mistakes in the queue machine.
+ *
+ * @module
+ */
+
+import type { Mutant } from "./mutant.ts";
+
+export const QUEUE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "stores-a-repeated-batch-again",
+    breaks: "a message is stored once, however often it is sent",
+    edits: [{
+      file: "queue/partition_commands.ts",
+      find: "return repeated(verdict.answer, count, partitionId);",
+      replace: "break;",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "new-leader-forgets-the-dedupe-table",
+    breaks: "producer windows outlive a change of leader",
+    edits: [{
+      file: "queue/session_commands.ts",
+      find: "for (const session of tables.sessions.values()) detach(tables, session);",
+      replace: "for (const session of tables.sessions.values()) {\n" +
+        "    detach(tables, session);\n" +
+        "    tables.publishers.forgetSession(session.id);\n" +
+        "  }",
+    }, {
+      file: "queue/partition_commands.ts",
+      find: "if (partition !== undefined && baseSequence > 0) return sequenceGap(baseSequence, 0);",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "leaves-the-dedupe-table-out-of-the-snapshot",
+    breaks: "a snapshot holds the producer windows",
+    edits: [{
+      file: "queue/shard_tables.ts",
+      find: "producers: this.publishers.snapshot(),",
+      replace: "producers: [],",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "remembers-too-few-batches",
+    breaks: "a producer window remembers as many batches as a client has under way",
+    edits: [{
+      file: "queue/producer_window.ts",
+      find: "if (this.#size < this.#capacityMax) {",
+      replace: "if (this.#size < CAPACITY_MIN) {",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "answers-a-repeat-with-another-receipt",
+    breaks: "a repeated batch gets the receipt of the first one",
+    edits: [{
+      file: "queue/producer_window.ts",
+      find: "answer: this.#answerAt(low) }",
+      replace: "answer: this.#answerAt(this.#size - 1) }",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "accepts-a-stale-ack",
+    breaks: "an ack counts for the delivery that it is about",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "consumer === undefined || leases.holderAt(slot) !== consumer ||\n" +
+        "        leases.deliveryCountAt(slot) !== deliveryCounts[at]",
+      replace: "consumer === undefined || leases.holderAt(slot) === undefined",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "leases-end-while-nobody-leads",
+    breaks: "with a new leader every lease gets its full time again",
+    edits: [{
+      file: "queue/session_commands.ts",
+      find:
+        "for (const partition of tables.partitions.values()) partition.renewLeases(tables.nowMs);",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "new-leader-does-not-rearm-sessions",
+    breaks: "with a new leader every session counts as detached until its client is back",
+    edits: [{
+      file: "queue/session_commands.ts",
+      find: "for (const session of tables.sessions.values()) detach(tables, session);",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "an-old-connection-detaches-the-session",
+    breaks: "the end of an older connection does nothing to a session that has a newer one",
+    edits: [{
+      file: "queue/session_commands.ts",
+      find: "if (session?.attachIndex === command.attachIndex) detach(tables, session);",
+      replace: "if (session !== undefined) detach(tables, session);",
+    }],
+    foundBy: "model",
+    why: "a broker stays silent about connections that it has replaced",
+  },
+  {
+    name: "a-gone-consumer-keeps-its-leases",
+    breaks: "what a closed consumer held is ready again at once, for others",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "while (consumer.firstLease !== NO_SLOT) this.#return(consumer.firstLease);",
+      replace: "",
+    }],
+    foundBy: "model",
+    why: "the leases end by themselves before it looks",
+  },
+  {
+    name: "delivers-without-a-lease",
+    breaks: "a message is leased to one consumer at a time",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
+      replace: "      if (leases.deliveryCountAt(slot) === 1) this.#return(slot);\n" +
+        "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "extends-a-lease-in-words-only",
+    breaks: "an extended lease gets its full time again",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "leases.extend(slot, deadlineMs);",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "gives-one-more-than-the-prefetch",
+    breaks: "a consumer never holds more than it asked for",
+    edits: [{
+      file: "queue/consumer.ts",
+      find: "return this.receiving && this.held < this.prefetch;",
+      replace: "return this.receiving && this.held <= this.prefetch;",
+    }, {
+      file: "queue/partition.ts",
+      find: "if (consumer.held < consumer.prefetch) this.#ring.rotate();",
+      replace: "if (consumer.held <= consumer.prefetch) this.#ring.rotate();",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "fresh-messages-overtake-returned-ones",
+    breaks: "what comes back is delivered before what was never delivered",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "if (this.#returned.size > 0) {\n        slot",
+      replace: "if (this.#freshOffset === this.#nextOffset) {\n        slot",
+    }],
+    foundBy: "model",
+    why: "its checker follows the order of first deliveries only",
+  },
+  {
+    name: "serves-one-consumer-until-it-is-full",
+    breaks: "consumers take turns, message by message",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "if (consumer.held < consumer.prefetch) this.#ring.rotate();\n      else this.#ring",
+      replace: "if (consumer.held >= consumer.prefetch) this.#ring",
+    }],
+    foundBy: "model",
+    why: "its checker does not say whose turn it is",
+  },
+];

@@ -1,0 +1,113 @@
+/**
+ * Mistakes in what is kept on disk.
+ *
+ * @module
+ */
+
+import type { Mutant } from "./mutant.ts";
+
+export const STORAGE_MUTANTS: readonly Mutant[] = [
+  {
+    name: "skips-the-sync",
+    breaks: "what a store has answered for survives a power cut",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "    if (unsynced) await this.#sync();\n  }",
+      replace: "  }",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "skips-the-directory-sync",
+    breaks: "the name of a new segment survives a power cut",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "encodeSegmentHeader(segment.header), 0);\n    await this.#syncDirectory();",
+      replace: "encodeSegmentHeader(segment.header), 0);",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "begins-a-segment-before-the-last-is-synced",
+    breaks: "only the newest segment can have a torn tail",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "          if (unsynced) await this.#sync();\n          await this.#create",
+      replace: "          await this.#create",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "takes-a-failed-sync-for-done",
+    breaks: "after a failed sync nothing is answered for",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: 'await attemptAsync("sync", path, () => this.#file!.syncData());',
+      replace: 'await attemptAsync("sync", path, () => this.#file!.syncData().catch(() => {}));',
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "does-not-sync-term-and-vote",
+    breaks: "term and vote survive a power cut",
+    edits: [{
+      file: "storage/hard_state.ts",
+      find: "await Promise.all(this.#handles.map((handle) => handle.syncData()));",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "writes-before-the-cut-is-synced",
+    breaks: "a crash leaves a longer or a shorter log, but never old records behind new ones",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "file.truncateSync(size));\n    await this.#sync();",
+      replace: "file.truncateSync(size));",
+    }],
+    foundBy: "disk",
+    why: "a cut and a power cut seldom meet in a whole cluster",
+  },
+  {
+    name: "trusts-the-page-cache-at-start",
+    breaks: "what a restarted process finds is made durable before it counts",
+    edits: [{
+      file: "storage/log_recovery.ts",
+      find: "        await file.syncData();",
+      replace: "",
+    }],
+    foundBy: "disk",
+    why: "it takes a kill, and then a power cut before anything else is written",
+  },
+  {
+    name: "gives-back-the-log-of-live-messages",
+    breaks: "the log keeps every entry with a message that is not acked",
+    edits: [{
+      file: "storage/shard_store.ts",
+      find: "let last = Math.min(lastIndex, this.#stored.neededIndex - 1);",
+      replace: "let last = Math.min(lastIndex, this.#stored.index);",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "gives-back-the-log-before-its-snapshot-is-synced",
+    breaks: "a snapshot is durable before the log that it stands for goes",
+    edits: [{
+      file: "storage/snapshot_file.ts",
+      find: 'await attemptAsync("sync", this.#fresh, () => file.syncData());',
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "cuts-off-a-damaged-record",
+    breaks: "damage in what was durable is reported, not cut off",
+    edits: [{
+      file: "storage/log_recovery.ts",
+      find: "if (!newest || wasDurable(readFrom(file, offset), index, segment.header.salt)) {",
+      replace: "if (!newest) {",
+    }],
+    foundBy: "damage",
+    why: "no bit rots on the disks of the simulated cluster",
+  },
+];
