@@ -40,7 +40,7 @@ const TEST_MS_MAX = 300_000;
 
 /** All simulators. */
 export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
-  cluster: { seeds: 300, unit: "seeds", run: (root, seeds) => hunt(root, "cluster", seeds) },
+  cluster: { seeds: 1_000, unit: "seeds", run: (root, seeds) => hunt(root, "cluster", seeds) },
   core: { seeds: 10_000, unit: "seeds", run: (root, seeds) => hunt(root, "core", seeds) },
   disk: {
     seeds: 400,
