@@ -46,7 +46,11 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
     seeds: 400,
     unit: "seeds",
     run: (root) =>
-      test(root, "storage/shard_store_crash_test.ts", { failed: /\bSeed (\d+)/, firstSeed: 0 }),
+      test(root, "storage/shard_store_crash_test.ts", {
+        runs: 400,
+        failed: /\bSeed (\d+)/,
+        firstSeed: 0,
+      }),
   },
   damage: {
     seeds: 1,
@@ -57,7 +61,8 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
   model: {
     seeds: 2_000,
     unit: "runs",
-    run: (root) => test(root, "queue/model_test.ts", { failed: /failed after (\d+) test/ }),
+    run: (root) =>
+      test(root, "queue/model_test.ts", { runs: 2_000, failed: /failed after (\d+) test/ }),
   },
   client: {
     seeds: 1,
@@ -109,6 +114,8 @@ async function hunt(root: string, simulator: string, seeds: number): Promise<Ver
 interface TestOptions {
   /** Only tests whose names contain this. */
   readonly filter?: string;
+  /** How many seeds or runs the file has, of which `failed` names one. @default {1} */
+  readonly runs?: number;
   /** Finds, in what a failing test prints, the number of the seed or run … */
   readonly failed?: RegExp;
   /** … which is counted from here. @default {1} */
@@ -116,7 +123,7 @@ interface TestOptions {
 }
 
 async function test(root: string, file: string, options: TestOptions): Promise<Verdict> {
-  const { filter, failed, firstSeed = 1 } = options;
+  const { filter, runs = 1, failed, firstSeed = 1 } = options;
   const args = ["test", "-A", "--no-check", "--preload", `${root}tests/mutants/fixed_chance.ts`];
   if (filter !== undefined) args.push("--filter", filter);
   const child = new Deno.Command(Deno.execPath(), {
@@ -137,7 +144,7 @@ async function test(root: string, file: string, options: TestOptions): Promise<V
   if (isStuck) return broken(`${file} did not end in ${TEST_MS_MAX} ms`);
   const text = new TextDecoder().decode(stdout);
   const passed = Number(/(\d+) passed/.exec(text)?.[1] ?? 0);
-  if (success && passed > 0) return { kind: "clean", seeds: 1 };
+  if (success && passed > 0) return { kind: "clean", seeds: runs };
   // A file that could not be loaded has no failures to show.
   const failures = /\n FAILURES\s*\n/.exec(text) ?? / ERRORS \n/.exec(text);
   if (success || failures === null || /\b(Reference|Syntax)Error\b/.test(text)) {
