@@ -15,8 +15,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       find: "if (index <= log.commitIndex || index < core.termFirstIndex) return false;",
       replace: "if (index <= log.commitIndex) return false;",
     }],
-    foundBy: "core",
-    why: "a whole cluster has to lose such an entry before anybody can tell",
+    foundBy: "cluster",
   },
   {
     name: "acknowledges-before-sync",
@@ -36,8 +35,7 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       find: 'core.sendAfterPersist({\n    kind: "voteResponse",',
       replace: 'core.send({\n    kind: "voteResponse",',
     }],
-    foundBy: "core",
-    why: "a whole cluster has to elect twice in a term before anybody can tell",
+    foundBy: "cluster",
   },
   {
     name: "leader-counts-itself-before-sync",
@@ -99,6 +97,16 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
     }],
     foundBy: "core",
     why: "half of an odd number of nodes rounds to a majority: it takes a cluster of four",
+  },
+  {
+    name: "leads-before-its-own-vote-is-durable",
+    breaks: "a candidate does not lead before its own vote is on its disk",
+    edits: [{
+      file: "raft/elections.ts",
+      find: 'result === "won" && core.votes.has(core.id)',
+      replace: 'result === "won"',
+    }],
+    foundBy: "cluster",
   },
   {
     name: "accepts-acknowledgements-of-old-terms",

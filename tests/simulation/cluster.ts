@@ -43,13 +43,12 @@ export class SimulatedNode {
   readonly #cluster: SimulatedCluster;
   readonly #random: Random;
   #lives = 0;
-  /** How many syncs had failed when this life began. */
+  /** How many syncs had failed, and writes been refused, when this life began. */
   #failedSyncs = 0;
+  #refusedWrites = 0;
   #process: Process | undefined;
   #running: RunningNode | undefined;
   disk: SimulatedDisk;
-  /** The process is expected to end by itself: its disk was made to fail. */
-  mayFail = false;
 
   constructor(cluster: SimulatedCluster, id: number, random: Random) {
     const { world, network } = cluster;
@@ -94,6 +93,7 @@ export class SimulatedNode {
     const random = this.#random.fork();
     this.#lives++;
     this.#failedSyncs = this.disk.counts.failedSyncs;
+    this.#refusedWrites = this.disk.counts.fullErrors;
     const process = this.machine.spawn(`node ${this.id}`, random.fork());
     this.#process = process;
     const runtime: NodeRuntime = {
@@ -168,11 +168,12 @@ export class SimulatedNode {
     this.#running = undefined;
   }
 
-  /** The broker gave up. A real process exits then. */
+  /** The broker gave up, as it should when its disk fails, and never else. A real process exits then. */
   #failed(process: Process, error: Error): void {
     if (this.#process !== process) return;
     const { world } = this.#cluster;
-    if (!this.mayFail) {
+    const { failedSyncs, fullErrors } = this.disk.counts;
+    if (failedSyncs === this.#failedSyncs && fullErrors === this.#refusedWrites) {
       world.violated("nodes do not fail by themselves", `node ${this.id}: ${error.stack}`);
       return;
     }

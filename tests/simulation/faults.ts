@@ -138,7 +138,6 @@ const FAULTS: Record<string, Fault> = {
     const node = nemesis.unreliableNode();
     if (node === undefined || !node.alive) return;
     nemesis.note(`the next sync of node ${node.id} fails`, "fault: failing syncs");
-    node.mayFail = true;
     node.disk.failSyncs(1);
     nemesis.later(nemesis.outageMs(), () => {
       node.disk.failSyncs(0);
@@ -149,7 +148,6 @@ const FAULTS: Record<string, Fault> = {
   fillDisk(nemesis) {
     const node = nemesis.pickNode();
     nemesis.note(`the disk of node ${node.id} is full`, "fault: full disks");
-    node.mayFail = true;
     node.disk.capacityBytes = node.disk.usedBytes + nemesis.random.below(20_000);
     nemesis.later(nemesis.outageMs(), () => {
       node.disk.capacityBytes = Infinity;

@@ -60,6 +60,11 @@ export class QueueChecker {
     this.shards[shard]!.apply(entry, reply, effects);
   }
 
+  /** Whether a queue was made. */
+  has(queue: string): boolean {
+    return this.#partition(queue, 0) !== undefined;
+  }
+
   /** A client begins to publish a message. */
   publishing(queue: string, publisher: string, number: number, id: string): PublishRecord {
     const record: PublishRecord = { id, queue, publisher, number, state: "underWay" };

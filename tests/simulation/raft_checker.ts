@@ -48,6 +48,9 @@ class NodeLog {
   readonly unsettled = new Map<Ready, number>();
   role = "follower";
   appliedIndex = 0;
+  commitIndex = 0;
+  /** The term in which the commit index was looked at on a leader, or 0. */
+  commitTerm = 0;
   shard: Shard | undefined;
 }
 
@@ -105,6 +108,8 @@ class ShardHistory {
     log.durableVote = log.vote = vote;
     log.unsettled.clear();
     log.role = "follower";
+    log.commitIndex = 0;
+    log.commitTerm = 0;
     log.appliedIndex = store.storedSnapshot?.index ?? 0;
     log.shard = shard;
     if (log.appliedIndex === 0) return;
@@ -197,6 +202,48 @@ class ShardHistory {
     for (const entry of ready.entries) this.#write(node, log, entry);
   }
 
+  /** What others are told must be on the disk of whoever says it. */
+  received(message: Message): void {
+    const { from, to, term } = message;
+    const sender = this.nodes.get(from)!;
+    if (sender.durableTerm > term) return;
+    if (message.kind === "appendResponse" && !message.rejected) {
+      const last = sender.durable.length - 1;
+      if (sender.durableTerm === term && message.index <= last) return;
+      this.#violated(
+        "nobody acknowledges before the sync",
+        `node ${from} acknowledged ${message.index} in term ${term}; its disk has ${last}, and ` +
+          `term ${sender.durableTerm}`,
+      );
+    }
+    if (message.kind === "voteResponse" && message.granted) {
+      if (sender.durableTerm === term && sender.durableVote === to) return;
+      this.#violated(
+        "nobody votes before the sync",
+        `node ${from} voted for ${to} in term ${term}; its disk has term ${sender.durableTerm} and ` +
+          `vote ${sender.durableVote}`,
+      );
+    }
+  }
+
+  /** What a leader commits is of its own term (Raft paper, section 5.4.2). */
+  look(node: number, shard: Shard): void {
+    const log = this.nodes.get(node)!;
+    const { role, term, commitIndex } = shard.status();
+    const news = commitIndex > log.commitIndex;
+    log.commitIndex = commitIndex;
+    if (role !== "leader" || log.commitTerm !== term) {
+      // What a new leader knows to be committed it has heard from others.
+      log.commitTerm = role === "leader" ? term : 0;
+    } else if (news && log.written[commitIndex] !== term) {
+      this.#violated(
+        "a leader commits by entries of its own term",
+        `node ${node} leads in term ${term} and commits ${commitIndex}, of term ` +
+          `${log.written[commitIndex]}`,
+      );
+    }
+  }
+
   durable(ready: Ready, node: number): void {
     const log = this.nodes.get(node)!;
     log.unsettled.delete(ready);
@@ -273,6 +320,13 @@ class ShardHistory {
         this.#violated("election safety", `nodes ${other} and ${node} both lead in term ${term}`);
       }
       this.#leaders.set(term, node);
+      if (log.durableTerm !== term || log.durableVote !== node) {
+        this.#violated(
+          "a candidate's own vote is durable before it leads",
+          `node ${node} leads in term ${term}; its disk has term ${log.durableTerm} and vote ` +
+            `${log.durableVote}`,
+        );
+      }
       this.#highestTerm = Math.max(this.#highestTerm, term);
       for (let i = 1; i < this.applied.length; i++) {
         const { term: appliedTerm, committedInTerm } = this.applied[i]!;
@@ -350,8 +404,9 @@ export class RaftChecker {
   }
 
   /** Counts what nodes say to each other. */
-  received(_node: number, _shard: Shard, message: Message): void {
+  received(_node: number, shard: Shard, message: Message): void {
     this.#world.counters.add(`raft: ${message.kind} received`);
+    this.#shards[shard.id]!.received(message);
   }
 
   snapshotTaken(node: number, shard: Shard, index: number): void {
@@ -369,6 +424,7 @@ export class RaftChecker {
 
   ready(node: number, shard: Shard, ready: Ready): void {
     this.#shards[shard.id]!.ready(node, ready);
+    this.#shards[shard.id]!.look(node, shard);
   }
 
   durable(node: number, shard: Shard, ready: Ready): void {

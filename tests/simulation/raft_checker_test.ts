@@ -47,7 +47,12 @@ function setUp() {
     checker.ready(node, shard(), one);
     return () => checker.durable(node, shard(), one);
   };
-  return { checker, write };
+  /** Begins to lead, with a vote that is on the node's own disk. */
+  const lead = (node: number, term: number, entries: Entry[] = []) => {
+    write(node, [], { hardState: { term, vote: node, commit: 0 } })();
+    return write(node, entries, { leadership: leading(term) });
+  };
+  return { checker, write, lead };
 }
 
 const leading = (term: number) => ({ role: "leader", leader: 1, term }) as const;
@@ -58,8 +63,8 @@ function assertViolation(run: () => void, invariant: string): void {
 }
 
 Deno.test("RaftChecker is content with an entry that is durable on a majority before it is applied", () => {
-  const { checker, write } = setUp();
-  write(1, [entry(1, 1)], { hardState: { term: 1, vote: 1, commit: 0 }, leadership: leading(1) })();
+  const { checker, write, lead } = setUp();
+  lead(1, 1, [entry(1, 1)])();
   write(2, [entry(1, 1)])();
   assertEquals(checker.applied(1, shard(), entry(1, 1)), true);
   assertEquals(checker.applied(2, shard(), entry(1, 1)), false);
@@ -78,31 +83,31 @@ Deno.test("RaftChecker finds an entry that was applied before a majority had syn
 });
 
 Deno.test("RaftChecker finds two leaders of one term, even far apart", () => {
-  const { write } = setUp();
-  write(1, [], { leadership: leading(4) });
+  const { write, lead } = setUp();
+  lead(1, 4);
   write(1, [], { leadership: { role: "follower", leader: 2, term: 5 } });
-  assertViolation(() => write(2, [], { leadership: leading(4) }), "election safety");
+  assertViolation(() => lead(2, 4), "election safety");
 });
 
 Deno.test("RaftChecker finds a leader that lacks what was applied", () => {
-  const { checker, write } = setUp();
+  const { checker, write, lead } = setUp();
   write(1, [entry(1, 1)])();
   write(2, [entry(1, 1)])();
   checker.applied(1, shard(), entry(1, 1));
-  assertViolation(() => write(3, [], { leadership: leading(2) }), "leader completeness");
+  assertViolation(() => lead(3, 2), "leader completeness");
 });
 
 Deno.test("RaftChecker allows an old candidate to win late, without what came after its term", () => {
-  const { checker, write } = setUp();
-  write(1, [entry(1, 5)], { leadership: leading(5) })();
+  const { checker, write, lead } = setUp();
+  lead(1, 5, [entry(1, 5)])();
   write(2, [entry(1, 5)])();
   checker.applied(1, shard(), entry(1, 5));
-  write(3, [], { leadership: leading(4) });
+  lead(3, 4);
 });
 
 Deno.test("RaftChecker finds a leader that replaces its own entries", () => {
-  const { write } = setUp();
-  write(1, [entry(1, 1), entry(2, 1)], { leadership: leading(1) });
+  const { write, lead } = setUp();
+  lead(1, 1, [entry(1, 1), entry(2, 1)]);
   assertViolation(() => write(1, [entry(2, 1)]), "leader append-only");
 });
 
@@ -170,4 +175,12 @@ Deno.test("RaftChecker finds a follower that gives up what was applied", () => {
   for (const node of [1, 2]) write(node, [entry(1, 1)])();
   checker.applied(1, shard(), entry(1, 1));
   assertViolation(() => write(2, [entry(1, 2)]), "committed entries stay");
+});
+
+Deno.test("RaftChecker finds a leader whose own vote is not on its disk", () => {
+  const { write } = setUp();
+  assertViolation(
+    () => write(1, [], { leadership: leading(1) }),
+    "a candidate's own vote is durable before it leads",
+  );
 });

@@ -224,7 +224,12 @@ export class RaftCoreSimulation {
   }
 
   #apply(node: SimulatedNode, entry: Entry): void {
-    if (entry.index > node.disk.durable.lastIndex()) this.#count("applied before durable");
+    if (node.disk.durable.term(entry.index) !== entry.term) {
+      if (!this.#options.applyBeforeDurable) {
+        throw new SafetyError(`node ${node.id} applies ${entry.index} before it is durable`);
+      }
+      this.#count("applied before durable");
+    }
     node.apply(entry);
     this.#checkMachine(node, entry.index);
     node.raft.applied(entry.index);

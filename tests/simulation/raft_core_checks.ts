@@ -102,6 +102,11 @@ export class SafetyChecks {
     const { term } = raft;
     check(!this.#leaders.has(term), `nodes ${this.#leaders.get(term)} and ${id} lead term ${term}`);
     this.#leaders.set(term, id);
+    const own = node.disk.durable.initialState().hardState;
+    check(
+      own.term === term && own.vote === id,
+      `leader ${id} of term ${term} has vote ${own.vote} of term ${own.term} on its disk`,
+    );
     // A voter may have moved on to a later term since.
     this.#onQuorum(raft, `the votes for ${id} in term ${term}`, (voter) => {
       const { hardState } = voter.disk.durable;

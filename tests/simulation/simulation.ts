@@ -108,6 +108,7 @@ async function play(world: World, options: RunOptions): Promise<void> {
   await within(world, RECOVERY_MS.publishing, "publishes end", restarts, () => {
     return workload.published;
   }, () => `${queueChecker.underWay()} are under way`);
+  await sayLastWords(world, cluster, workload, restarts);
   await within(world, RECOVERY_MS.draining, "queues become empty", restarts, () => {
     return queueChecker.waiting() === 0;
   }, () => `${queueChecker.waiting()} messages wait: ${queueChecker.describeWaiting()}`);
@@ -123,6 +124,25 @@ async function play(world: World, options: RunOptions): Promise<void> {
   // What the last checks found ends the run, too.
   await timeline.pass(1);
   cluster.countDisks();
+}
+
+/** Publishes once more, and breaks all connections while that is under way: it must arrive. */
+async function sayLastWords(
+  world: World,
+  cluster: SimulatedCluster,
+  workload: Workload,
+  restarts: () => void,
+): Promise<void> {
+  const records = workload.lastWords();
+  await world.timeline.pass(world.random.between(0, 6));
+  cluster.network.resetSome(() => true);
+  await within(world, RECOVERY_MS.publishing, "last words are answered", restarts, () => {
+    return records.every(({ state }) => state !== "underWay");
+  });
+  for (const { id, state } of records) {
+    if (state === "confirmed") continue;
+    throw world.violated("what is published to a healthy cluster arrives", `${id} is ${state}`);
+  }
 }
 
 /** Lets time pass until something holds, which must be soon. */

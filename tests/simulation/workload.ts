@@ -82,6 +82,9 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
   };
 }
 
+/** How long a publish may take when all is well again, in virtual milliseconds. */
+const LAST_WORDS_MS = 45_000;
+
 const encoder = new TextEncoder();
 
 /** All applications of a run. */
@@ -129,6 +132,16 @@ export class Workload {
   /** Publishers end; consumers take what is left. */
   windDown(): void {
     this.diligent = true;
+  }
+
+  /**
+   * Every publisher says one thing more to every queue. Nothing is broken any more but what others can
+   * do without, so that it must arrive, whatever becomes of connections.
+   *
+   * @returns What was published.
+   */
+  lastWords(): PublishRecord[] {
+    return this.applications.flatMap((application) => application.lastWords());
   }
 
   /** Whether no publisher waits for anything any more. */
@@ -215,6 +228,21 @@ export class Application {
       return;
     }
     void this.#client.close({ timeoutMs: 20_000 }).then(() => this.closed = true);
+  }
+
+  /** See {@linkcode Workload.lastWords}. */
+  lastWords(): PublishRecord[] {
+    const client = this.#client;
+    if (client === undefined || this.#run !== publish) return [];
+    const { settings, cluster: { queueChecker } } = this.workload;
+    const names = settings.queues.map(({ name }) => name);
+    return names.filter((name) => queueChecker.has(name)).map((name) => {
+      const id = `${this.lifeName}-${name}-last`;
+      const record = queueChecker.publishing(name, this.lifeName, Infinity, id);
+      const receipt = client.queue(name).publish(`${id} `, { timeoutMs: LAST_WORDS_MS });
+      void follow(this, [record], receipt.then((one) => [one]));
+      return record;
+    });
   }
 
   /** Lets time pass for this application. */
