@@ -45,6 +45,7 @@ import type { Clock } from "../client/runtime.ts";
 import type { RaftTimings, ShardLimits } from "./config.ts";
 import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
 import type { ShardObserver } from "./observer.ts";
+import { PendingReads, type ReadCallback } from "./pending_reads.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
 
 /** What became of a proposal. */
@@ -83,9 +84,6 @@ export interface ShardHost {
   /** The disk failed, or an invariant broke: the process must stop at once. */
   fail(error: Error): void;
 }
-
-/** Told, once, whether the machine's state now is at least as new as when the read was asked for. */
-export type ReadCallback = (current: boolean) => void;
 
 interface Proposal {
   readonly command: Uint8Array;
@@ -148,11 +146,7 @@ export class Shard {
   #proposals: Proposal[] = [];
   /** Proposed and not applied, by log index. */
   readonly #pending = new Map<number, Pending>();
-  /** Reads whose index is not confirmed yet, by number. */
-  readonly #readsAsked = new Map<number, ReadCallback>();
-  /** Reads that wait until the machine has applied their index. */
-  #readsWaiting: { readonly index: number; readonly done: ReadCallback }[] = [];
-  #readNumber = 0;
+  readonly #reads = new PendingReads();
   #leader: NodeId = 0;
   #leading = false;
   #tickProposed = false;
@@ -245,11 +239,8 @@ export class Shard {
    */
   read(done: ReadCallback): void {
     if (!this.#leading || this.#closed) return done(false);
-    const number = ++this.#readNumber;
     this.#enter(() => {
-      const result = this.#raft.readIndex(readContext(number));
-      if (result.kind === "accepted") this.#readsAsked.set(number, done);
-      else done(false);
+      this.#reads.ask((context) => this.#raft.readIndex(context).kind === "accepted", done);
     });
   }
 
@@ -428,7 +419,7 @@ export class Shard {
         entries += this.#applyAll(ready.committedEntries);
         if (entries >= APPLY_ENTRIES_MAX || this.#host.clock.monotonic() > endMs) break;
       }
-      this.#serveReads();
+      this.#reads.serve(this.#raft.appliedIndex);
       this.#snapshots.check(this.#machine);
       // A node that catches up has a lot to apply, and lets others have their turn in between.
       if (this.#raft.hasReady()) this.#host.clock.setTimeout(() => this.#schedule(), 0);
@@ -513,7 +504,7 @@ export class Shard {
     this.#send(ready.messages);
     this.#afterPersist();
     if (ready.leadership !== undefined) this.#noteLeadership(ready.leadership);
-    for (const { index, context } of ready.readStates) this.#readConfirmed(index, context);
+    for (const { index, context } of ready.readStates) this.#reads.confirmed(index, context);
   }
 
   /** Goes on from the state and the log of another node. `persist()` waits until they are durable. */
@@ -582,27 +573,7 @@ export class Shard {
     for (const { done } of this.#takeProposals()) {
       done?.({ kind: "notLeader", leader: this.#leader });
     }
-    const reads = [...this.#readsAsked.values(), ...this.#readsWaiting.map((read) => read.done)];
-    this.#readsAsked.clear();
-    this.#readsWaiting = [];
-    for (const done of reads) done(false);
-  }
-
-  #readConfirmed(index: number, context: Uint8Array): void {
-    const number = readNumber(context);
-    const done = this.#readsAsked.get(number);
-    if (done === undefined) return;
-    this.#readsAsked.delete(number);
-    this.#readsWaiting.push({ index, done });
-  }
-
-  #serveReads(): void {
-    if (this.#readsWaiting.length === 0) return;
-    const applied = this.#raft.appliedIndex;
-    const ready = this.#readsWaiting.filter((read) => read.index <= applied);
-    if (ready.length === 0) return;
-    this.#readsWaiting = this.#readsWaiting.filter((read) => read.index > applied);
-    for (const { done } of ready) done(true);
+    this.#reads.failAll();
   }
 
   /** @returns How many entries there were. */
@@ -650,15 +621,4 @@ function openMachine(id: number, store: ShardStore): ShardMachine {
     if (!(error instanceof MalformedStateError)) throw error;
     throw new CorruptFileError(`the snapshot of shard ${id}`, error.message);
   }
-}
-
-/** The number of a read as the opaque bytes that Raft carries around. */
-function readContext(number: number): Uint8Array {
-  const bytes = new Uint8Array(8);
-  new DataView(bytes.buffer).setFloat64(0, number, true);
-  return bytes;
-}
-
-function readNumber(context: Uint8Array): number {
-  return new DataView(context.buffer, context.byteOffset).getFloat64(0, true);
 }
