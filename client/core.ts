@@ -320,11 +320,12 @@ export class ClientCore {
 
   #scheduleSweep(): void {
     this.#sweepTimer = this.runtime.clock.setTimeout(() => {
+      // Before the work: it may be the last that a client waits for that is being closed.
+      this.#scheduleSweep();
       const nowMs = this.nowMs;
       this.cluster.sweep(nowMs);
       for (const sweepable of [...this.#sweepables]) sweepable.sweep(nowMs);
       this.sessions.sweep(this.cluster.closed);
-      this.#scheduleSweep();
     }, clientLimits.sweepIntervalMs);
   }
 }
