@@ -9,6 +9,7 @@ import type { SegmentedLogOptions } from "../storage/mod.ts";
 import { frameBytesMax } from "../wire/mod.ts";
 import type { Address } from "./runtime.ts";
 import { formatAddress } from "./runtime.ts";
+import { NODE_ID_MAX } from "./replica_id.ts";
 import type { Logger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
 
@@ -109,8 +110,10 @@ export function checkConfig(config: NodeConfig): void {
   const ids = new Set<NodeId>();
   const addresses = new Set<string>();
   for (const { id, peerAddress } of config.cluster) {
-    if (!Number.isSafeInteger(id) || id < 1) {
-      throw new RangeError(`Cannot use a node id as it must be 1 or more: current value is ${id}`);
+    if (!Number.isSafeInteger(id) || id < 1 || id > NODE_ID_MAX) {
+      throw new RangeError(
+        `Cannot use a node id as it must be 1 to ${NODE_ID_MAX}: current value is ${id}`,
+      );
     }
     const address = formatAddress(peerAddress);
     if (ids.has(id)) {

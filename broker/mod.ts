@@ -4,7 +4,7 @@
  * @module
  */
 
-export { startNode } from "./node.ts";
+export { ReplicaLostError, startNode } from "./node.ts";
 export type { RunningNode } from "./node.ts";
 export {
   checkConfig,
@@ -27,6 +27,7 @@ export {
 export { denoNodeRuntime } from "./deno_runtime.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export type { ShardObserver } from "./observer.ts";
+export { NODE_ID_MAX, nodeOf } from "./replica_id.ts";
 export { RaftTrace, type WriteLine } from "./raft_trace.ts";
 export type { Shard } from "./shard.ts";
 export { version } from "./version.ts";

@@ -5,32 +5,45 @@
  * @module
  */
 
-import { bootstrapConfiguration } from "../raft/mod.ts";
+import { bootstrapConfiguration, isVoter } from "../raft/mod.ts";
 import type { Entry, Message, NodeId } from "../raft/mod.ts";
 import type { Effects } from "../queue/mod.ts";
 import {
+  CorruptFileError,
+  CorruptRecordError,
   DataDirectory,
   decodeRecords,
   encodeRecords,
+  ForgottenEntriesError,
+  ForgottenTermError,
+  type Founders,
   RecordEntry,
   ShardStore,
 } from "../storage/mod.ts";
 import {
   clientProtocolVersion,
+  decodeForgot,
   decodeFrame,
+  decodePeerStanding,
   decodeRaftMessage,
   decodeRelayAddress,
+  decodeReplicaFrame,
   decodeSnapshotAbort,
   decodeSnapshotAck,
   decodeSnapshotBegin,
   decodeSnapshotChunk,
   defaultLimits,
   encodeError,
+  encodeForgot,
+  encodePeerStanding,
   encodeRaftMessage,
+  encodeReplicaFrame,
   type Frame,
   MalformedFrameError,
   PeerFrameType,
+  type PeerStanding,
   relayedFrame,
+  type ReplicaTerm,
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import { version } from "./version.ts";
@@ -46,17 +59,25 @@ import {
   type NodeConfig,
 } from "./config.ts";
 import { denoNodeRuntime } from "./deno_runtime.ts";
+import { Formation } from "./formation.ts";
 import { InternalClient } from "./internal_client.ts";
+import { JOIN_MS, Joining } from "./joining.ts";
 import { LocalShard } from "./local_shard.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
 import { PeerNetwork } from "./peer_network.ts";
 import { RelayInbox, RelayOutbox } from "./relay.ts";
+import { StaleReplicaError } from "./replacement.ts";
+import { newReplica, nodeOf, type ReplicaId } from "./replica_id.ts";
 import { RequestHandler } from "./request_handler.ts";
 import { type Address, formatAddress, type Listener, type NodeRuntime } from "./runtime.ts";
 import { Shard, type ShardHost } from "./shard.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
+import { TermMemory } from "./term_memory.ts";
+
+/** How often a node that waits for others says so, in milliseconds. */
+const FORMATION_NEWS_MS = 5_000;
 
 /** How long a stopping node waits for others to take over what it leads, in milliseconds. */
 const HAND_OVER_MS_MAX = 500;
@@ -90,24 +111,44 @@ export interface RunningNode {
 /**
  * Starts a node.
  *
+ * The first start of a cluster waits until all of its nodes are there (`formation.ts`).
+ *
  * @param config Who it is, and where.
  * @param runtime The world it runs in: Deno's unless told otherwise.
+ * @param signal Ends the wait for the other nodes.
  * @returns The node, which accepts connections.
  * @throws {TypeError} If the configuration contradicts itself.
  * @throws {RangeError} If a setting is out of its range.
  * @throws {DataDirectoryLockedError} If another process uses the data directory.
  * @throws {DataDirectoryMismatchError} If the directory belongs to another cluster or node.
- * @throws {CorruptRecordError} If the log is damaged.
+ * @throws {CorruptRecordError} If the log is damaged, and there is no other node to repair it from.
  * @throws {Deno.errors.AddrInUse} If an address is taken.
  */
 export async function startNode(
   config: NodeConfig,
   runtime: NodeRuntime = denoNodeRuntime(),
+  signal?: AbortSignal,
 ): Promise<RunningNode> {
   checkConfig(config);
   const node = new Node(config, runtime);
-  await node.start();
+  await node.start(signal);
   return node;
+}
+
+/**
+ * What a node had of a shard is damaged, or older than what it once had. It has been given up: the next
+ * start gets a new replica from the other nodes.
+ */
+export class ReplicaLostError extends Error {
+  override readonly name = "ReplicaLostError";
+
+  /**
+   * @param shard The shard.
+   * @param cause What is wrong with it.
+   */
+  constructor(shard: number, cause: Error) {
+    super(`The replica of shard ${shard} on this node is lost: ${cause.message}`, { cause });
+  }
 }
 
 class Node implements RunningNode, ShardHost {
@@ -121,6 +162,8 @@ class Node implements RunningNode, ShardHost {
   readonly #config: NodeConfig;
   readonly #runtime: NodeRuntime;
   readonly #shards: LocalShard[] = [];
+  /** Of each shard. */
+  readonly #terms: TermMemory[] = [];
   readonly #connections = new Set<ClientConnection>();
   #fail!: (error: Error) => void;
   #hasFailed = false;
@@ -131,6 +174,10 @@ class Node implements RunningNode, ShardHost {
   #directory: DataDirectory | undefined;
   #clientListener: Listener | undefined;
   #peerListener: Listener | undefined;
+  #formation!: Formation;
+  #joining!: Joining;
+  /** The shards are open, and run. */
+  #isReady = false;
   #peers!: PeerNetwork;
   readonly #snapshotSender: SnapshotSender;
   readonly #snapshotReceiver: SnapshotReceiver;
@@ -155,7 +202,7 @@ class Node implements RunningNode, ShardHost {
       log: this.log,
       chunkBytes: { ...DEFAULT_LIMITS, ...config.limits }.snapshotChunkBytes,
       send: (to: NodeId, parts: readonly Uint8Array[]) => this.#peers.sendRaft(to, parts),
-      fail: (error: Error) => this.fail(error),
+      fail: (error: Error, shard: Shard) => this.fail(error, shard),
     };
     this.#snapshotSender = new SnapshotSender(host);
     this.#snapshotReceiver = new SnapshotReceiver(host);
@@ -174,9 +221,9 @@ class Node implements RunningNode, ShardHost {
     return formatAddress(this.#config.advertise ?? this.clientAddress);
   }
 
-  async start(): Promise<void> {
+  async start(signal?: AbortSignal): Promise<void> {
     try {
-      await this.#open();
+      await this.#open(signal);
     } catch (error) {
       await this.#release();
       throw error;
@@ -188,6 +235,9 @@ class Node implements RunningNode, ShardHost {
     this.#every(CONNECTION_CHECK_MS, () => {
       for (const connection of [...this.#connections]) connection.checkAlive();
     });
+    if (this.#config.cluster.length > 1) this.#every(JOIN_MS, () => this.#joining.check());
+    this.#isReady = true;
+    this.#announce();
     for (const { shard } of this.#shards) shard.start();
     void this.#acceptClients(this.#clientListener!);
   }
@@ -202,8 +252,8 @@ class Node implements RunningNode, ShardHost {
     this.#timers.push(this.clock.setTimeout(again, ms));
   }
 
-  async #open(): Promise<void> {
-    const { cluster, dataDirectory, shards = 1 } = this.#config;
+  async #open(signal: AbortSignal | undefined): Promise<void> {
+    const { cluster, dataDirectory } = this.#config;
     this.#clientListener = this.#runtime.listen(this.#config.listen);
     this.#peerListener = this.#runtime.listen(this.#config.peerListen);
     this.#directory = await DataDirectory.open(this.#runtime.files, dataDirectory, {
@@ -211,26 +261,121 @@ class Node implements RunningNode, ShardHost {
       nodeId: this.nodeId,
       pid: this.#runtime.processId,
       random: this.random,
+      replaceable: this.#hasPeers,
     });
+    const { damage } = this.#directory;
+    if (damage !== undefined) {
+      this.log.error("All that this node had is given up", { reason: damage.message });
+    }
+    this.#formation = new Formation(
+      this.nodeId,
+      cluster.map(({ id }) => id),
+      this.#directory,
+      () => this.#announce(),
+    );
+    this.#connect();
+    await this.#openShards(await this.#formed(signal));
+  }
+
+  /** Whether other nodes hold what this one does. */
+  get #hasPeers(): boolean {
+    return this.#config.cluster.length > 1;
+  }
+
+  /** Waits until it is known whom the cluster begins with, or that it has begun. */
+  async #formed(signal: AbortSignal | undefined): Promise<Founders | undefined> {
+    const late = Promise.withResolvers<never>();
+    const abort = () => late.reject(signal!.reason);
+    if (signal?.aborted) abort();
+    signal?.addEventListener("abort", abort);
+    const tell = () => {
+      this.log.info("A new cluster begins when all of its nodes are there", {
+        missing: this.#formation.missing.join(", "),
+      });
+      timer = this.clock.setTimeout(tell, FORMATION_NEWS_MS);
+    };
+    let timer = this.clock.setTimeout(tell, FORMATION_NEWS_MS);
+    try {
+      return await Promise.race([this.#formation.decided, late.promise]);
+    } finally {
+      this.clock.clearTimeout(timer);
+      signal?.removeEventListener("abort", abort);
+    }
+  }
+
+  async #openShards(founders: Founders | undefined): Promise<void> {
+    const directory = this.#directory!;
+    const { shards = 1 } = this.#config;
+    for (let id = 0; id < shards; id++) {
+      const shard = await this.#openShard(id, founders !== undefined);
+      this.#shards.push(new LocalShard(shard));
+      this.#terms.push(new TermMemory());
+      const { configuration, replica } = shard;
+      if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
+    }
+    if (directory.meta.standing === "member") return;
+    await directory.setStanding("member", founders);
+  }
+
+  /** Opens a shard; where it is missing or damaged, makes a new replica that gets all from the others. */
+  async #openShard(id: number, isFounder: boolean): Promise<Shard> {
+    const directory = this.#directory!;
+    const path = directory.shardDirectory(id);
+    const { nodeId } = this;
+    if (directory.meta.standing === "member" && !directory.hasShard(id)) {
+      const missing = new CorruptFileError(path, "it is missing");
+      if (!this.#hasPeers) throw missing;
+      this.log.error("A replica is lost; a new one takes its place", { reason: missing.message });
+    }
+    try {
+      return await this.#openReplica(id, isFounder ? nodeId : this.#newReplica());
+    } catch (error) {
+      if (!this.#hasPeers || !isDamage(error)) throw error;
+      this.log.error("A replica is given up; a new one takes its place", { reason: error.message });
+      await directory.giveUp(id);
+      return await this.#openReplica(id, this.#newReplica());
+    }
+  }
+
+  #newReplica(): ReplicaId {
+    return newReplica(this.nodeId, this.clock.now(), this.#directory!.meta.newestReplica);
+  }
+
+  async #openReplica(id: number, replica: ReplicaId): Promise<Shard> {
+    const directory = this.#directory!;
+    const store = await ShardStore.open(this.#runtime.files, directory.shardDirectory(id), {
+      shard: id,
+      replica,
+      salt: directory.salt,
+      configuration: bootstrapConfiguration(this.#config.cluster.map((member) => member.id)),
+      ...this.#config.storage,
+    });
+    for (const { path, offset, bytes } of store.tornTails) {
+      this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
+    }
+    for (const path of store.damagedSnapshots) {
+      this.log.warn("Going on without a snapshot that is damaged", { path });
+    }
     const timings = { ...DEFAULT_TIMINGS, ...this.#config.raft };
     const limits = { ...DEFAULT_LIMITS, ...this.#config.limits };
-    for (let id = 0; id < shards; id++) {
-      const path = this.#directory.shardDirectory(id);
-      const store = await ShardStore.open(this.#runtime.files, path, {
-        shard: id,
-        salt: this.#directory.salt,
-        configuration: bootstrapConfiguration(cluster.map((member) => member.id)),
-        ...this.#config.storage,
-      });
-      for (const { path, offset, bytes } of store.tornTails) {
-        this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
-      }
-      for (const path of store.damagedSnapshots) {
-        this.log.warn("Going on without a snapshot that is damaged", { path });
-      }
-      this.#shards.push(new LocalShard(new Shard(id, store, this, timings, limits)));
+    try {
+      return new Shard(id, store, this, timings, limits);
+    } catch (error) {
+      await store.close();
+      throw error;
     }
-    this.#connect();
+  }
+
+  /** Tells the other nodes how far this one has come. */
+  #announce(): void {
+    for (const { id } of this.#config.cluster) this.#tellStanding(id);
+  }
+
+  #tellStanding(to: NodeId): void {
+    const replicas = this.#isReady
+      ? this.#shards.map(({ shard: { replica, term } }) => ({ replica, term }))
+      : [];
+    this.#peers.sendRaft(to, [encodePeerStanding({ ...this.#formation.standing, replicas })]);
   }
 
   /** Joins the parts. */
@@ -240,11 +385,12 @@ class Node implements RunningNode, ShardHost {
       {
         nodeId: this.nodeId,
         clusterId: this.clusterId,
-        shardCount: this.#shards.length,
+        shardCount: this.#config.shards ?? 1,
         clientAddress: this.#advertised,
       },
       this.#runtime,
       {
+        sendingUp: (to) => this.#tellStanding(to),
         received: (from, frame) => this.#receive(from, frame),
         sendingLost: (to) => {
           this.#endRelays(to);
@@ -252,6 +398,7 @@ class Node implements RunningNode, ShardHost {
           for (const { shard } of this.#shards) shard.peerUnreachable(to);
         },
         receivingLost: (from) => {
+          this.#formation.lost(from);
           this.#endRelays(from);
           this.#snapshotSender.lost(from);
           this.#snapshotReceiver.lost(from);
@@ -286,6 +433,15 @@ class Node implements RunningNode, ShardHost {
       autoCreate: this.#config.autoCreate ?? true,
       clientAddress: this.#advertised,
       peerAddress: formatAddress(this.peerAddress),
+    });
+    this.#joining = new Joining({
+      nodeId: this.nodeId,
+      clock: this.clock,
+      log: this.log,
+      members: cluster.map((member) => member.id),
+      send: (to, parts) => this.#peers.sendRaft(to, parts),
+      joined: ({ id }) => void this.#directory!.discardLost(id).catch((error) => this.fail(error)),
+      fail: (error) => this.fail(error),
     });
     this.#peers.start(
       this.#peerListener!,
@@ -393,13 +549,25 @@ class Node implements RunningNode, ShardHost {
   /** A frame of a peer. */
   #receive(from: NodeId, frame: Frame): void {
     if (this.#released) return;
+    if (frame.type === PeerFrameType.standing) {
+      return this.#receiveStanding(from, decodePeerStanding(frame.payload));
+    }
+    // Whoever sends anything else has not noticed yet that this node starts anew.
+    if (!this.#isReady) return;
     switch (frame.type) {
       case PeerFrameType.raft:
         return this.#receiveRaft(from, frame);
+      case PeerFrameType.join:
+        return this.#receiveJoin(from, this.#shardOf(frame), decodeReplicaFrame(frame.payload));
+      case PeerFrameType.stale:
+        return this.#receiveStale(this.#shardOf(frame), decodeReplicaFrame(frame.payload));
+      case PeerFrameType.forgot:
+        return this.#receiveForgot(this.#shardOf(frame), decodeForgot(frame.payload));
       case PeerFrameType.snapshotBegin: {
         const begin = decodeSnapshotBegin(frame.payload);
-        this.#checkAddress(from, begin.message);
-        return this.#snapshotReceiver.begin(from, this.#shardOf(frame), begin);
+        const shard = this.#shardOf(frame);
+        if (!this.#isForUs(from, shard, begin.message)) return;
+        return this.#snapshotReceiver.begin(from, shard, begin);
       }
       case PeerFrameType.snapshotChunk: {
         const chunk = decodeSnapshotChunk(frame.payload);
@@ -431,24 +599,85 @@ class Node implements RunningNode, ShardHost {
     return local.shard;
   }
 
-  #checkAddress(from: NodeId, message: Message): void {
-    if (message.from === from && message.to === this.nodeId) return;
-    throw new MalformedFrameError(
-      `A message from ${message.from} to ${message.to} came to node ${this.nodeId} from ${from}`,
-    );
+  /**
+   * Whether a message is for the replica that this node has now.
+   *
+   * @throws {MalformedFrameError} If it is not from or not to the node that it should be.
+   */
+  #isForUs(from: NodeId, shard: Shard, message: Message): boolean {
+    if (nodeOf(message.from) !== from || nodeOf(message.to) !== this.nodeId) {
+      throw new MalformedFrameError(
+        `A message from ${message.from} to ${message.to} came to node ${this.nodeId} from ${from}`,
+      );
+    }
+    return message.to === shard.replica;
   }
 
   #receiveRaft(from: NodeId, frame: Frame): void {
     const shard = this.#shardOf(frame);
     const { message, records } = decodeRaftMessage(frame.payload);
-    this.#checkAddress(from, message);
+    if (!this.#isForUs(from, shard, message)) return;
     if (message.kind === "installSnapshot") {
       throw new MalformedFrameError("A snapshot came without what it stands for");
     }
+    if (message.kind === "preVoteRequest" && this.#toldStale(from, shard, message.from)) return;
+    this.#terms[shard.id]!.heard(message);
     shard.step(
       message.kind === "appendRequest" && records.length > 0
         ? { ...message, entries: decodeRecords(records) }
         : message,
+    );
+  }
+
+  /** Another node has told how far it has come. */
+  #receiveStanding(from: NodeId, standing: PeerStanding): void {
+    this.#formation.heard(from, standing);
+    for (const [shard, now] of standing.replicas.entries()) {
+      const term = this.#terms[shard]?.forgotten(now) ?? 0;
+      if (term === 0) continue;
+      this.#peers.sendRaft(from, [encodeForgot(shard, { replica: now.replica, term })]);
+    }
+  }
+
+  /** This node once knew of a later term: its disk was rolled back. */
+  #receiveForgot(shard: Shard, { replica, term }: ReplicaTerm): void {
+    if (replica === shard.replica) this.fail(new ForgottenTermError(shard.id, term), shard);
+  }
+
+  /** A replica without a vote asks for one. */
+  #receiveJoin(from: NodeId, shard: Shard, replica: ReplicaId): void {
+    if (nodeOf(replica) !== from) {
+      throw new MalformedFrameError(`Node ${from} asked for a vote of replica ${replica}`);
+    }
+    this.#joining.noteAsked(shard, from);
+    if (this.#toldStale(from, shard, replica)) return;
+    const { kind } = shard.admit(replica);
+    if (kind !== "ignored") {
+      this.log.info("A new replica takes the place of a lost one", {
+        shard: shard.id,
+        replica,
+        as: kind,
+      });
+    }
+  }
+
+  /** Tells a node that it goes on with a replica that it has replaced, if that is so. */
+  #toldStale(node: NodeId, shard: Shard, replica: ReplicaId): boolean {
+    const later = shard.laterThan(replica);
+    if (later === 0) return false;
+    this.#peers.sendRaft(node, [encodeReplicaFrame("stale", shard.id, later)]);
+    return true;
+  }
+
+  /** This node once had a later replica than the one it has: its disk was rolled back. */
+  #receiveStale(shard: Shard, later: ReplicaId): void {
+    if (nodeOf(later) !== this.nodeId) {
+      throw new MalformedFrameError(`Replica ${later} is none of node ${this.nodeId}`);
+    }
+    if (later <= shard.replica || this.#hasFailed) return;
+    this.#directory!.setNewestReplica(later).then(
+      () => this.fail(new StaleReplicaError(shard.replica, later), shard),
+      (error) => this.fail(error),
     );
   }
 
@@ -467,7 +696,8 @@ class Node implements RunningNode, ShardHost {
 
   // What the shards need of their node.
 
-  sendToPeer(shard: Shard, to: NodeId, message: Message): void {
+  sendToPeer(shard: Shard, replica: ReplicaId, message: Message): void {
+    const to = nodeOf(replica);
     if (message.kind === "installSnapshot") return this.#snapshotSender.begin(shard, message);
     const records = message.kind === "appendRequest" ? recordsOf(shard, message.entries) : [];
     let recordsBytes = 0;
@@ -500,12 +730,30 @@ class Node implements RunningNode, ShardHost {
     if (shard.id === 0) this.#keeper.check();
   }
 
-  fail(error: Error): void {
+  fail(error: Error, shard?: Shard): void {
     if (this.#hasFailed) return;
     this.#hasFailed = true;
     this.log.error("The node cannot go on", { error: error.message });
-    this.#fail(error);
+    if (shard === undefined || !this.#hasPeers || !isDamage(error)) return this.#fail(error);
+    this.#giveUp(shard).then(
+      () => this.#fail(new ReplicaLostError(shard.id, error)),
+      (failure) => this.#fail(failure),
+    );
   }
+
+  /** Sees to it that nobody uses what there is of a shard, whatever becomes of this process. */
+  async #giveUp({ id, replica }: Shard): Promise<void> {
+    const directory = this.#directory!;
+    if (replica > (directory.meta.newestReplica ?? 0)) await directory.setNewestReplica(replica);
+    await directory.giveUp(id);
+  }
+}
+
+/** Whether what is on the disk of this node cannot be trusted, while that of others can. */
+function isDamage(error: unknown): error is Error {
+  return error instanceof CorruptRecordError || error instanceof CorruptFileError ||
+    error instanceof ForgottenEntriesError || error instanceof ForgottenTermError ||
+    error instanceof StaleReplicaError;
 }
 
 /** The bytes of entries as they are on disk: what a follower writes to its own. */

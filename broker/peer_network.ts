@@ -40,6 +40,8 @@ export interface PeerIdentity {
 
 /** What the node does with what its peers say. */
 export interface PeerEvents {
+  /** Frames can be sent to a peer; its hello is on the way. */
+  sendingUp(to: NodeId): void;
   /** A frame of a peer that has said a proper hello. */
   received(from: NodeId, frame: Frame): void;
   /** The stream to a peer broke: what was sent last may be lost. */
@@ -96,6 +98,7 @@ export class PeerNetwork {
       const stream = new OutgoingStream(id, address, this.#identity, this.#runtime, {
         up: () => {
           this.#log.info("Connected to peer", { peer: id, address: formatAddress(address) });
+          this.#events.sendingUp(id);
         },
         lost: (error) => {
           if (this.#closed) return;

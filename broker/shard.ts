@@ -21,8 +21,9 @@
  * @module
  */
 
-import { EntryKind, Raft } from "../raft/mod.ts";
+import { EntryKind, members, Raft } from "../raft/mod.ts";
 import type {
+  Configuration,
   Entry,
   InstallSnapshot,
   Leadership,
@@ -33,7 +34,12 @@ import type {
 } from "../raft/mod.ts";
 import { ShardMachine } from "../queue/mod.ts";
 import type { Effects, Reply } from "../queue/mod.ts";
-import { CorruptFileError, type ShardStore, type StagedShard } from "../storage/mod.ts";
+import {
+  CorruptFileError,
+  ForgottenEntriesError,
+  type ShardStore,
+  type StagedShard,
+} from "../storage/mod.ts";
 import {
   commandTimestampMs,
   decodeCommand,
@@ -46,6 +52,8 @@ import type { RaftTimings, ShardLimits } from "./config.ts";
 import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
 import type { ShardObserver } from "./observer.ts";
 import { PendingReads, type ReadCallback } from "./pending_reads.ts";
+import { type Admission, admitReplica, laterReplica } from "./replacement.ts";
+import { nodeOf, type ReplicaId } from "./replica_id.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
 
 /** What became of a proposal. */
@@ -81,8 +89,8 @@ export interface ShardHost {
   carryOut(shard: Shard, effects: Effects): void;
   /** A turn of the loop is over: flush what was collected. */
   turnEnded(shard: Shard): void;
-  /** The disk failed, or an invariant broke: the process must stop at once. */
-  fail(error: Error): void;
+  /** The disk failed or is damaged, or an invariant broke: the process must stop at once. */
+  fail(error: Error, shard: Shard): void;
 }
 
 interface Proposal {
@@ -169,7 +177,7 @@ export class Shard {
     this.#host = host;
     this.#machine = openMachine(id, store);
     this.#raft = new Raft({
-      id: host.nodeId,
+      id: store.replica,
       electionTicks: timings.electionTicks,
       heartbeatTicks: timings.heartbeatTicks,
       storage: store,
@@ -200,7 +208,17 @@ export class Shard {
     return this.#leading;
   }
 
-  /** The leader as far as this node knows, or 0. */
+  /** The id of this replica in Raft. */
+  get replica(): ReplicaId {
+    return this.store.replica;
+  }
+
+  /** Who takes part, as of what is applied here. */
+  get configuration(): Configuration {
+    return this.#raft.configuration;
+  }
+
+  /** The node that leads as far as this one knows, or 0. */
   get leader(): NodeId {
     return this.#leader;
   }
@@ -268,6 +286,10 @@ export class Shard {
     this.#enter(() => {
       this.#host.observer?.received?.(this, message);
       this.#raft.step(message);
+      const { lostIndex } = this.#raft;
+      if (lostIndex > 0) {
+        throw new ForgottenEntriesError(this.id, lostIndex, this.store.lastIndex());
+      }
     });
   }
 
@@ -292,7 +314,8 @@ export class Shard {
   /** When this node campaigns after the loss of a leader: one after the other, so that no vote is split. */
   #turnMs(leader: NodeId): number {
     const { nodeId, random } = this.#host;
-    const others = this.#raft.configuration.voters.filter((id) => id !== leader && id < nodeId);
+    const nodes = this.#raft.configuration.voters.map(nodeOf);
+    const others = nodes.filter((id) => id !== leader && id < nodeId);
     return others.length * TURN_MS + random() * TURN_MS / 4;
   }
 
@@ -322,11 +345,28 @@ export class Shard {
 
   /** The connection to a peer broke: what was on its way may be lost. */
   peerUnreachable(peer: NodeId): void {
-    this.#enter(() => this.#raft.reportUnreachable(peer));
+    this.#enter(() => {
+      for (const replica of members(this.#raft.configuration)) {
+        if (nodeOf(replica) === peer) this.#raft.reportUnreachable(replica);
+      }
+    });
+  }
+
+  /** Another node's replica asks for a vote: see {@linkcode admitReplica}. */
+  admit(replica: ReplicaId): Admission {
+    if (!this.#leading || this.#closed) return { kind: "ignored" };
+    let admission: Admission = { kind: "ignored" };
+    this.#enter(() => admission = admitReplica(this.#raft, replica));
+    return admission;
+  }
+
+  /** The replica of a node that counts, if it is a later one than `replica`; else 0. */
+  laterThan(replica: ReplicaId): ReplicaId {
+    return laterReplica(this.#raft.configuration, replica);
   }
 
   /** The transport of a snapshot to a follower has ended. */
-  snapshotSent(to: NodeId, delivered: boolean): void {
+  snapshotSent(to: ReplicaId, delivered: boolean): void {
     this.#enter(() => this.#raft.reportSnapshot(to, delivered));
   }
 
@@ -363,7 +403,8 @@ export class Shard {
   /** Starts the loop; call once after everything is wired. */
   start(): void {
     // Nobody else could lead: no need to wait for a time-out.
-    if (this.#raft.configuration.voters.length === 1) this.#enter(() => this.#raft.campaign());
+    const { voters } = this.#raft.configuration;
+    if (voters.length === 1 && voters[0] === this.replica) this.#enter(() => this.#raft.campaign());
     // A crash may have come before the log was given back that the snapshot does not need.
     this.#snapshots.compact().catch((error) => this.#fail(error));
     this.#schedule();
@@ -397,7 +438,7 @@ export class Shard {
 
   #fail(error: unknown): void {
     this.#closed = true;
-    this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+    this.#host.fail(error instanceof Error ? error : new Error(String(error)), this);
   }
 
   #schedule(): void {
@@ -448,7 +489,7 @@ export class Shard {
         this.#congested = true;
       } else {
         const isMoving = result.kind === "refused" && result.reason === "transferring";
-        const leader = isMoving ? 0 : result.leader;
+        const leader = isMoving ? 0 : nodeOf(result.leader);
         for (const { done } of this.#takeProposals(next)) done?.({ kind: "notLeader", leader });
       }
     }
@@ -541,7 +582,8 @@ export class Shard {
     for (const message of messages) this.#host.sendToPeer(this, message.to, message);
   }
 
-  #noteLeadership({ leader, role }: Leadership): void {
+  #noteLeadership({ leader: replica, role }: Leadership): void {
+    const leader = nodeOf(replica);
     const led = this.#leading;
     const leads = role === "leader";
     if (leader === this.#leader && leads === led) return;

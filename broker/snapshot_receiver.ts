@@ -43,7 +43,7 @@ export interface SnapshotReceiverHost {
   /** Sends a frame, or drops it. */
   send(to: NodeId, parts: readonly Uint8Array[]): void;
   /** The disk failed. */
-  fail(error: Error): void;
+  fail(error: Error, shard: Shard): void;
 }
 
 /** What arrives for a shard. */
@@ -172,7 +172,9 @@ export class SnapshotReceiver {
       error instanceof MalformedStateError;
     if (isMalformed) return this.#refuse(arrival, error.message);
     this.#drop(arrival);
-    if (!this.#closed) this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+    if (!this.#closed) {
+      this.#host.fail(error instanceof Error ? error : new Error(String(error)), arrival.shard);
+    }
     this.#closed = true;
   }
 
@@ -252,9 +254,9 @@ export class SnapshotReceiver {
     if (!arrival.busy) this.#cleanUp(arrival);
   }
 
-  #cleanUp({ staged }: Arrival): void {
+  #cleanUp({ staged, shard }: Arrival): void {
     if (this.#closed) return staged?.abandon();
-    staged?.discard().catch((error) => this.#host.fail(error));
+    staged?.discard().catch((error) => this.#host.fail(error, shard));
   }
 }
 

@@ -18,6 +18,7 @@ import { countRecords, type PinnedSnapshot } from "../storage/mod.ts";
 import { encodeSnapshotBegin, encodeSnapshotChunkHead, type SnapshotAck } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
+import { nodeOf, type ReplicaId } from "./replica_id.ts";
 import type { Shard } from "./shard.ts";
 
 /** Chunks that are on their way at a time. */
@@ -38,13 +39,15 @@ export interface SnapshotSenderHost {
   /** Sends a frame, or drops it. @returns Whether it was taken. */
   send(to: NodeId, parts: readonly Uint8Array[]): boolean;
   /** The disk failed, or what is on it is damaged. */
-  fail(error: Error): void;
+  fail(error: Error, shard: Shard): void;
 }
 
 interface Transfer {
   readonly number: number;
   readonly shard: Shard;
+  /** The node that it goes to, and which of its replicas. */
   readonly to: NodeId;
+  readonly replica: ReplicaId;
   readonly pin: PinnedSnapshot;
   /** The position behind everything. */
   readonly end: number;
@@ -76,14 +79,15 @@ export class SnapshotSender {
    * @param message What its core wants to send.
    */
   begin(shard: Shard, message: InstallSnapshot): void {
-    const { to, snapshot: { metadata } } = message;
+    const { to: replica, snapshot: { metadata } } = message;
+    const to = nodeOf(replica);
     for (const other of this.#transfers.values()) {
-      if (other.shard === shard && other.to === to) this.#release(other);
+      if (other.shard === shard && other.replica === replica) this.#release(other);
     }
     const pin = shard.store.pinSnapshot();
     if (pin?.stored.index !== metadata.index) {
       pin?.release();
-      return shard.snapshotSent(to, false);
+      return shard.snapshotSent(replica, false);
     }
     const { index, neededIndex, bytes: stateBytes, crc: stateCrc } = pin.stored;
     const number = ++this.#number;
@@ -93,6 +97,7 @@ export class SnapshotSender {
       number,
       shard,
       to,
+      replica,
       pin,
       end: stateBytes + index + 1 - neededIndex,
       begun: false,
@@ -131,14 +136,21 @@ export class SnapshotSender {
     try {
       this.#fill(transfer);
     } catch (error) {
-      this.#host.fail(error instanceof Error ? error : new Error(String(error)));
+      this.#host.fail(error instanceof Error ? error : new Error(String(error)), transfer.shard);
     }
   }
 
   /** A follower does not want a snapshot, or what it got is not what was promised. */
   aborted(from: NodeId, number: number): void {
     const transfer = this.#transfers.get(number);
-    if (transfer?.to === from) this.#end(transfer, false);
+    if (transfer?.to !== from) return;
+    try {
+      // The follower may be right.
+      if (!transfer.pin.stale) transfer.pin.check();
+    } catch (error) {
+      this.#host.fail(error instanceof Error ? error : new Error(String(error)), transfer.shard);
+    }
+    this.#end(transfer, false);
   }
 
   /** A connection to or from a node broke: frames may be lost. */
@@ -188,12 +200,12 @@ export class SnapshotSender {
 
   #end(transfer: Transfer, delivered: boolean): void {
     if (!this.#release(transfer)) return;
-    const { shard, to, pin: { stored: { index } }, position } = transfer;
+    const { shard, to, replica, pin: { stored: { index } }, position } = transfer;
     const ms = Math.round(this.#host.clock.monotonic() - transfer.startedAtMs);
     const fields = { shard: shard.id, to, index, position, ms };
     if (delivered) this.#host.log.info("Sent a snapshot", fields);
     else this.#host.log.warn("Could not send a snapshot", fields);
-    shard.snapshotSent(to, delivered);
+    shard.snapshotSent(replica, delivered);
   }
 
   /** @returns Whether it was still going on. */

@@ -74,7 +74,7 @@ class Pair implements AsyncDisposable {
 
   async open(): Promise<this> {
     const files = denoFileSystem();
-    const options = { shard: 0, configuration, segmentBytesMax: 100_000 };
+    const options = { shard: 0, replica: 1, configuration, segmentBytesMax: 100_000 };
     this.leaderStore = await ShardStore.open(files, `${this.directory}/1`, options);
     this.followerStore = await ShardStore.open(files, `${this.directory}/2`, options);
     const entries = Array.from({ length: SNAPSHOT_INDEX + 10 }, (_, i) => {

@@ -52,6 +52,8 @@ export class Core {
   leaseBroken = false;
   /** A new membership change has to wait until this index is applied. */
   pendingChangeIndex = 0;
+  /** What a leader knows this node to have had and it no longer has; 0 if there is no such thing. */
+  lostIndex = 0;
   /** The newest membership change applied here. */
   appliedChangeIndex = 0;
   /** First index of the leader's own term. */

@@ -302,6 +302,14 @@ export class Raft {
   }
 
   /**
+   * An entry that this node has acknowledged and no longer has, or 0: its disk was rolled back. What it
+   * voted for is then forgotten as well, and it must not go on under its id.
+   */
+  get lostIndex(): number {
+    return this.#core.lostIndex;
+  }
+
+  /**
    * Whether there is something to do.
    *
    * @returns Whether it is worth calling `ready()`.

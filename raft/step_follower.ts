@@ -98,6 +98,11 @@ export function handleAppend(core: Core, message: AppendRequest): void {
  * @param message The leader's message.
  */
 export function handleHeartbeat(core: Core, message: Heartbeat): void {
+  if (message.commit > core.log.lastIndex) {
+    // It acknowledged that much in this term: its disk has forgotten, and this node cannot be trusted.
+    core.lostIndex = message.commit;
+    return;
+  }
   core.log.commitTo(message.commit);
   core.send({
     kind: "heartbeatResponse",

@@ -6,7 +6,8 @@
  * {"clusterId":"…","nodeId":1}
  * ```
  *
- * The line holds the kind of file, its format version, and the CRC-32C of all that follows. A new
+ * The line holds the kind of file, its format version, and a CRC-32C: of everything before it in the
+ * line and everything behind the line. (In version 1 it was of what is behind the line only.) A new
  * content is written beside the old one, synced, and renamed over it, so there is always one that is
  * whole; what a crash leaves beside it is overwritten the next time.
  *
@@ -37,7 +38,8 @@ export async function writeCheckedFile(
   content: unknown,
 ): Promise<void> {
   const body = new TextEncoder().encode(`${JSON.stringify(content)}\n`);
-  const line = `flowmq ${kind} ${version} ${hex(crc32c(body))}\n`;
+  const start = startOf(kind, `${version}`);
+  const line = `${start}${hex(checksum(start, body))}\n`;
   const fresh = `${path}.new`;
   try {
     const file = files.open(fresh, { write: true, create: true });
@@ -81,12 +83,27 @@ export function readCheckedFile(
   if (name !== "flowmq" || foundKind !== kind || !/^[1-9]\d*$/.test(version ?? "")) {
     throw new CorruptFileError(path, `it does not begin with the line of a ${kind} file`);
   }
+  const body = bytes.subarray(lineEnd + 1);
+  const expected = version === "1" ? crc32c(body) : checksum(startOf(kind, version!), body);
+  // Before the version is believed: a damaged one must not pass for a newer format.
+  if (hex(expected) !== crc) throw new CorruptFileError(path, "wrong checksum");
   if (Number(version) > versionMax) {
     throw new UnsupportedFormatError(path, Number(version), versionMax);
   }
-  const body = bytes.subarray(lineEnd + 1);
-  if (hex(crc32c(body)) !== crc) throw new CorruptFileError(path, "wrong checksum");
   return JSON.parse(new TextDecoder().decode(body));
+}
+
+function startOf(kind: string, version: string): string {
+  return `flowmq ${kind} ${version} `;
+}
+
+/** The CRC-32C of the start of the line and of what is behind it. */
+function checksum(start: string, body: Uint8Array): number {
+  const head = new TextEncoder().encode(start);
+  const bytes = new Uint8Array(head.length + body.length);
+  bytes.set(head);
+  bytes.set(body, head.length);
+  return crc32c(bytes);
 }
 
 function hex(crc: number): string {

@@ -1,11 +1,12 @@
 /**
- * The data directory of a node: whose it is, and that only one process uses it.
+ * The data directory of a node: whose it is, how far it has come, and that only one process uses it.
  *
  * ```text
  * flowmq-data/
- *   lock      locked by the process that uses the directory; holds its id
- *   meta      cluster, node and incarnation (`checked_file.ts`)
- *   shard-0/  one directory a shard (`shard_store.ts`)
+ *   lock           locked by the process that uses the directory; holds its id
+ *   meta           cluster, node, incarnation and standing (`checked_file.ts`)
+ *   shard-0/       one directory a shard (`shard_store.ts`)
+ *   lost-shard-0/  a replica that was given up, until another one has taken its place
  * ```
  *
  * @module
@@ -19,13 +20,29 @@ import {
   DataDirectoryMismatchError,
 } from "./errors.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "./file_system.ts";
-import { asFailure, makeDirectoryDurable } from "./failures.ts";
+import { asFailure, attempt, attemptAsync, makeDirectoryDurable } from "./failures.ts";
 
 /** The newest format of the meta file that we read, and the one that we write. */
-const metaVersion = 1;
+const metaVersion = 2;
 
 /** Names that may be in a directory before it is ours. */
 const harmlessNames = new Set(["lock", "meta.new", "lost+found"]);
+
+/** What comes before the name of a shard's directory that was given up. */
+const lostPrefix = "lost-";
+
+/**
+ * How far a data directory has come.
+ *
+ * - `blank`: it never held anything that anybody counts on;
+ * - `founding`: the node has decided that the cluster begins now, and with whom;
+ * - `member`: it has a replica of every shard, or had one: where one is missing, it was lost;
+ * - `lost`: what it held cannot be told any more. Such a node never founds a cluster.
+ */
+export type Standing = "blank" | "founding" | "member" | "lost";
+
+/** The nodes that a cluster began with, each with the incarnation of its directory at that time. */
+export type Founders = Readonly<Record<number, string>>;
 
 /** Whose a data directory is. */
 export interface DataDirectoryMeta {
@@ -34,6 +51,11 @@ export interface DataDirectoryMeta {
   readonly nodeId: number;
   /** Chosen at random when the directory was made: a directory that was wiped has another. */
   readonly incarnation: string;
+  readonly standing: Standing;
+  /** Whom the cluster began with, where this node was among them. */
+  readonly founders?: Founders;
+  /** A replica of this node that any new one must come after: others know it. */
+  readonly newestReplica?: number;
 }
 
 /** How to open a {@linkcode DataDirectory}. */
@@ -46,6 +68,13 @@ export interface DataDirectoryOptions {
   readonly pid?: number | undefined;
   /** A source of random numbers from 0 to 1. */
   readonly random: () => number;
+  /**
+   * Other nodes hold what this one does: a damaged meta file is replaced, and everything in the
+   * directory given up.
+   *
+   * @default {false}
+   */
+  readonly replaceable?: boolean;
 }
 
 /** A data directory, locked for this process. */
@@ -55,17 +84,15 @@ export class DataDirectory {
   readonly #files: FileSystem;
   readonly #lock: FileHandle;
   #meta: DataDirectoryMeta;
+  /** What was wrong with the meta file that was replaced. */
+  readonly damage: CorruptFileError | undefined;
 
-  private constructor(
-    files: FileSystem,
-    path: string,
-    lock: FileHandle,
-    meta: DataDirectoryMeta,
-  ) {
+  private constructor(files: FileSystem, path: string, lock: FileHandle, found: FoundMeta) {
     this.#files = files;
     this.path = path;
     this.#lock = lock;
-    this.#meta = meta;
+    this.#meta = found.meta;
+    this.damage = found.damage;
   }
 
   /**
@@ -91,8 +118,7 @@ export class DataDirectory {
       // A directory with a meta file was once made to the end.
       if (!files.exists(joinPath(path, "meta"))) await makeDirectoryDurable(files, path);
       lock = await takeLock(files, path, options.pid);
-      const meta = await readOrMakeMeta(files, path, options);
-      return new DataDirectory(files, path, lock, meta);
+      return new DataDirectory(files, path, lock, await openMeta(files, path, options));
     } catch (error) {
       lock?.close();
       throw asFailure("open", path, error);
@@ -114,20 +140,69 @@ export class DataDirectory {
     return joinPath(this.path, `shard-${shard}`);
   }
 
+  /** Whether there is anything of a shard. */
+  hasShard(shard: number): boolean {
+    return this.#files.exists(this.shardDirectory(shard));
+  }
+
+  /** Whether a replica of a shard was given up, and is still kept. */
+  hasLost(shard: number): boolean {
+    return this.#files.exists(joinPath(this.path, `${lostPrefix}shard-${shard}`));
+  }
+
   /**
-   * Notes the cluster, once the node knows it.
+   * Notes how far the node has come.
    *
-   * @param clusterId The cluster.
+   * @param standing The standing.
+   * @param founders Whom the cluster began with, if this node was among them.
    * @returns When it is durable.
-   * @throws {DataDirectoryMismatchError} when the directory belongs to another cluster.
    * @throws {StorageFailedError} when the file system fails.
    */
-  async setClusterId(clusterId: string): Promise<void> {
-    checkCluster(this.path, this.#meta.clusterId, clusterId);
-    if (this.#meta.clusterId === clusterId) return;
-    const meta = { ...this.#meta, clusterId };
-    await writeCheckedFile(this.#files, joinPath(this.path, "meta"), "meta", metaVersion, meta);
+  async setStanding(standing: Standing, founders?: Founders): Promise<void> {
+    await this.#write({ ...this.#meta, standing, ...(founders && { founders }) });
+  }
+
+  /**
+   * Notes a replica of this node that others know, and that any new one must come after.
+   *
+   * @param replica Its id.
+   * @returns When it is durable.
+   * @throws {StorageFailedError} when the file system fails.
+   */
+  async setNewestReplica(replica: number): Promise<void> {
+    await this.#write({ ...this.#meta, newestReplica: replica });
+  }
+
+  async #write(meta: DataDirectoryMeta): Promise<void> {
+    await writeMeta(this.#files, this.path, meta);
     this.#meta = meta;
+  }
+
+  /**
+   * Gives up what there is of a shard: nothing of it is used any more. It is kept beside the rest, in
+   * case that no other node has it, until {@linkcode discardLost}; of several only the first, since what
+   * came later was but an incomplete copy.
+   *
+   * @param shard The shard.
+   * @returns When it is durable.
+   * @throws {StorageFailedError} when the file system fails.
+   */
+  async giveUp(shard: number): Promise<void> {
+    await setAside(this.#files, this.path, `shard-${shard}`);
+  }
+
+  /**
+   * Removes what was given up of a shard: another replica has taken its place.
+   *
+   * @param shard The shard.
+   * @returns When it is gone for good.
+   * @throws {StorageFailedError} when the file system fails.
+   */
+  async discardLost(shard: number): Promise<void> {
+    if (!this.hasLost(shard)) return;
+    const path = joinPath(this.path, `${lostPrefix}shard-${shard}`);
+    attempt("remove", path, () => removeTree(this.#files, path));
+    await attemptAsync("sync", this.path, () => this.#files.syncDirectory(this.path));
   }
 
   /** Lets others use the directory. */
@@ -160,44 +235,110 @@ function readPid(file: FileHandle): number | undefined {
   return /^\d+\n$/.test(text) ? Number(text) : undefined;
 }
 
-async function readOrMakeMeta(
+/** What {@linkcode openMeta} has found, or made. */
+interface FoundMeta {
+  readonly meta: DataDirectoryMeta;
+  readonly damage?: CorruptFileError;
+}
+
+async function openMeta(
   files: FileSystem,
   path: string,
   options: DataDirectoryOptions,
-): Promise<DataDirectoryMeta> {
+): Promise<FoundMeta> {
+  try {
+    const meta = readMeta(files, path);
+    if (meta === undefined) return { meta: await makeMeta(files, path, options, "blank") };
+    checkOwner(path, meta, options);
+    if (meta.clusterId === null && options.clusterId !== undefined) {
+      const known = { ...meta, clusterId: options.clusterId };
+      await writeMeta(files, path, known);
+      return { meta: known };
+    }
+    // The process that renamed it to its name may not have lived to sync that.
+    await files.syncDirectory(path);
+    return { meta };
+  } catch (error) {
+    if (!(error instanceof CorruptFileError) || !options.replaceable) throw error;
+    // A stranger's directory is none of ours, however little is left of ours.
+    if (!files.list(path).some(({ name }) => isShardDirectory(name))) throw error;
+    for (const { name } of files.list(path)) {
+      if (isShardDirectory(name)) await setAside(files, path, name);
+    }
+    return { meta: await makeMeta(files, path, options, "lost"), damage: error };
+  }
+}
+
+/** @throws {CorruptFileError} when the file is damaged, or missing in a directory that is not empty. */
+function readMeta(files: FileSystem, path: string): DataDirectoryMeta | undefined {
   const metaPath = joinPath(path, "meta");
   const found = readCheckedFile(files, metaPath, "meta", metaVersion);
-  if (found !== undefined) {
-    const meta = found as DataDirectoryMeta;
-    if (!Number.isSafeInteger(meta.nodeId) || typeof meta.incarnation !== "string") {
-      throw new CorruptFileError(metaPath, "it names no node");
-    }
-    checkCluster(path, meta.clusterId, options.clusterId);
-    if (meta.nodeId !== options.nodeId) {
-      throw new DataDirectoryMismatchError(path, "nodeId", `${meta.nodeId}`, `${options.nodeId}`);
-    }
-    if (meta.clusterId !== null || options.clusterId === undefined) {
-      // The process that renamed it to its name may not have lived to sync that.
-      await files.syncDirectory(path);
-      return meta;
-    }
-  } else if (files.list(path).some(({ name }) => !harmlessNames.has(name))) {
+  if (found === undefined) {
+    if (!files.list(path).some(({ name }) => !harmlessNames.has(name))) return undefined;
     throw new CorruptFileError(metaPath, "it is missing in a directory that is not empty");
   }
-  const meta: DataDirectoryMeta = {
-    clusterId: options.clusterId ?? null,
-    nodeId: options.nodeId,
-    incarnation: (found as DataDirectoryMeta | undefined)?.incarnation ??
-      newIncarnation(options.random),
+  const meta = found as DataDirectoryMeta;
+  if (!Number.isSafeInteger(meta.nodeId) || typeof meta.incarnation !== "string") {
+    throw new CorruptFileError(metaPath, "it names no node");
+  }
+  // Version 1 knew no standing: its directories belong to members.
+  return { ...meta, standing: meta.standing ?? "member" };
+}
+
+function checkOwner(path: string, meta: DataDirectoryMeta, options: DataDirectoryOptions): void {
+  const { clusterId, nodeId } = options;
+  if (meta.clusterId !== null && clusterId !== undefined && meta.clusterId !== clusterId) {
+    throw new DataDirectoryMismatchError(path, "clusterId", meta.clusterId, clusterId);
+  }
+  if (meta.nodeId !== nodeId) {
+    throw new DataDirectoryMismatchError(path, "nodeId", `${meta.nodeId}`, `${nodeId}`);
+  }
+}
+
+async function makeMeta(
+  files: FileSystem,
+  path: string,
+  { clusterId, nodeId, random }: DataDirectoryOptions,
+  standing: Standing,
+): Promise<DataDirectoryMeta> {
+  const meta = {
+    clusterId: clusterId ?? null,
+    nodeId,
+    incarnation: newIncarnation(random),
+    standing,
   };
-  await writeCheckedFile(files, metaPath, "meta", metaVersion, meta);
+  await writeMeta(files, path, meta);
   return meta;
 }
 
-function checkCluster(path: string, found: string | null, expected: string | undefined): void {
-  if (found !== null && expected !== undefined && found !== expected) {
-    throw new DataDirectoryMismatchError(path, "clusterId", found, expected);
+function writeMeta(files: FileSystem, path: string, meta: DataDirectoryMeta): Promise<void> {
+  return writeCheckedFile(files, joinPath(path, "meta"), "meta", metaVersion, meta);
+}
+
+function isShardDirectory(name: string): boolean {
+  return /^shard-\d+$/.test(name);
+}
+
+/** Renames a shard's directory out of the way, or removes it where one was kept before. */
+async function setAside(files: FileSystem, path: string, name: string): Promise<void> {
+  const from = joinPath(path, name);
+  const to = joinPath(path, `${lostPrefix}${name}`);
+  if (!files.exists(from)) return;
+  attempt("give up", from, () => {
+    if (files.exists(to)) removeTree(files, from);
+    else files.rename(from, to);
+  });
+  await attemptAsync("sync", path, () => files.syncDirectory(path));
+}
+
+/** Removes a directory with all that is in it. */
+function removeTree(files: FileSystem, path: string): void {
+  for (const { name, isDirectory } of files.list(path)) {
+    const inner = joinPath(path, name);
+    if (isDirectory) removeTree(files, inner);
+    else files.remove(inner);
   }
+  files.remove(path);
 }
 
 /** 96 random bits. */

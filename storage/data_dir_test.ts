@@ -103,22 +103,10 @@ Deno.test("DataDirectory.open() refuses the directory of another node or cluster
   assertEquals((await open(1)).meta.clusterId, "red");
 });
 
-Deno.test("DataDirectory.setClusterId() notes the cluster once and for all", async () => {
-  const { disk, clock } = newDisk();
-  const directory = await clock.run(DataDirectory.open(disk, "data", { nodeId: 1, random }));
-  const { incarnation } = directory.meta;
-  await clock.run(directory.setClusterId("red"));
-  await clock.run(directory.setClusterId("red"));
-  await assertRejects(() => directory.setClusterId("blue"), DataDirectoryMismatchError);
-  directory.close();
-  const again = await clock.run(DataDirectory.open(disk, "data", { nodeId: 1, random }));
-  assertEquals(again.meta, { nodeId: 1, clusterId: "red", incarnation });
-});
-
 Deno.test("DataDirectory.open() refuses a newer format, and a stranger's directory", async () => {
   const { disk, clock } = newDisk();
   disk.makeDirectory("newer");
-  await clock.run(writeCheckedFile(disk, "newer/meta", "meta", 2, {}));
+  await clock.run(writeCheckedFile(disk, "newer/meta", "meta", 3, {}));
   await assertRejects(
     () => clock.run(DataDirectory.open(disk, "newer", { nodeId: 1, random })),
     UnsupportedFormatError,
@@ -130,6 +118,81 @@ Deno.test("DataDirectory.open() refuses a newer format, and a stranger's directo
     CorruptFileError,
     "missing in a directory that is not empty",
   );
+});
+
+Deno.test("DataDirectory.setStanding() survives a power cut, with whom the cluster began", async () => {
+  const { disk, clock } = newDisk();
+  const options = { nodeId: 1, random };
+  const directory = await clock.run(DataDirectory.open(disk, "data", options));
+  assertEquals(directory.meta.standing, "blank");
+  const founders = { 1: directory.meta.incarnation, 2: "b" };
+  await clock.run(directory.setStanding("founding", founders));
+  await clock.run(directory.setNewestReplica(4_097));
+  await clock.run(directory.setStanding("member"));
+  const again = await clock.run(DataDirectory.open(disk.crash(() => 0), "data", options));
+  assertEquals(again.meta, directory.meta);
+  const { standing, newestReplica } = again.meta;
+  assertEquals([standing, again.meta.founders, newestReplica], ["member", founders, 4_097]);
+});
+
+Deno.test("DataDirectory.open() takes a directory of version 1 for that of a member", async () => {
+  const { disk, clock } = newDisk();
+  disk.makeDirectory("data");
+  const old = { nodeId: 1, clusterId: null, incarnation: "abc" };
+  await clock.run(writeCheckedFile(disk, "data/meta", "meta", 2, old));
+  const { meta } = await clock.run(DataDirectory.open(disk, "data", { nodeId: 1, random }));
+  assertEquals(meta, { ...old, standing: "member" });
+});
+
+/** A directory with two shards, the first of which holds a file. */
+async function directoryWithShards() {
+  const { disk, clock } = newDisk();
+  const options = { nodeId: 1, random, replaceable: true };
+  const directory = await clock.run(DataDirectory.open(disk, "data", options));
+  await clock.run(directory.setStanding("member"));
+  for (const shard of [0, 1]) disk.makeDirectory(directory.shardDirectory(shard));
+  disk.open("data/shard-0/first", { write: true, create: true }).close();
+  for (const path of ["data", "data/shard-0"]) await clock.run(disk.syncDirectory(path));
+  return { disk, clock, options, directory };
+}
+
+Deno.test("DataDirectory.giveUp() keeps the first copy, and discardLost() removes it", async () => {
+  const { disk, clock, directory } = await directoryWithShards();
+  await clock.run(directory.giveUp(0));
+  assertEquals([directory.hasShard(0), directory.hasLost(0), directory.hasLost(1)], [
+    false,
+    true,
+    false,
+  ]);
+  disk.makeDirectory("data/shard-0/log-1");
+  await clock.run(directory.giveUp(0));
+  const survivor = disk.crash(() => 0);
+  assertEquals(survivor.list("data/lost-shard-0").map(({ name }) => name), ["first"]);
+  assertEquals(survivor.exists("data/shard-0"), false);
+});
+
+Deno.test("DataDirectory.discardLost() removes what was given up, and minds where there is nothing", async () => {
+  const { disk, clock, directory } = await directoryWithShards();
+  await clock.run(directory.giveUp(0));
+  await clock.run(directory.discardLost(0));
+  await clock.run(directory.discardLost(0));
+  assertEquals(disk.crash(() => 0).exists("data/lost-shard-0"), false);
+});
+
+Deno.test("DataDirectory.open() gives up all shards when the meta file is damaged", async () => {
+  const { disk, clock, options, directory } = await directoryWithShards();
+  directory.close();
+  disk.flipBit("data/meta", 40, 2);
+  await assertRejects(
+    () => clock.run(DataDirectory.open(disk, "data", { ...options, replaceable: false })),
+    CorruptFileError,
+  );
+  assertEquals(disk.exists("data/shard-0/first"), true);
+  const again = await clock.run(DataDirectory.open(disk, "data", options));
+  assertEquals(again.damage?.path, "data/meta");
+  assertEquals(again.meta.standing, "lost");
+  assertNotEquals(again.meta.incarnation, directory.meta.incarnation);
+  assertEquals(disk.crash(() => 0).exists("data/lost-shard-0/first"), true);
 });
 
 Deno.test("DataDirectory.open() says what the file system says, and leaves no lock", async () => {

@@ -82,6 +82,7 @@ withDirectory("DataDirectory and ShardStore work on a real disk", async (path) =
   const open = () => {
     return ShardStore.open(files, directory.shardDirectory(0), {
       shard: 0,
+      replica: 1,
       configuration: soloConfiguration,
       segmentBytesMax: 20_000,
       recentBytesMax: 0,

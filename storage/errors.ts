@@ -2,7 +2,8 @@
  * What can go wrong with files, by what the caller does about it.
  *
  * - The process must end: {@linkcode StorageFailedError}, {@linkcode DiskFullError}.
- * - A copy is damaged and wants repair: {@linkcode CorruptRecordError}, {@linkcode CorruptFileError}.
+ * - A copy is damaged and wants repair: {@linkcode CorruptRecordError}, {@linkcode CorruptFileError},
+ *   {@linkcode ForgottenEntriesError}, {@linkcode ForgottenTermError}.
  * - The person who started the process gave the wrong directory:
  *   {@linkcode DataDirectoryLockedError}, {@linkcode DataDirectoryMismatchError},
  *   {@linkcode UnsupportedFormatError}.
@@ -76,6 +77,36 @@ export class CorruptFileError extends Error {
   constructor(path: string, reason: string) {
     super(`Damaged file ${path}: ${reason}`);
     this.path = path;
+  }
+}
+
+/** A disk was rolled back: others know of entries that it had, and it has not. */
+export class ForgottenEntriesError extends Error {
+  override name = "ForgottenEntriesError";
+
+  /**
+   * @param shard The shard.
+   * @param index An entry that this node acknowledged.
+   * @param lastIndex The last one that it has.
+   */
+  constructor(shard: number, index: number, lastIndex: number) {
+    super(
+      `The log of shard ${shard} ends at ${lastIndex}, but this node had acknowledged entry ` +
+        `${index}: its disk was rolled back`,
+    );
+  }
+}
+
+/** A disk was rolled back: others have heard this node speak of a later term than it knows. */
+export class ForgottenTermError extends Error {
+  override name = "ForgottenTermError";
+
+  /**
+   * @param shard The shard.
+   * @param term The term that it has forgotten.
+   */
+  constructor(shard: number, term: number) {
+    super(`This node has forgotten term ${term} of shard ${shard}: its disk was rolled back`);
   }
 }
 

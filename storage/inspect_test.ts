@@ -6,7 +6,13 @@ import { ShardStore } from "./shard_store.ts";
 
 async function written() {
   const { disk, clock } = newDisk();
-  const options = { shard: 6, configuration: soloConfiguration, segmentBytesMax: 500, salt: 3 };
+  const options = {
+    shard: 6,
+    replica: 1,
+    configuration: soloConfiguration,
+    segmentBytesMax: 500,
+    salt: 3,
+  };
   const store = await clock.run(ShardStore.open(disk, "s", options));
   await clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, entriesFrom(1, 6)));
   await clock.run(store.persist({ term: 2, vote: 1, commit: 4 }, entriesFrom(6, 20, 2)));

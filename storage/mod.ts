@@ -12,7 +12,12 @@
  */
 
 export { crc32c } from "./crc32c.ts";
-export { DataDirectory, type DataDirectoryMeta, type DataDirectoryOptions } from "./data_dir.ts";
+export {
+  DataDirectory,
+  type DataDirectoryMeta,
+  type DataDirectoryOptions,
+  type Founders,
+} from "./data_dir.ts";
 export { denoFileSystem } from "./deno_file_system.ts";
 export {
   CorruptFileError,
@@ -20,6 +25,8 @@ export {
   DataDirectoryLockedError,
   DataDirectoryMismatchError,
   DiskFullError,
+  ForgottenEntriesError,
+  ForgottenTermError,
   MalformedRecordError,
   StorageFailedError,
   UnsupportedFormatError,

@@ -1,7 +1,7 @@
 /**
  * The file `configuration` of a shard, and which directories there are beside it.
  *
- * It says who took part when the shard was made, and where log and snapshots are: in the directory of
+ * It says which replica of the shard this is, who took part when the shard was made, and where log and snapshots are: in the directory of
  * the shard itself, or, since a log came from another node, in one named `log-N` in it. Replacing this
  * one file replaces the log. What it does not name is left over from before, or from an attempt that
  * came to nothing, and goes at the next start.
@@ -9,7 +9,7 @@
  * @module
  */
 
-import type { Configuration } from "../raft/types.ts";
+import type { Configuration, NodeId } from "../raft/types.ts";
 import { readCheckedFile, writeCheckedFile } from "./checked_file.ts";
 import { isConfiguration } from "./configuration.ts";
 import { CorruptFileError } from "./errors.ts";
@@ -18,10 +18,12 @@ import { type FileSystem, joinPath, parentPath } from "./file_system.ts";
 import { segmentFirstIndex } from "./segment.ts";
 
 /** The newest format of the configuration file that we read, and the one that we write. */
-const configurationVersion = 1;
+const configurationVersion = 2;
 
 /** What the file says. */
 export interface ShardFile {
+  /** The id of this replica in Raft, `undefined` in files of version 1: it is that of the node. */
+  readonly replica: NodeId | undefined;
   /** Who took part when the shard was made. */
   readonly configuration: Configuration;
   /** The directory of the log, `undefined` for the one of the shard itself. */
@@ -41,7 +43,10 @@ export function readShardFile(files: FileSystem, directory: string): ShardFile |
   const value = readCheckedFile(files, path, "configuration", configurationVersion);
   if (value === undefined) return undefined;
   if (!isConfiguration(value)) throw new CorruptFileError(path, "it holds no configuration");
-  const { log } = value as { log?: unknown };
+  const { log, replica } = value as { log?: unknown; replica?: unknown };
+  if (replica !== undefined && !(Number.isSafeInteger(replica) && replica as number > 0)) {
+    throw new CorruptFileError(path, "it names no replica");
+  }
   if (log !== undefined && (typeof log !== "string" || !isLogDirectory(log))) {
     throw new CorruptFileError(path, "it names no directory of a log");
   }
@@ -49,7 +54,8 @@ export function readShardFile(files: FileSystem, directory: string): ShardFile |
     throw new CorruptFileError(joinPath(directory, log), "it is missing");
   }
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = value;
-  return { configuration: { voters, votersOutgoing, learners, learnersNext, autoLeave }, log };
+  const configuration = { voters, votersOutgoing, learners, learnersNext, autoLeave };
+  return { replica: replica as NodeId | undefined, configuration, log };
 }
 
 /**
@@ -63,9 +69,9 @@ export function readShardFile(files: FileSystem, directory: string): ShardFile |
 export function writeShardFile(
   files: FileSystem,
   directory: string,
-  { configuration, log }: ShardFile,
+  { replica, configuration, log }: ShardFile,
 ): Promise<void> {
-  const content = log === undefined ? configuration : { ...configuration, log };
+  const content = { ...configuration, replica, ...(log !== undefined && { log }) };
   const path = joinPath(directory, "configuration");
   return writeCheckedFile(files, path, "configuration", configurationVersion, content);
 }

@@ -21,7 +21,14 @@
  * @module
  */
 
-import type { Configuration, Entry, HardState, LogStorage, Snapshot } from "../raft/types.ts";
+import type {
+  Configuration,
+  Entry,
+  HardState,
+  LogStorage,
+  NodeId,
+  Snapshot,
+} from "../raft/types.ts";
 import { CorruptFileError, StorageFailedError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
@@ -42,9 +49,11 @@ import {
 } from "./shard_file.ts";
 import {
   type Pause,
+  readSnapshotFile,
   type ShardSnapshotMetadata,
   SnapshotFileReader,
   SnapshotFileWriter,
+  snapshotName,
   type StoredSnapshot,
 } from "./snapshot_file.ts";
 import { type FoundSnapshots, readSnapshots, removeSnapshotsBut } from "./snapshot_files.ts";
@@ -56,6 +65,8 @@ const noBytes = new Uint8Array(0);
 export interface ShardStoreOptions extends SegmentedLogOptions {
   /** Who takes part, for a shard that is made now; one that exists knows it. */
   readonly configuration: Configuration;
+  /** The id of this replica in Raft, for a shard that is made now, or that never noted its own. */
+  readonly replica: NodeId;
 }
 
 /** Calls that wait for the same sync. */
@@ -77,6 +88,8 @@ export interface PinnedSnapshot {
   readonly stale: boolean;
   /** Reads a piece of the state. */
   read(position: number, length: number): Uint8Array;
+  /** Reads all of it. @throws {CorruptFileError} when it is not what was written. */
+  check(): void;
   /** Lets go of it. */
   release(): void;
 }
@@ -173,7 +186,11 @@ export class ShardStore implements LogStorage {
    *   learnersNext: [],
    *   autoLeave: false,
    * };
-   * const store = await ShardStore.open(denoFileSystem(), directory, { shard: 0, configuration });
+   * const store = await ShardStore.open(denoFileSystem(), directory, {
+   *   shard: 0,
+   *   replica: 1,
+   *   configuration,
+   * });
    * const entry = { index: 1, term: 1, kind: 0, data: new Uint8Array(256) } as const;
    * await store.persist({ term: 1, vote: 1, commit: 0 }, [entry]);
    * assertEquals(store.durableIndex, 1);
@@ -199,7 +216,7 @@ export class ShardStore implements LogStorage {
     directory: string,
     options: ShardStoreOptions,
   ): Promise<ShardStore> {
-    const { configuration: initial, ...logOptions } = options;
+    const { configuration: initial, replica, ...logOptions } = options;
     const known = readShardFile(files, directory);
     if (known === undefined) await prepare(files, directory);
     else await removeLeftovers(files, directory, known.log);
@@ -211,7 +228,7 @@ export class ShardStore implements LogStorage {
     );
     let log: SegmentedLog | undefined;
     try {
-      const shardFile = known ?? { configuration: initial, log: undefined };
+      const shardFile = known ?? { replica, configuration: initial, log: undefined };
       const logDirectory = joinPath(directory, shardFile.log ?? "");
       log = await SegmentedLog.open(files, logDirectory, logOptions);
       const snapshots = readSnapshots(files, logDirectory, options.shard);
@@ -224,7 +241,7 @@ export class ShardStore implements LogStorage {
         logOptions,
         log,
         hardStateFiles,
-        shardFile,
+        { ...shardFile, replica: shardFile.replica ?? replica },
         snapshots,
       );
     } catch (error) {
@@ -232,6 +249,11 @@ export class ShardStore implements LogStorage {
       log?.abandon();
       throw error;
     }
+  }
+
+  /** The id of this replica in Raft. */
+  get replica(): NodeId {
+    return this.#shardFile.replica!;
   }
 
   /** What was cut off the log when the store was opened. */
@@ -394,7 +416,8 @@ export class ShardStore implements LogStorage {
     const stored = this.#stored;
     if (stored === undefined || this.#closed) return undefined;
     const log = this.#log;
-    const reader = new SnapshotFileReader(this.#files, this.#logDirectory, stored);
+    const path = joinPath(this.#logDirectory, snapshotName(stored.index));
+    const reader = new SnapshotFileReader(this.#files, path, stored);
     const isStale = () => this.#closed || this.#log !== log;
     const pin: PinnedSnapshot = {
       stored,
@@ -403,6 +426,7 @@ export class ShardStore implements LogStorage {
         return isStale();
       },
       read: (position, length) => reader.read(position, length),
+      check: () => void readSnapshotFile(this.#files, path, undefined),
       release: () => {
         if (this.#pins.delete(pin)) reader.close();
       },

@@ -19,7 +19,11 @@ addEventListener("unload", () => Deno.removeSync(directory, { recursive: true })
 for (const [dataBytes, perCall] of [[256, 1], [8_240, 1], [8_240, 16]] as const) {
   const data = Uint8Array.from({ length: dataBytes }, (_, i) => i * 17);
   const path = `${directory}/${dataBytes}-${perCall}`;
-  const store = await ShardStore.open(denoFileSystem(), path, { shard: 0, configuration });
+  const store = await ShardStore.open(denoFileSystem(), path, {
+    shard: 0,
+    replica: 1,
+    configuration,
+  });
   await store.persist({ term: 1, vote: 1, commit: 0 }, []);
   Deno.bench(`persist ${perCall} × ${dataBytes} bytes, one call at a time`, async () => {
     const first = store.lastIndex() + 1;

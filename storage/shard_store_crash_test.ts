@@ -65,6 +65,7 @@ class History {
     });
     this.options = {
       shard: 3,
+      replica: 1,
       configuration: soloConfiguration,
       segmentBytesMax: [300, 2_000, 8_000, 1e9][this.below(4)]!,
       recentBytesMax: [0, 1_000, 1e9][this.below(3)]!,

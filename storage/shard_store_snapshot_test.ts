@@ -19,7 +19,7 @@ import type { StagedShard } from "./staged_shard.ts";
 import { crc32c } from "./crc32c.ts";
 
 const directory = "data/shard-0";
-const options = { shard: 0, configuration: soloConfiguration, segmentBytesMax: 500 };
+const options = { shard: 0, replica: 1, configuration: soloConfiguration, segmentBytesMax: 500 };
 const others = { ...soloConfiguration, voters: [1, 2, 3] };
 const pause = () => Promise.resolve();
 

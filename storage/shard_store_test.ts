@@ -34,6 +34,7 @@ class Rig {
     return this.clock.run(
       ShardStore.open(this.disk, directory, {
         shard: 0,
+        replica: 1,
         configuration: soloConfiguration,
         ...options,
       }),
@@ -49,7 +50,7 @@ class Rig {
 
   /** Opens, and returns in the middle of it: after so many waits for the disk. */
   async interruptedOpen(steps: number): Promise<boolean> {
-    const options = { shard: 0, configuration: soloConfiguration };
+    const options = { shard: 0, replica: 1, configuration: soloConfiguration };
     let made = false;
     ShardStore.open(this.disk, directory, options).then(() => void (made = true));
     await settle();

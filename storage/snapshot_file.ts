@@ -210,11 +210,11 @@ export class SnapshotFileReader {
 
   /**
    * @param files Where it is.
-   * @param directory The directory.
+   * @param path The file.
    * @param stored The snapshot.
    */
-  constructor(files: FileSystem, directory: string, stored: StoredSnapshot) {
-    this.#path = joinPath(directory, snapshotName(stored.index));
+  constructor(files: FileSystem, path: string, stored: StoredSnapshot) {
+    this.#path = path;
     this.#file = attempt("open", this.#path, () => files.open(this.#path, { read: true }));
     const header = new Uint8Array(headerBytes);
     attempt("read", this.#path, () => readFull(this.#file, header, 0));

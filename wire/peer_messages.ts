@@ -2,7 +2,7 @@
  * What brokers say to each other. The frame is that of `frame.ts`, with a little more room: a relayed
  * client frame has to fit in. Every type has correlation id 0; nothing is answered by its number.
  *
- * A connection begins with a hello: a CBOR map. Everything else is packed.
+ * A connection begins with a hello and a standing, two CBOR maps. Everything else is packed.
  *
  * A Raft message (the shard is in the frame's header):
  *
@@ -31,6 +31,8 @@
  * The log records of an append request are the very bytes on the leader's disk; their layout is the
  * business of `storage/`, so they come in and go out as opaque blocks.
  *
+ * A join or stale frame is the u64 id of a replica; a forgot frame is that and a u64 term.
+ *
  * A relay frame carries a client connection of one node to another, one frame of it at a time:
  *
  * ```text
@@ -46,7 +48,7 @@ import type { Configuration, Entry, EntryKind } from "../raft/types.ts";
 import { concatBytes, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
 import { decodeCborMap, encodeCbor } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
-import { booleanField, textField, uintField, uintsField } from "./fields.ts";
+import { booleanField, mapsField, textField, uintField, uintsField } from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 
 /** The version of the peer protocol that is spoken here. */
@@ -73,6 +75,14 @@ export const PeerFrameType = {
   snapshotAck: 10,
   /** It is not wanted. */
   snapshotAbort: 11,
+  /** How far the sender has come: right behind the hello, and again when it changes. */
+  standing: 12,
+  /** A replica of the sender's asks for a vote in the shard. */
+  join: 13,
+  /** A replica of the receiver's has been replaced by a later one. */
+  stale: 14,
+  /** A replica of the receiver's once knew of a later term than it does now. */
+  forgot: 15,
 } as const;
 
 /** Who a broker is, as it tells another. */
@@ -87,6 +97,26 @@ export interface PeerHello {
   readonly clientAddress: string;
   /** How many shards it knows of. */
   readonly shardCount: number;
+}
+
+/** How far a broker has come (`formation.ts` in `broker/`). */
+export interface PeerStanding {
+  /** Its directory's incarnation: another one after every wipe. */
+  readonly incarnation: string;
+  /** Its directory has never held anything. */
+  readonly isBlank: boolean;
+  /** It has lost everything and does not know what the cluster began with. */
+  readonly isLost: boolean;
+  /** The nodes that the cluster began with, each with its incarnation then, where that is known. */
+  readonly founders?: Readonly<Record<number, string>>;
+  /** Its replicas, shard by shard, each with the term that it knows of; empty until they are open. */
+  readonly replicas: readonly ReplicaTerm[];
+}
+
+/** A replica, and a term. */
+export interface ReplicaTerm {
+  readonly replica: number;
+  readonly term: number;
 }
 
 /** Which way a relay frame goes. */
@@ -150,6 +180,92 @@ export function decodePeerHello(payload: Uint8Array): PeerHello {
     clientAddress: textField(map, "clientAddress"),
     shardCount: uintField(map, "shardCount"),
   };
+}
+
+/**
+ * Makes the frame of a standing.
+ *
+ * @returns The whole frame.
+ */
+export function encodePeerStanding({ founders, ...standing }: PeerStanding): Uint8Array {
+  const list = Object.entries(founders ?? {})
+    .map(([node, incarnation]) => ({ node: Number(node), incarnation }));
+  return encodeFrame(PeerFrameType.standing, 0, 0, encodeCbor({ ...standing, founders: list }));
+}
+
+/**
+ * Reads a standing.
+ *
+ * @throws {MalformedFrameError} when the payload is something else.
+ */
+export function decodePeerStanding(payload: Uint8Array): PeerStanding {
+  const map = decodeCborMap(payload);
+  const founders = mapsField(map, "founders", (founder) => {
+    return [uintField(founder, "node"), textField(founder, "incarnation")] as const;
+  });
+  return {
+    incarnation: textField(map, "incarnation"),
+    isBlank: booleanField(map, "isBlank"),
+    isLost: booleanField(map, "isLost"),
+    ...(founders.length > 0 && { founders: Object.fromEntries(founders) }),
+    replicas: mapsField(map, "replicas", (item) => {
+      return { replica: uintField(item, "replica"), term: uintField(item, "term") };
+    }),
+  };
+}
+
+/**
+ * Makes the frame that tells a replica of a term that it has forgotten.
+ *
+ * @returns The whole frame.
+ */
+export function encodeForgot(shard: number, { replica, term }: ReplicaTerm): Uint8Array {
+  const payload = new Uint8Array(16);
+  writeU64(payload, 0, replica);
+  writeU64(payload, 8, term);
+  return encodeFrame(PeerFrameType.forgot, shard, 0, payload);
+}
+
+/**
+ * Reads which term a replica has forgotten.
+ *
+ * @throws {MalformedFrameError} when the payload is something else.
+ */
+export function decodeForgot(payload: Uint8Array): ReplicaTerm {
+  if (payload.length !== 16) {
+    throw new MalformedFrameError(`Cannot read a forgotten term of ${payload.length} bytes`);
+  }
+  return { replica: readU64(payload, 0), term: readU64(payload, 8) };
+}
+
+/**
+ * Makes the frame in which a replica asks for a vote, or is told that a later one has its place.
+ *
+ * @param type Which of the two.
+ * @param shard The shard.
+ * @param replica The replica that asks, or the later one.
+ * @returns The whole frame.
+ */
+export function encodeReplicaFrame(
+  type: "join" | "stale",
+  shard: number,
+  replica: number,
+): Uint8Array {
+  const payload = new Uint8Array(8);
+  writeU64(payload, 0, replica);
+  return encodeFrame(PeerFrameType[type], shard, 0, payload);
+}
+
+/**
+ * Reads which replica a join or stale frame is about.
+ *
+ * @throws {MalformedFrameError} when the payload is something else.
+ */
+export function decodeReplicaFrame(payload: Uint8Array): number {
+  if (payload.length !== 8) {
+    throw new MalformedFrameError(`Cannot read a replica's id of ${payload.length} bytes`);
+  }
+  return readU64(payload, 0);
 }
 
 /**

@@ -6,13 +6,19 @@ import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame, encodeFrame } from "./frame.ts";
 import { frameBytesMax, peerFrameBytesMax } from "./limits.ts";
 import {
+  decodeForgot,
   decodePeerHello,
+  decodePeerStanding,
   decodeRaftMessage,
   decodeRelayAddress,
+  decodeReplicaFrame,
+  encodeForgot,
   encodePeerHello,
+  encodePeerStanding,
   encodeRaftMessage,
   encodeRelayClose,
   encodeRelayHead,
+  encodeReplicaFrame,
   PeerFrameType,
   relayedFrame,
 } from "./peer_messages.ts";
@@ -120,6 +126,36 @@ Deno.test("a peer's hello comes back as it went", () => {
   const frame = decodeFrame(encodePeerHello(hello));
   assertEquals(frame.type, PeerFrameType.hello);
   assertEquals(decodePeerHello(frame.payload), hello);
+});
+
+Deno.test("a standing comes back as it went, with and without founders", () => {
+  const standing = { incarnation: "a1", isBlank: true, isLost: false, replicas: [] };
+  const member = {
+    incarnation: "b2",
+    isBlank: false,
+    isLost: true,
+    founders: { 1: "b2", 3: "c3" },
+    replicas: [{ replica: 2 ** 50, term: 7 }, { replica: 1, term: 0 }],
+  };
+  for (const one of [standing, member]) {
+    const frame = decodeFrame(encodePeerStanding(one));
+    assertEquals(frame.type, PeerFrameType.standing);
+    assertEquals(decodePeerStanding(frame.payload), one);
+  }
+});
+
+Deno.test("frames about replicas come back as they went, and nothing else passes", () => {
+  for (const type of ["join", "stale"] as const) {
+    const frame = decodeFrame(encodeReplicaFrame(type, 2, 2 ** 50));
+    assertEquals([frame.type, frame.shard], [PeerFrameType[type], 2]);
+    assertEquals(decodeReplicaFrame(frame.payload), 2 ** 50);
+    assertThrows(() => decodeReplicaFrame(frame.payload.subarray(1)), MalformedFrameError);
+  }
+  const forgot = { replica: 2 ** 50, term: 9 };
+  const frame = decodeFrame(encodeForgot(1, forgot));
+  assertEquals([frame.type, frame.shard], [PeerFrameType.forgot, 1]);
+  assertEquals(decodeForgot(frame.payload), forgot);
+  assertThrows(() => decodeForgot(frame.payload.subarray(1)), MalformedFrameError);
 });
 
 Deno.test("relay frames carry a whole client frame in either direction", () => {

@@ -19,7 +19,14 @@ import {
 } from "../flags.ts";
 import type { ClusterMember, NodeConfig } from "../../broker/config.ts";
 import { SHARDS_MAX } from "../../broker/config.ts";
-import { RaftTrace, type RunningNode, startNode } from "../../broker/mod.ts";
+import {
+  denoNodeRuntime,
+  NODE_ID_MAX,
+  RaftTrace,
+  ReplicaLostError,
+  type RunningNode,
+  startNode,
+} from "../../broker/mod.ts";
 import { frameBytesMax } from "../../wire/limits.ts";
 import { defineCommand } from "../command.ts";
 import { defaultClientAddress } from "../common_flags.ts";
@@ -57,7 +64,7 @@ const flags = {
   node: integerFlag({
     help: "The number of this node in the cluster.",
     minimum: 1,
-    maximum: 65_535,
+    maximum: NODE_ID_MAX,
     default: 1,
   }),
   cluster: clusterFlag({
@@ -119,6 +126,14 @@ function membersOf(
   return { cluster, peerListen: given.has("peer") ? peer : self.peerAddress };
 }
 
+/** Ends with Ctrl-C, SIGTERM or, where that is wanted, stdin. */
+function endSignal(values: FlagValues<typeof flags>, terminal: Terminal): AbortSignal {
+  if (!values.stopWithStdin) return terminal.interrupted;
+  const stdinEnded = new AbortController();
+  void endOf(terminal.stdin).then(() => stdinEnded.abort());
+  return AbortSignal.any([terminal.interrupted, stdinEnded.signal]);
+}
+
 /** Waits for the end of stdin; whatever is in it does not matter. */
 async function endOf(stdin: ReadableStream<Uint8Array>): Promise<void> {
   try {
@@ -153,11 +168,19 @@ function openTrace(path: string): TraceFile {
   }
 }
 
-/** Starts the node; an address that cannot be had is named. */
-async function start(config: NodeConfig): Promise<RunningNode> {
+/**
+ * Starts the node; an address that cannot be had is named.
+ *
+ * @returns The node, or `undefined` if it was interrupted while it waited for the others.
+ */
+async function start(
+  config: NodeConfig,
+  interrupted: AbortSignal,
+): Promise<RunningNode | undefined> {
   try {
-    return await startNode(config);
+    return await startNode(config, denoNodeRuntime(), interrupted);
   } catch (error) {
+    if (interrupted.aborted) return undefined;
     throw listenFailure([
       { flag: "--listen", address: config.listen },
       { flag: "--peer", address: config.peerListen },
@@ -173,8 +196,9 @@ export const serve = defineCommand({
   description: [
     "Prints one line on stdout when it is ready, logs to stderr, and stops cleanly on Ctrl-C and " +
     "SIGTERM. A message whose publish was confirmed is on the disks of a majority of the nodes.",
-    "A cluster of three nodes survives the loss of one, a cluster of five the loss of two. To try " +
-    "one on this machine, flowmq dev is shorter.",
+    "A cluster of three nodes survives the loss of one, a cluster of five the loss of two. The very " +
+    "first start waits until all nodes are there. A node whose disk was replaced or damaged gets " +
+    "everything from the others by itself. To try a cluster on this machine, flowmq dev is shorter.",
   ],
   positionals: [],
   flags,
@@ -191,7 +215,7 @@ export const serve = defineCommand({
     const { cluster, peerListen } = membersOf(values, given);
     const logger = loggerFor(values, terminal);
     using trace = values.raftTrace === undefined ? undefined : openTrace(values.raftTrace);
-    const node = await start({
+    const config: NodeConfig = {
       nodeId: values.node,
       cluster,
       dataDirectory: values.data,
@@ -205,33 +229,36 @@ export const serve = defineCommand({
       ...(trace === undefined
         ? {}
         : { observer: new RaftTrace(() => Date.now(), (line) => trace.write(line)) }),
-    });
-    const clientAddress = formatAddress(node.clientAddress);
-    const peerAddress = formatAddress(node.peerAddress);
-    terminal.stdout.line(formatReadyLine({
-      version,
-      nodeId: values.node,
-      clientAddress,
-      peerAddress,
-      dataDirectory: values.data,
-    }));
-    const ends: Promise<Error | undefined>[] = [
-      aborted(terminal.interrupted).then(() => undefined),
-      node.failed,
-    ];
-    if (values.stopWithStdin) ends.push(endOf(terminal.stdin).then(() => undefined));
-    const failure = await Promise.race(ends);
-    if (failure !== undefined) {
-      // What is in memory can no longer be trusted to reach the disk: no orderly stop.
-      throw new CommandError(
-        `node ${values.node} had to stop: ${describeError(failure).line}`,
-        ExitCode.failed,
-        { cause: failure },
-      );
+    };
+    const ended = endSignal(values, terminal);
+    for (;;) {
+      const node = await start(config, ended);
+      if (node === undefined) return ExitCode.ok;
+      terminal.stdout.line(formatReadyLine({
+        version,
+        nodeId: values.node,
+        clientAddress: formatAddress(node.clientAddress),
+        peerAddress: formatAddress(node.peerAddress),
+        dataDirectory: values.data,
+      }));
+      const failure = await Promise.race([aborted(ended).then(() => undefined), node.failed]);
+      if (failure === undefined) {
+        logger.info("stopping");
+        await node.stop();
+        logger.info("stopped");
+        return ExitCode.ok;
+      }
+      if (!(failure instanceof ReplicaLostError)) {
+        // What is in memory can no longer be trusted to reach the disk: no orderly stop.
+        throw new CommandError(
+          `node ${values.node} had to stop: ${describeError(failure).line}`,
+          ExitCode.failed,
+          { cause: failure },
+        );
+      }
+      // What was lost is with the other nodes: this one starts anew and gets it from them.
+      logger.error("starting again without a lost replica", { reason: failure.message });
+      await node.stop();
     }
-    logger.info("stopping");
-    await node.stop();
-    logger.info("stopped");
-    return ExitCode.ok;
   },
 });

@@ -164,4 +164,48 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     }],
     foundBy: "cluster",
   },
+  {
+    name: "takes-back-its-old-name",
+    breaks: "a node whose disk was replaced does not speak under its old identity",
+    edits: [{
+      file: "broker/node.ts",
+      find: "return await this.#openReplica(id, isFounder ? nodeId : this.#newReplica());",
+      replace: "return await this.#openReplica(id, nodeId);",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "repairs-under-its-old-name",
+    breaks: "a damaged replica is given up with its votes and what it acknowledged",
+    edits: [{
+      file: "broker/node.ts",
+      find: "      await directory.giveUp(id);\n" +
+        "      return await this.#openReplica(id, this.#newReplica());",
+      replace: "      await directory.giveUp(id);\n" +
+        "      return await this.#openReplica(id, nodeId);",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "founds-a-cluster-alone",
+    breaks: "a new cluster begins when all of its nodes are there and blank",
+    edits: [{
+      file: "broker/formation.ts",
+      find: "    if (all.length < this.#others.length) return;\n",
+      replace: "",
+    }],
+    foundBy: "stories",
+    why: "its nodes all start at the same moment",
+  },
+  {
+    name: "trusts-a-disk-that-was-rolled-back",
+    breaks: "a replica that lacks what it acknowledged is given up",
+    edits: [{
+      file: "broker/shard.ts",
+      find: "if (lostIndex > 0) {",
+      replace: "if (lostIndex < 0) {",
+    }],
+    foundBy: "stories",
+    why: "its disks lose all or nothing of what was synced",
+  },
 ];

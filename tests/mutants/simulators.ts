@@ -72,7 +72,7 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
   stories: {
     seeds: 1,
     unit: "runs",
-    run: (root) => test(root, "tests/simulation/scenarios_test.ts", {}),
+    run: (root) => test(root, "tests/simulation/stories/", {}),
   },
 };
 

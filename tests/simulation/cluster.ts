@@ -5,7 +5,7 @@
  * @module
  */
 
-import { RaftTrace, startNode } from "../../broker/mod.ts";
+import { RaftTrace, ReplicaLostError, startNode } from "../../broker/mod.ts";
 import type {
   NodeConfig,
   NodeRuntime,
@@ -17,6 +17,7 @@ import type { StorageLimits } from "../../broker/config.ts";
 import type { ShardObserver } from "../../broker/observer.ts";
 import type { Logger } from "../../broker/logger.ts";
 import { type DiskCounts, SimulatedDisk } from "./disk.ts";
+import { pickDurableByte } from "./disk_rot.ts";
 import { Network } from "./network.ts";
 import { QueueChecker } from "./queue_checker.ts";
 import { RaftChecker } from "./raft_checker.ts";
@@ -43,6 +44,12 @@ export class SimulatedNode {
   readonly #cluster: SimulatedCluster;
   readonly #random: Random;
   #lives = 0;
+  /** Its disk has been damaged, or was replaced. */
+  isForgetful = false;
+  /** It has an old state of its own disk. */
+  isRolledBack = false;
+  /** The broker has been up: it is a member of its cluster. */
+  hasRun = false;
   /** How many syncs had failed, and writes been refused, when this life began. */
   #failedSyncs = 0;
   #refusedWrites = 0;
@@ -58,12 +65,15 @@ export class SimulatedNode {
     const wallOffsetMs = random.between(-50, 50);
     this.machine = new Machine(world, `10.0.0.${id}`, wallOffsetMs, random.between(0.99, 1.01));
     network.add(this.machine);
-    const diskRandom = random.fork();
-    this.disk = new SimulatedDisk({
+    this.disk = this.#newDisk();
+  }
+
+  #newDisk(): SimulatedDisk {
+    return new SimulatedDisk({
       clock: {
         setTimeout: (callback, ms) => this.#process!.clock.setTimeout(callback, ms),
       },
-      random: diskRandom.next,
+      random: this.#random.fork().next,
       syncMsMin: 0.2,
       syncMsMax: 2,
     });
@@ -124,6 +134,7 @@ export class SimulatedNode {
     startNode(config, runtime).then((running) => {
       if (this.#process !== process) return;
       this.#running = running;
+      this.hasRun = true;
       void running.failed.then((error) => this.#failed(process, error));
     }, (error) => this.#failed(process, error));
   }
@@ -141,6 +152,26 @@ export class SimulatedNode {
     this.machine.poweredOn = false;
     this.#end("powerLost");
     this.disk = this.disk.crash();
+  }
+
+  /** The machine comes back with an empty disk. */
+  replaceDisk(): void {
+    if (this.alive) this.losePower();
+    this.disk = this.#newDisk();
+    this.isForgetful = true;
+  }
+
+  /**
+   * Damages one bit of what is surely on the disk.
+   *
+   * @returns Where, or `undefined` where there is nothing yet.
+   */
+  rot(random: Random): string | undefined {
+    const place = pickDurableByte(this.disk, DATA_DIRECTORY, random);
+    if (place === undefined) return undefined;
+    this.disk.flipBit(place.path, place.offset, random.below(8));
+    this.isForgetful = true;
+    return `${place.path} at ${place.offset}`;
   }
 
   /** Stops the broker in an orderly way. */
@@ -173,6 +204,12 @@ export class SimulatedNode {
     if (this.#process !== process) return;
     const { world } = this.#cluster;
     const { failedSyncs, fullErrors } = this.disk.counts;
+    if (error instanceof ReplicaLostError && this.isForgetful) {
+      world.note(`node ${this.id} starts again: ${error.message}`);
+      world.counters.add("replica: found lost while running");
+      this.kill();
+      return this.start();
+    }
     if (failedSyncs === this.#failedSyncs && fullErrors === this.#refusedWrites) {
       world.violated("nodes do not fail by themselves", `node ${this.id}: ${error.stack}`);
       return;
@@ -214,12 +251,12 @@ export class SimulatedCluster {
 
   /** What the checkers are told of a node's next life. */
   observer(node: number): ShardObserver {
-    const { raftChecker, queueChecker, world } = this;
+    const { raftChecker, queueChecker, world, nodes } = this;
     const trace = world.raftTrace && new RaftTrace(() => world.nowMs, world.raftTrace);
     return {
       opened(shard) {
         trace?.opened(shard);
-        raftChecker.opened(node, shard);
+        raftChecker.opened(node, shard, nodes[node - 1]!);
       },
       received(shard, message) {
         trace?.received(shard, message);

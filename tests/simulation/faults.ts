@@ -155,6 +155,27 @@ const FAULTS: Record<string, Fault> = {
     });
   },
 
+  replaceDisk(nemesis) {
+    const node = nemesis.unreliableNode();
+    if (node === undefined) return;
+    nemesis.note(`node ${node.id} gets an empty disk`, "fault: disks replaced");
+    node.replaceDisk();
+    nemesis.later(nemesis.outageMs(), () => node.start());
+  },
+
+  rotDisk(nemesis) {
+    const node = nemesis.unreliableNode();
+    if (node === undefined) return;
+    const wasAlive = node.alive;
+    const dies = wasAlive && nemesis.random.chance(0.5);
+    if (dies) node.kill();
+    const place = node.rot(nemesis.random);
+    if (place !== undefined) {
+      nemesis.note(`a bit rots on node ${node.id}: ${place}`, "fault: bits rotten");
+    }
+    if (dies) nemesis.later(nemesis.outageMs(), () => node.start());
+  },
+
   crashClient(nemesis) {
     nemesis.crashClient();
   },
@@ -175,7 +196,8 @@ export class Nemesis {
   readonly #victims: Victims;
   readonly #kinds: { readonly fault: Fault; readonly meanMs: number }[] = [];
   readonly #outageMsMax: number;
-  readonly #unreliable: SimulatedNode[];
+  /** The nodes whose disks may break promises: a minority. */
+  readonly unreliable: readonly SimulatedNode[];
   #active = true;
 
   /**
@@ -195,7 +217,7 @@ export class Nemesis {
     }
     cluster.world.note(`faults: ${names.join(", ") || "none"}`);
     const minority = Math.floor((cluster.nodes.length - 1) / 2);
-    this.#unreliable = random.shuffle(cluster.nodes).slice(0, minority);
+    this.unreliable = random.shuffle(cluster.nodes).slice(0, minority);
     if (random.chance(0.3)) {
       for (const { disk } of cluster.nodes) disk.shortWriteChance = random.next() * 0.2;
     }
@@ -237,7 +259,7 @@ export class Nemesis {
 
   /** A node whose disk may break promises. */
   unreliableNode(): SimulatedNode | undefined {
-    return this.#unreliable.length === 0 ? undefined : this.random.pick(this.#unreliable);
+    return this.unreliable.length === 0 ? undefined : this.random.pick(this.unreliable);
   }
 
   outageMs(): number {

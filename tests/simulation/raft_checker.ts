@@ -15,7 +15,8 @@
  * @module
  */
 
-import type { Entry, Message, Ready } from "../../raft/mod.ts";
+import type { Configuration, Entry, Message, Ready } from "../../raft/mod.ts";
+import { nodeOf } from "../../broker/mod.ts";
 import type { Shard } from "../../broker/shard.ts";
 import { digestOf } from "./digest.ts";
 import type { World } from "./world.ts";
@@ -33,8 +34,20 @@ interface Applied {
   readonly committedInTerm: number;
 }
 
-/** One node's part in one shard. */
+/** What the disk of a node has done to it. */
+export interface DiskFaults {
+  /** It was damaged, or replaced: a replica on it may be given up. */
+  readonly isForgetful: boolean;
+  /** It holds an old state: what it says is not what it said before. */
+  readonly isRolledBack: boolean;
+}
+
+const RELIABLE: DiskFaults = { isForgetful: false, isRolledBack: false };
+
+/** One node's part in one shard: that of the replica that it has now. */
 class NodeLog {
+  /** Its id, 0 before the first start. */
+  replica = 0;
   /** Terms of the log as handed to the disk, by index; index 0 stands for the beginning. */
   written: number[] = [0];
   /** Terms of the log as far as the node knows it to be durable. */
@@ -61,24 +74,31 @@ const HASH_EVERY = 8;
 class ShardHistory {
   readonly id: number;
   readonly #world: World;
-  readonly #voters: readonly number[];
   readonly nodes = new Map<number, NodeLog>();
   readonly #leaders = new Map<number, number>();
   #highestTerm = 0;
   /** By index, then term. */
   readonly #entries: Map<number, Written>[] = [];
   readonly applied: Applied[] = [{ term: 0, digest: 0, committedInTerm: 0 }];
+  /** The newest configuration in which an entry was first applied, and the one before. */
+  #configuration: Configuration | undefined;
+  #previous: Configuration | undefined;
   readonly #hashes = new Map<number, { readonly node: number; readonly hash: string }>();
 
   constructor(id: number, world: World, voters: readonly number[]) {
     this.id = id;
     this.#world = world;
-    this.#voters = voters;
     for (const voter of voters) this.nodes.set(voter, new NodeLog());
   }
 
-  opened(node: number, shard: Shard): void {
-    const log = this.nodes.get(node)!;
+  opened(node: number, shard: Shard, { isForgetful, isRolledBack }: DiskFaults): void {
+    let log = this.nodes.get(node)!;
+    if (log.replica !== shard.replica || isRolledBack) {
+      if (log.replica !== 0) this.#replaced(node, log, shard.replica, isForgetful);
+      log = new NodeLog();
+      log.replica = shard.replica;
+      this.nodes.set(node, log);
+    }
     const { term, vote } = shard.status();
     const back = term < log.durableTerm ||
       (term === log.durableTerm && log.durableVote !== 0 && vote !== log.durableVote);
@@ -115,6 +135,17 @@ class ShardHistory {
     if (log.appliedIndex === 0) return;
     this.#world.counters.add("snapshot: restored at a start");
     this.compareState(node, shard, log.appliedIndex);
+  }
+
+  /** A node may begin anew, as somebody else, only if its disk has forgotten something. */
+  #replaced(node: number, { replica }: NodeLog, next: number, isForgetful: boolean): void {
+    this.#world.note(`node ${node} replaces replica ${replica} of shard ${this.id} by ${next}`);
+    this.#world.counters.add("replica: given up");
+    if (isForgetful) return;
+    this.#violated(
+      "a replica is given up only when its disk has forgotten",
+      `node ${node} replaced ${replica} by ${next}`,
+    );
   }
 
   /** The terms of a node's log; a snapshot stands for what was applied up to its index. */
@@ -205,8 +236,9 @@ class ShardHistory {
   /** What others are told must be on the disk of whoever says it. */
   received(message: Message): void {
     const { from, to, term } = message;
-    const sender = this.nodes.get(from)!;
-    if (sender.durableTerm > term) return;
+    const sender = this.nodes.get(nodeOf(from))!;
+    // What a replica said before it was given up was true then.
+    if (sender.replica !== from || sender.durableTerm > term) return;
     if (message.kind === "appendResponse" && !message.rejected) {
       const last = sender.durable.length - 1;
       if (sender.durableTerm === term && message.index <= last) return;
@@ -275,7 +307,7 @@ class ShardHistory {
     const before = this.applied[index];
     if (before === undefined) {
       this.applied[index] = { term, digest, committedInTerm: this.#highestTerm };
-      this.#checkDurable(index, term);
+      this.#checkDurable(index, term, shard.configuration);
     } else if (before.term !== term || before.digest !== digest) {
       this.#violated(
         "state machine safety",
@@ -320,7 +352,7 @@ class ShardHistory {
         this.#violated("election safety", `nodes ${other} and ${node} both lead in term ${term}`);
       }
       this.#leaders.set(term, node);
-      if (log.durableTerm !== term || log.durableVote !== node) {
+      if (log.durableTerm !== term || log.durableVote !== log.replica) {
         this.#violated(
           "a candidate's own vote is durable before it leads",
           `node ${node} leads in term ${term}; its disk has term ${log.durableTerm} and vote ` +
@@ -364,21 +396,38 @@ class ShardHistory {
     }
   }
 
-  /** Called when an entry is first applied anywhere: it must be there to stay. */
-  #checkDurable(index: number, term: number): void {
-    let count = 0;
-    for (const { durable } of this.nodes.values()) if (durable[index] === term) count++;
-    if (count * 2 > this.#voters.length) return;
+  /**
+   * Called when an entry is first applied anywhere: it must be there to stay, under the configuration
+   * that is in force here or under the one before, which the leader may still have had.
+   */
+  #checkDurable(index: number, term: number, configuration: Configuration): void {
+    const replicas = new Set<number>();
+    for (const { replica, durable } of this.nodes.values()) {
+      if (durable[index] === term) replicas.add(replica);
+    }
+    if (configuration !== this.#configuration) {
+      this.#previous = this.#configuration ?? configuration;
+      this.#configuration = configuration;
+    }
+    if (isQuorum(configuration, replicas) || isQuorum(this.#previous!, replicas)) return;
     this.#violated(
       "applied entries are durable on a majority",
-      `entry ${index} of term ${term} was applied, and is known to be durable on ${count} of ` +
-        `${this.#voters.length} nodes`,
+      `entry ${index} of term ${term} was applied, and is known to be durable on ` +
+        `${[...replicas]} of ${JSON.stringify(configuration)}`,
     );
   }
 
   #violated(invariant: string, details: string): never {
     throw this.#world.violated(invariant, `shard ${this.id}: ${details}`);
   }
+}
+
+/** Whether replicas are a majority of the voters, of both halves where there are two. */
+function isQuorum(configuration: Configuration, replicas: ReadonlySet<number>): boolean {
+  const { voters, votersOutgoing } = configuration;
+  return [voters, votersOutgoing].every((half) => {
+    return half.length === 0 || half.filter((id) => replicas.has(id)).length * 2 > half.length;
+  });
 }
 
 /** All shards of a cluster. */
@@ -399,8 +448,8 @@ export class RaftChecker {
     );
   }
 
-  opened(node: number, shard: Shard): void {
-    this.#shards[shard.id]!.opened(node, shard);
+  opened(node: number, shard: Shard, faults: DiskFaults = RELIABLE): void {
+    this.#shards[shard.id]!.opened(node, shard, faults);
   }
 
   /** Counts what nodes say to each other. */

@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import type { Entry, Ready } from "../../raft/mod.ts";
+import { bootstrapConfiguration, type Entry, type Ready } from "../../raft/mod.ts";
 import type { Shard } from "../../broker/mod.ts";
 import { RaftChecker } from "./raft_checker.ts";
 import { Violation, World } from "./world.ts";
@@ -24,10 +24,13 @@ function ready(parts: Partial<Ready>): Ready {
   };
 }
 
+const configuration = bootstrapConfiguration([1, 2, 3]);
+
 /** What the checker looks at of a shard. */
 function shard(terms: number[] = [], term = 0, vote = 0, hash = "same"): Shard {
   return {
     id: 0,
+    configuration,
     status: () => ({ term, vote }),
     store: {
       firstIndex: () => 1,
@@ -38,10 +41,15 @@ function shard(terms: number[] = [], term = 0, vote = 0, hash = "same"): Shard {
   } as unknown as Shard;
 }
 
+/** The same, for a node that starts. */
+function replicaOf(node: number, ...state: Parameters<typeof shard>): Shard {
+  return { ...shard(...state), replica: node } as unknown as Shard;
+}
+
 /** Three nodes that have just started, and shorthands for what they do. */
 function setUp() {
   const checker = new RaftChecker(new World(1), 1, [1, 2, 3]);
-  for (const node of [1, 2, 3]) checker.opened(node, shard());
+  for (const node of [1, 2, 3]) checker.opened(node, replicaOf(node));
   const write = (node: number, entries: Entry[], parts: Partial<Ready> = {}) => {
     const one = ready({ entries, ...parts });
     checker.ready(node, shard(), one);
@@ -123,10 +131,10 @@ Deno.test("RaftChecker finds a second vote in one term", () => {
 Deno.test("RaftChecker finds a term, a vote and an entry that did not survive a restart", () => {
   for (
     const [found, invariant] of [
-      [shard([1], 2, 1), "term and vote never go back"],
-      [shard([1], 3, 2), "term and vote never go back"],
-      [shard([], 3, 1), "what was durable survives"],
-      [shard([2], 3, 1), "what was durable survives"],
+      [replicaOf(1, [1], 2, 1), "term and vote never go back"],
+      [replicaOf(1, [1], 3, 2), "term and vote never go back"],
+      [replicaOf(1, [], 3, 1), "what was durable survives"],
+      [replicaOf(1, [2], 3, 1), "what was durable survives"],
     ] as const
   ) {
     const { checker, write } = setUp();
@@ -136,7 +144,7 @@ Deno.test("RaftChecker finds a term, a vote and an entry that did not survive a 
 });
 
 Deno.test("RaftChecker allows what was not known to be durable to be lost, or not", () => {
-  for (const found of [shard([1], 1, 1), shard([1, 1], 1, 1)]) {
+  for (const found of [replicaOf(1, [1], 1, 1), replicaOf(1, [1, 1], 1, 1)]) {
     const { checker, write } = setUp();
     write(1, [entry(1, 1)], { hardState: { term: 1, vote: 1, commit: 0 } })();
     write(1, [entry(2, 1)]);
@@ -182,5 +190,37 @@ Deno.test("RaftChecker finds a leader whose own vote is not on its disk", () => 
   assertViolation(
     () => write(1, [], { leadership: leading(1) }),
     "a candidate's own vote is durable before it leads",
+  );
+});
+
+Deno.test("RaftChecker finds a replica that is given up by a disk that has lost nothing", () => {
+  const { checker } = setUp();
+  const other = replicaOf(4_098);
+  const forgetful = { isForgetful: true, isRolledBack: false };
+  checker.opened(2, other, forgetful);
+  assertViolation(
+    () => checker.opened(1, replicaOf(4_097)),
+    "a replica is given up only when its disk has forgotten",
+  );
+});
+
+Deno.test("RaftChecker finds a replica that goes on under its name with an empty disk", () => {
+  const { checker, lead } = setUp();
+  lead(1, 1, [entry(1, 1)])();
+  assertViolation(
+    () => checker.opened(1, replicaOf(1), { isForgetful: true, isRolledBack: false }),
+    "term and vote never go back",
+  );
+});
+
+Deno.test("RaftChecker counts an entry for the voters only, whoever else has it", () => {
+  const { checker, write, lead } = setUp();
+  lead(1, 1, [entry(1, 1)])();
+  // What has taken the place of the second is a learner yet.
+  checker.opened(2, replicaOf(4_098), { isForgetful: true, isRolledBack: false });
+  write(2, [entry(1, 1)])();
+  assertViolation(
+    () => checker.applied(1, shard(), entry(1, 1)),
+    "applied entries are durable on a majority",
   );
 });

@@ -94,9 +94,13 @@ async function play(world: World, options: RunOptions): Promise<void> {
   nemesis.start();
   await timeline.pass(faultsMs);
 
-  // A majority is enough to come right; the rest must not be in its way.
+  // A majority is enough to come right; the rest must not be in its way. Where a node may have lost what
+  // it had, that is the rest. A cluster that never began needs all of its nodes.
   const minority = Math.floor((nodes - 1) / 2);
-  const broken = random.chance(0.3) ? random.shuffle(cluster.nodes).slice(0, minority) : [];
+  const isWhole = cluster.nodes.every(({ isForgetful }) => !isForgetful);
+  const breakable = isWhole ? cluster.nodes : nemesis.unreliable;
+  const hasBegun = cluster.nodes.every(({ hasRun }) => hasRun);
+  const broken = hasBegun && random.chance(0.3) ? random.shuffle(breakable).slice(0, minority) : [];
   nemesis.stop(broken);
   world.note(`the faults end, but for nodes ${broken.map(({ id }) => id)}`);
   workload.windDown();

@@ -5,7 +5,7 @@
  */
 
 import { assertEquals } from "@std/assert";
-import { Stage } from "./stage.ts";
+import { Stage } from "../stage.ts";
 
 Deno.test("what is published after a time-out does not overtake what was sent before it", async () => {
   let confirmed = 0;
