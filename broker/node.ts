@@ -353,6 +353,10 @@ class Node implements RunningNode, ShardHost {
     for (const { path, offset, bytes } of store.tornTails) {
       this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
     }
+    const { mendedHardState: mended } = store;
+    if (mended !== undefined) {
+      this.log.warn("Mended term and vote from their other copy", { path: mended });
+    }
     for (const path of store.damagedSnapshots) {
       this.log.warn("Going on without a snapshot that is damaged", { path });
     }

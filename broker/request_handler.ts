@@ -5,7 +5,7 @@
  * @module
  */
 
-import type { NodeId } from "../raft/mod.ts";
+import { isVoter, type NodeId } from "../raft/mod.ts";
 import type { Command, QueueInfo, Reply } from "../queue/mod.ts";
 import {
   checkPublishCommand,
@@ -347,12 +347,11 @@ export class RequestHandler {
       uptimeMs: Math.round(runtime.clock.monotonic() - this.#startedAt),
       memoryBytes: runtime.memoryBytes(),
       shards: shards.map(({ shard, bindings }) => {
-        const { role, leader, term, commitIndex, appliedIndex, lastIndex, durableIndex } = shard
-          .status();
+        const { role, term, commitIndex, appliedIndex, lastIndex, durableIndex } = shard.status();
         return {
           id: shard.id,
-          role,
-          leader,
+          role: isVoter(shard.configuration, shard.replica) ? role : "learner",
+          leader: shard.leader,
           term,
           commitIndex,
           appliedIndex,

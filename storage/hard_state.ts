@@ -48,6 +48,8 @@ export class HardStateFiles {
   readonly #handles: readonly FileHandle[];
   #generation: number;
   #current: HardState;
+  /** A file that lacked what the other one has when they were opened: torn by a crash, or damaged. */
+  readonly mended: string | undefined;
 
   private constructor(
     directory: string,
@@ -55,12 +57,14 @@ export class HardStateFiles {
     handles: readonly FileHandle[],
     generation: number,
     current: HardState,
+    mended: string | undefined,
   ) {
     this.#directory = directory;
     this.#shard = shard;
     this.#handles = handles;
     this.#generation = generation;
     this.#current = current;
+    this.mended = mended;
   }
 
   /**
@@ -97,7 +101,9 @@ export class HardStateFiles {
     }
     const generation = found?.generation ?? 1;
     const { term, vote, commit } = found ?? { term: 0, vote: 0, commit: 0 };
-    const state = new HardStateFiles(directory, shard, handles, generation, { term, vote, commit });
+    const mended = found && paths.find((path) => !hasGeneration(files, path, found.generation));
+    const current = { term, vote, commit };
+    const state = new HardStateFiles(directory, shard, handles, generation, current, mended);
     try {
       // In its place in both files once more: what was torn or damaged is whole again, and what was
       // only in the page cache is surely on disk. The generation before it stays as it is.
@@ -172,6 +178,12 @@ export function readHardState(files: FileSystem, directory: string): Slot | unde
     throw new CorruptFileError(joinPath(directory, names[0]), `nor is ${names[1]} readable`);
   }
   return best;
+}
+
+/** Whether a file has a readable slot of a generation. */
+function hasGeneration(files: FileSystem, path: string, generation: number): boolean {
+  return files.exists(path) &&
+    readSlots(readSlotBytes(files, path), path).some((slot) => slot.generation === generation);
 }
 
 /** All of a file, with zeros where it is too short. */

@@ -37,6 +37,8 @@ Deno.test("HardStateFiles survives any damage to one of its files", async () => 
       if (byte < disk.readFile(path).length) disk.flipBit(path, byte, byte % 8);
       const state = await clock.run(HardStateFiles.open(disk, "d", 4, false));
       assertEquals(state.current, { term: 2, vote: 12, commit: 102 });
+      // The third generation is in the second slot: the first is that of the start.
+      assertEquals(state.mended, byte >= 4096 ? path : undefined);
     }
     const { disk, clock } = await written(2);
     disk.remove(path);

@@ -267,6 +267,11 @@ export class ShardStore implements LogStorage {
     return this.#installing > 0 ? Math.min(this.#durableBefore, lastIndex) : durableIndex;
   }
 
+  /** A file of term and vote that was mended from the other one when the store was opened. */
+  get mendedHardState(): string | undefined {
+    return this.#hardStateFiles.mended;
+  }
+
   /** How many bytes the log has. */
   get logBytes(): number {
     return this.#log.bytes;

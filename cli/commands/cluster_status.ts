@@ -73,7 +73,7 @@ function rowsOf(
     return [
       ...own,
       String(shard.id),
-      shard.role === "leader" ? paint.bold(shard.role) : shard.role,
+      paintRole(shard.role, paint),
       formatCount(shard.term),
       formatCount(shard.commitIndex),
       formatCount(shard.appliedIndex),
@@ -83,12 +83,22 @@ function rowsOf(
   });
 }
 
+function paintRole(role: string, paint: Paint): string {
+  return role === "leader" ? paint.bold(role) : role === "learner" ? paint.yellow(role) : role;
+}
+
+/** Whether a node answers and has a vote in every shard. */
+function isWhole({ status }: NodeReport): boolean {
+  return status !== undefined && status.shards.every(({ role }) => role !== "learner");
+}
+
 function summary(reports: readonly NodeReport[], metadata: ClusterMetadata, paint: Paint): string {
   const up = reports.filter((report) => report.status !== undefined).length;
+  const whole = reports.filter(isWhole).length;
   const needed = Math.floor(reports.length / 2) + 1;
-  const spare = up - needed;
+  const spare = whole - needed;
   const leaderless = metadata.shards.filter((shard) => shard.leader === 0).length;
-  const others = up < reports.length ? "other " : "";
+  const others = whole < reports.length ? "other " : "";
   const may = spare === 0
     ? `no ${others}node may fail`
     : `${formatMany(spare, `${others}node`)} may fail`;
@@ -96,12 +106,17 @@ function summary(reports: readonly NodeReport[], metadata: ClusterMetadata, pain
     ? paint.red(`no quorum: ${needed} nodes are needed`)
     : leaderless > 0
     ? paint.red(`${formatMany(leaderless, "shard")} without a leader`)
-    : up < reports.length
+    : whole < reports.length
     ? paint.yellow(may)
     : paint.green(may);
+  const catchingUp = whole < up
+    ? `, ${formatMany(up - whole, "node")} without a vote ${
+      up - whole === 1 ? "is" : "are"
+    } catching up`
+    : "";
   return `cluster ${metadata.clusterId}: ${up} of ${
     formatMany(reports.length, "node")
-  } up, ${state}`;
+  } up${catchingUp}, ${state}`;
 }
 
 /** `flowmq cluster status`. */
@@ -110,9 +125,10 @@ export const clusterStatus = defineCommand({
   summary: "Ask every node how it is, and show who leads and who lags",
   synonyms: ["status", "cluster info", "cluster ls", "cluster nodes"],
   description: [
-    "The exit code is 0 when every node is up and every shard has a leader, and 1 otherwise, so that " +
-    "a script can wait for a healthy cluster. Lag is how many committed entries a node has yet to " +
-    "apply.",
+    "The exit code is 0 when every node is up, with a vote in every shard, and every shard has a " +
+    "leader, and 1 otherwise, so that a script can wait for a healthy cluster. Lag is how many " +
+    "committed entries a node has yet to apply. A learner is a node whose disk was replaced or " +
+    "damaged, and that gets everything from the others; then it has a vote again.",
   ],
   positionals: [],
   flags: { ...clientFlags, json: jsonFlag },
@@ -138,7 +154,7 @@ export const clusterStatus = defineCommand({
         return { metadata, reports };
       },
     );
-    const healthy = reports.every((report) => report.status !== undefined) &&
+    const healthy = reports.every(isWhole) &&
       metadata.shards.every((shard) => shard.leader !== 0);
     if (values.json) {
       for (const line of jsonLines(metadata, reports)) terminal.stdout.line(line);
