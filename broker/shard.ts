@@ -187,6 +187,8 @@ export class Shard {
       inflightBytesMax: limits.inflightBytesMax,
       uncommittedBytesMax: limits.uncommittedBytesMax,
       committedBytesMax: APPLY_BYTES_MAX,
+      // Followers are in no hurry to apply: while there is traffic, the next append tells them.
+      commitNews: "tick",
       random: host.random,
     });
     const { observer } = host;

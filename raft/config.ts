@@ -116,6 +116,14 @@ export interface RaftConfig {
    */
   readonly applyBeforeDurable?: boolean;
   /**
+   * When followers are told that something is committed if there is nothing else to tell them:
+   * `atOnce`, or with the next `tick`, which saves two messages a follower for each entry that comes
+   * alone. Whatever is sent carries the commit index anyway.
+   *
+   * @default "atOnce"
+   */
+  readonly commitNews?: "atOnce" | "tick";
+  /**
    * Also hand out a hard state when only the commit index has moved.
    *
    * @default false
@@ -158,6 +166,7 @@ export function resolveConfig(config: RaftConfig): Settings {
     pendingReadsMax: config.pendingReadsMax ?? 65_536,
     committedBytesMax: config.committedBytesMax ?? 16 * 1024 * 1024,
     applyBeforeDurable: config.applyBeforeDurable ?? true,
+    commitNews: config.commitNews ?? "atOnce",
     persistCommit: config.persistCommit ?? false,
   };
   requireInteger("id", settings.id, 1);

@@ -69,6 +69,8 @@ export class Core {
   #readStates: ReadState[] = [];
   /** Some follower's `due` is set. */
   sendsDue = false;
+  /** Followers are to be told what is committed, also where there is nothing else to send. */
+  commitNewsDue = false;
   /** A broadcast of heartbeats is to go out with the next ready. */
   heartbeatDue = false;
 

@@ -30,6 +30,7 @@ import {
   broadcastHeartbeat,
   flushSends,
   quorumActive,
+  tellCommit,
 } from "./replication.ts";
 import { statusOf } from "./status.ts";
 import { step } from "./step.ts";
@@ -158,6 +159,7 @@ export class Raft {
       core.transferee = 0;
     }
     if (core.heartbeatElapsed >= core.settings.heartbeatTicks) broadcastHeartbeat(core);
+    if (core.settings.commitNews === "tick") tellCommit(core);
   }
 
   /**

@@ -75,6 +75,22 @@ export function flushSends(core: Core): void {
     progress.dueEvenIfEmpty = false;
     while (trySend(core, id, progress, evenIfEmpty)) evenIfEmpty = false;
   }
+  core.commitNewsDue = false;
+}
+
+/**
+ * Has the followers told what is committed that they do not know, even where there is nothing else to
+ * tell them.
+ *
+ * @param core The leader.
+ */
+export function tellCommit(core: Core): void {
+  core.commitNewsDue = true;
+  for (const [id, progress] of core.progress) {
+    if (id !== core.id && progress.lacksCommit(core.log.commitIndex)) {
+      markDue(core, progress, false);
+    }
+  }
 }
 
 /** Sends one append or a snapshot; says whether there was something to send. */
@@ -85,7 +101,9 @@ function trySend(core: Core, to: NodeId, progress: Progress, evenIfEmpty: boolea
   const commit = log.commitIndex;
   const ahead = nextIndex <= log.lastIndex;
   const mayCarry = ahead && !(progress.state === "replicate" && progress.inflight.full);
-  if (!mayCarry && !evenIfEmpty && !progress.lacksCommit(commit)) return false;
+  const mayTell = core.commitNewsDue || core.settings.commitNews === "atOnce";
+  const isNews = mayTell && progress.lacksCommit(commit);
+  if (!mayCarry && !evenIfEmpty && !isNews) return false;
   const previousIndex = nextIndex - 1;
   const previousTerm = log.term(previousIndex);
   if (previousTerm === undefined || nextIndex < log.firstIndex) {
@@ -159,7 +177,7 @@ export function advanceCommit(core: Core): boolean {
   if (index <= log.commitIndex || index < core.termFirstIndex) return false;
   const established = core.termCommitted;
   log.commitTo(index);
-  markAllDue(core, false);
+  if (core.settings.commitNews === "atOnce") markAllDue(core, false);
   if (!established) registerPostponedReads(core);
   return true;
 }

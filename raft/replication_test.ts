@@ -211,6 +211,31 @@ Deno.test("A follower learns by heartbeat of a commit whose news was lost", () =
   assertEquals(group.raft(3).commitIndex, 2);
 });
 
+Deno.test("With commitNews `tick`, a commit is told with the next append or the next tick", () => {
+  const group = new TestGroup([1, 2, 3], { commitNews: "tick", heartbeatTicks: 5 });
+  group.elect(1);
+  group.tick(1, 1);
+  group.propose(1, "a");
+  const { lastIndex } = group.raft(1).status();
+  assertEquals([1, 2, 3].map((id) => group.raft(id).commitIndex), [
+    lastIndex,
+    lastIndex - 1,
+    lastIndex - 1,
+  ]);
+  group.propose(1, "b");
+  assertEquals(group.raft(2).commitIndex, lastIndex);
+  group.tick(1, 1);
+  assertEquals([1, 2, 3].map((id) => group.raft(id).commitIndex), [
+    lastIndex + 1,
+    lastIndex + 1,
+    lastIndex + 1,
+  ]);
+  // Once told, nothing more is said.
+  group.delivered.length = 0;
+  group.tick(1, 1);
+  assertEquals(group.delivered, []);
+});
+
 Deno.test("reportUnreachable() goes back to probing, and an answered heartbeat to replicating", () => {
   const group = new TestGroup([1, 2, 3]);
   const raft = group.elect(1);

@@ -84,7 +84,7 @@ function handleAppendResponse(core: Core, progress: Progress, message: AppendRes
     progress.inflight.freeTo(message.index);
     progress.paused = progress.inflight.full;
   }
-  // Marks everybody due when the commit index moves; this follower has room for more in any case.
+  // This follower has room for more in any case.
   advanceCommit(core);
   markDue(core, progress, false);
   if (message.from === core.transferee && progress.matchIndex === core.log.lastIndex) {

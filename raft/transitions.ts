@@ -29,6 +29,7 @@ function reset(core: Core, term: number): void {
   core.heartbeatRound = 0;
   core.heartbeatDue = false;
   core.sendsDue = false;
+  core.commitNewsDue = false;
   core.reads.clear();
 }
 
@@ -41,7 +42,10 @@ function reset(core: Core, term: number): void {
  */
 export function becomeFollower(core: Core, term: number, leader: NodeId): void {
   // What the followers can still use, such as the commit index, goes out before the role ends.
-  if (core.role === "leader" && term === core.term) flushSends(core);
+  if (core.role === "leader" && term === core.term) {
+    core.commitNewsDue = true;
+    flushSends(core);
+  }
   reset(core, term);
   core.role = "follower";
   core.leader = leader;

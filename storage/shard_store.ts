@@ -565,7 +565,9 @@ export class ShardStore implements LogStorage {
 
   /** Writes one group after the other until none is left. Never rejects. */
   async #write(): Promise<void> {
-    // Lets the calls of this turn become one group.
+    // Lets the calls of this turn become one group …
+    await undefined;
+    // … and what goes to followers go first: their disks are the longer way.
     await undefined;
     while (this.#waiting !== undefined) {
       const group = this.#inFlight = this.#waiting;
