@@ -261,7 +261,7 @@ async function openMeta(
   } catch (error) {
     if (!(error instanceof CorruptFileError) || !options.replaceable) throw error;
     // A stranger's directory is none of ours, however little is left of ours.
-    if (!files.list(path).some(({ name }) => isShardDirectory(name))) throw error;
+    if (!files.list(path).some(({ name }) => isOurs(name))) throw error;
     for (const { name } of files.list(path)) {
       if (isShardDirectory(name)) await setAside(files, path, name);
     }
@@ -317,6 +317,11 @@ function writeMeta(files: FileSystem, path: string, meta: DataDirectoryMeta): Pr
 
 function isShardDirectory(name: string): boolean {
   return /^shard-\d+$/.test(name);
+}
+
+/** Whether only a data directory has something of that name. */
+function isOurs(name: string): boolean {
+  return isShardDirectory(name.startsWith(lostPrefix) ? name.slice(lostPrefix.length) : name);
 }
 
 /** Renames a shard's directory out of the way, or removes it where one was kept before. */

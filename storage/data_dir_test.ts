@@ -195,6 +195,15 @@ Deno.test("DataDirectory.open() gives up all shards when the meta file is damage
   assertEquals(disk.crash(() => 0).exists("data/lost-shard-0/first"), true);
 });
 
+Deno.test("DataDirectory.open() replaces a damaged meta file beside replicas that were given up before", async () => {
+  const { disk, clock, options, directory } = await directoryWithShards();
+  for (const shard of [0, 1]) await clock.run(directory.giveUp(shard));
+  directory.close();
+  disk.flipBit("data/meta", 3, 2);
+  const again = await clock.run(DataDirectory.open(disk, "data", options));
+  assertEquals(again.meta.standing, "lost");
+});
+
 Deno.test("DataDirectory.open() says what the file system says, and leaves no lock", async () => {
   const { disk, clock } = newDisk();
   disk.makeDirectory("data");
