@@ -16,18 +16,8 @@ import {
   ReplyType,
   type ServerReply,
 } from "../wire/mod.ts";
+import { freePorts } from "../cli/ports.ts";
 import { type Address, type NodeConfig, type RunningNode, startNode } from "../broker/mod.ts";
-
-/** Ports that were free a moment ago. */
-export function freePorts(count: number): number[] {
-  const listeners = Array.from(
-    { length: count },
-    () => Deno.listen({ hostname: "127.0.0.1", port: 0 }),
-  );
-  const ports = listeners.map((listener) => listener.addr.port);
-  for (const listener of listeners) listener.close();
-  return ports;
-}
 
 /** Nodes of one cluster in this process, each with a directory of its own. */
 export class TestCluster implements AsyncDisposable {
@@ -40,9 +30,9 @@ export class TestCluster implements AsyncDisposable {
   /** Starts `count` nodes, numbered from 1. */
   static async start(count: number, settings: Partial<NodeConfig> = {}): Promise<TestCluster> {
     const cluster = new TestCluster();
-    const members = freePorts(count).map((port, i) => ({
+    const members = freePorts(count).map(({ peer }, i) => ({
       id: i + 1,
-      peerAddress: { hostname: "127.0.0.1", port },
+      peerAddress: { hostname: "127.0.0.1", port: peer },
     }));
     for (const { id, peerAddress } of members) {
       cluster.#configs.set(id, {
