@@ -162,8 +162,13 @@ class Node implements RunningNode, ShardHost {
   readonly #config: NodeConfig;
   readonly #runtime: NodeRuntime;
   readonly #shards: LocalShard[] = [];
-  /** Of each shard. */
+  /** What the replicas of other nodes have said, shard by shard. */
   readonly #terms: TermMemory[] = [];
+  /** What they had forgotten when they connected. */
+  readonly #reminders = new Map<NodeId, readonly Uint8Array[]>();
+  /** The terms that this node began with, shard by shard, and who was told of them. */
+  readonly #firstTerms: number[] = [];
+  readonly #toldTerms = new Set<NodeId>();
   readonly #connections = new Set<ClientConnection>();
   #fail!: (error: Error) => void;
   #hasFailed = false;
@@ -310,6 +315,7 @@ class Node implements RunningNode, ShardHost {
       const shard = await this.#openShard(id, founders !== undefined);
       this.#shards.push(new LocalShard(shard));
       this.#terms.push(new TermMemory());
+      this.#firstTerms.push(shard.term);
       const { configuration, replica } = shard;
       if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
     }
@@ -375,11 +381,18 @@ class Node implements RunningNode, ShardHost {
     for (const { id } of this.#config.cluster) this.#tellStanding(id);
   }
 
+  /**
+   * A peer that hears from this life of the node for the first time is told the terms that the node
+   * began with: it may remember later ones. Before the shards are open there are none to tell.
+   */
   #tellStanding(to: NodeId): void {
-    const replicas = this.#isReady
-      ? this.#shards.map(({ shard: { replica, term } }) => ({ replica, term }))
-      : [];
-    this.#peers.sendRaft(to, [encodePeerStanding({ ...this.#formation.standing, replicas })]);
+    const isFirst = this.#isReady && !this.#toldTerms.has(to);
+    const replicas = this.#shards.map(({ shard: { replica, term } }, i) => {
+      return { replica, term: isFirst ? this.#firstTerms[i]! : term };
+    });
+    const standing = { ...this.#formation.standing, replicas: this.#isReady ? replicas : [] };
+    const isTold = this.#peers.sendRaft(to, [encodePeerStanding(standing)]);
+    if (isTold && isFirst) this.#toldTerms.add(to);
   }
 
   /** Joins the parts. */
@@ -394,7 +407,10 @@ class Node implements RunningNode, ShardHost {
       },
       this.#runtime,
       {
-        sendingUp: (to) => this.#tellStanding(to),
+        sendingUp: (to) => {
+          this.#tellStanding(to);
+          this.#remind(to);
+        },
         received: (from, frame) => this.#receive(from, frame),
         sendingLost: (to) => {
           this.#endRelays(to);
@@ -403,6 +419,7 @@ class Node implements RunningNode, ShardHost {
         },
         receivingLost: (from) => {
           this.#formation.lost(from);
+          this.#reminders.delete(from);
           this.#endRelays(from);
           this.#snapshotSender.lost(from);
           this.#snapshotReceiver.lost(from);
@@ -636,11 +653,18 @@ class Node implements RunningNode, ShardHost {
   /** Another node has told how far it has come. */
   #receiveStanding(from: NodeId, standing: PeerStanding): void {
     this.#formation.heard(from, standing);
-    for (const [shard, now] of standing.replicas.entries()) {
+    const reminders = standing.replicas.flatMap((now, shard) => {
       const term = this.#terms[shard]?.forgotten(now) ?? 0;
-      if (term === 0) continue;
-      this.#peers.sendRaft(from, [encodeForgot(shard, { replica: now.replica, term })]);
-    }
+      return term === 0 ? [] : [encodeForgot(shard, { replica: now.replica, term })];
+    });
+    this.#reminders.set(from, reminders);
+    this.#remind(from);
+  }
+
+  /** Tells a node of terms that it has forgotten; where that is not possible now, it is when it is. */
+  #remind(node: NodeId): void {
+    const reminders = this.#reminders.get(node) ?? [];
+    if (reminders.length > 0) this.#peers.sendRaft(node, reminders);
   }
 
   /** This node once knew of a later term: its disk was rolled back. */
