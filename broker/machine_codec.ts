@@ -16,6 +16,7 @@
  */
 
 import { type MachineSnapshot, ShardMachine } from "../queue/mod.ts";
+import { CorruptFileError } from "../storage/mod.ts";
 import { decodeCbor, encodeCbor, MalformedFrameError, readU32, writeU32 } from "../wire/mod.ts";
 
 const formatVersion = 1;
@@ -75,6 +76,24 @@ export function decodeMachine(shard: number, bytes: Uint8Array): ShardMachine {
   } catch (error) {
     if (!(error instanceof MalformedFrameError || error instanceof RangeError)) throw error;
     throw new MalformedStateError(error.message, { cause: error });
+  }
+}
+
+/**
+ * Makes the machine that a shard on disk begins with.
+ *
+ * @param shard Its number.
+ * @param state What its snapshot holds, `undefined` where there is none.
+ * @returns The machine of the snapshot, or that of an empty log.
+ * @throws {CorruptFileError} when the bytes are something else.
+ */
+export function openMachine(shard: number, state: Uint8Array | undefined): ShardMachine {
+  if (state === undefined) return new ShardMachine({ shard });
+  try {
+    return decodeMachine(shard, state);
+  } catch (error) {
+    if (!(error instanceof MalformedStateError)) throw error;
+    throw new CorruptFileError(`the snapshot of shard ${shard}`, error.message);
   }
 }
 

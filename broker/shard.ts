@@ -32,14 +32,9 @@ import type {
   RaftStatus,
   Ready,
 } from "../raft/mod.ts";
-import { ShardMachine } from "../queue/mod.ts";
+import type { ShardMachine } from "../queue/mod.ts";
 import type { Effects, Reply } from "../queue/mod.ts";
-import {
-  CorruptFileError,
-  ForgottenEntriesError,
-  type ShardStore,
-  type StagedShard,
-} from "../storage/mod.ts";
+import { ForgottenEntriesError, type ShardStore, type StagedShard } from "../storage/mod.ts";
 import {
   commandTimestampMs,
   decodeCommand,
@@ -49,7 +44,7 @@ import {
 } from "../wire/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import type { RaftTimings, ShardLimits } from "./config.ts";
-import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
+import { openMachine } from "./machine_codec.ts";
 import type { ShardObserver } from "./observer.ts";
 import { PendingReads, type ReadCallback } from "./pending_reads.ts";
 import { type Admission, admitReplica, laterReplica } from "./replacement.ts";
@@ -175,7 +170,7 @@ export class Shard {
     this.id = id;
     this.store = store;
     this.#host = host;
-    this.#machine = openMachine(id, store);
+    this.#machine = openMachine(id, store.takeOpenedState());
     this.#raft = new Raft({
       id: store.replica,
       electionTicks: timings.electionTicks,
@@ -652,17 +647,5 @@ export class Shard {
       );
     }
     if (this.#leading) this.#host.carryOut(this, this.#machine.effects);
-  }
-}
-
-/** The machine of the snapshot on disk, or that of an empty log. */
-function openMachine(id: number, store: ShardStore): ShardMachine {
-  const state = store.takeOpenedState();
-  if (state === undefined) return new ShardMachine({ shard: id });
-  try {
-    return decodeMachine(id, state);
-  } catch (error) {
-    if (!(error instanceof MalformedStateError)) throw error;
-    throw new CorruptFileError(`the snapshot of shard ${id}`, error.message);
   }
 }

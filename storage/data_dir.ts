@@ -269,8 +269,16 @@ async function openMeta(
   }
 }
 
-/** @throws {CorruptFileError} when the file is damaged, or missing in a directory that is not empty. */
-function readMeta(files: FileSystem, path: string): DataDirectoryMeta | undefined {
+/**
+ * Reads whose a data directory is, without opening it.
+ *
+ * @param files Where it is.
+ * @param path The directory.
+ * @returns What its meta file says, or `undefined` in a directory that is empty.
+ * @throws {CorruptFileError} when the file is damaged, or missing in a directory that is not empty.
+ * @throws {UnsupportedFormatError} when a newer program made it.
+ */
+export function readMeta(files: FileSystem, path: string): DataDirectoryMeta | undefined {
   const metaPath = joinPath(path, "meta");
   const found = readCheckedFile(files, metaPath, "meta", metaVersion);
   if (found === undefined) {
@@ -313,6 +321,16 @@ async function makeMeta(
 
 function writeMeta(files: FileSystem, path: string, meta: DataDirectoryMeta): Promise<void> {
   return writeCheckedFile(files, joinPath(path, "meta"), "meta", metaVersion, meta);
+}
+
+/**
+ * Tells whether a directory in a data directory is that of a replica that was given up.
+ *
+ * @param name Its name.
+ * @returns Whether it is.
+ */
+export function isLostShard(name: string): boolean {
+  return name.startsWith(lostPrefix) && isShardDirectory(name.slice(lostPrefix.length));
 }
 
 function isShardDirectory(name: string): boolean {

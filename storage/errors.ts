@@ -69,6 +69,8 @@ export class CorruptFileError extends Error {
   override name = "CorruptFileError";
   /** The file. */
   readonly path: string;
+  /** What is wrong with it. */
+  readonly reason: string;
 
   /**
    * @param path The file.
@@ -77,6 +79,7 @@ export class CorruptFileError extends Error {
   constructor(path: string, reason: string) {
     super(`Damaged file ${path}: ${reason}`);
     this.path = path;
+    this.reason = reason;
   }
 }
 

@@ -29,14 +29,19 @@ import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "
 import { readU32, readU64, writeU32, writeU64 } from "./record.ts";
 import { storageError } from "./failures.ts";
 
-const names = ["hard-state-a", "hard-state-b"] as const;
+/** The names of both files. */
+export const hardStateNames = ["hard-state-a", "hard-state-b"] as const;
 const magic = [0x46, 0x4d, 0x48, 0x53];
 const version = 1;
-const slotBytes = 64;
-const slotDistance = 4096;
+
+/** How long a slot is. */
+export const slotBytes = 64;
+
+/** How far the second slot is from the first, so that one write never touches both. */
+export const slotDistance = 4096;
 
 /** What a slot says. */
-interface Slot extends HardState {
+export interface Slot extends HardState {
   readonly generation: number;
   readonly shard: number;
 }
@@ -84,10 +89,10 @@ export class HardStateFiles {
     shard: number,
     create: boolean,
   ): Promise<HardStateFiles> {
-    const paths = names.map((name) => joinPath(directory, name));
+    const paths = hardStateNames.map((name) => joinPath(directory, name));
     const found = readHardState(files, directory);
     if (found === undefined && !create) {
-      throw new CorruptFileError(paths[0]!, `neither it nor ${names[1]} is there`);
+      throw new CorruptFileError(paths[0]!, `neither it nor ${hardStateNames[1]} is there`);
     }
     if (found !== undefined && found.shard !== shard) {
       throw new DataDirectoryMismatchError(directory, "shard", `${found.shard}`, `${shard}`);
@@ -149,7 +154,7 @@ export class HardStateFiles {
       }
       await Promise.all(this.#handles.map((handle) => handle.syncData()));
     } catch (error) {
-      throw storageError("write", joinPath(this.#directory, names[0]), error);
+      throw storageError("write", joinPath(this.#directory, hardStateNames[0]), error);
     }
   }
 }
@@ -165,7 +170,7 @@ export class HardStateFiles {
 export function readHardState(files: FileSystem, directory: string): Slot | undefined {
   let best: Slot | undefined;
   let exists = false;
-  for (const name of names) {
+  for (const name of hardStateNames) {
     const path = joinPath(directory, name);
     if (!files.exists(path)) continue;
     const bytes = readSlotBytes(files, path);
@@ -175,7 +180,10 @@ export function readHardState(files: FileSystem, directory: string): Slot | unde
     }
   }
   if (exists && best === undefined) {
-    throw new CorruptFileError(joinPath(directory, names[0]), `nor is ${names[1]} readable`);
+    throw new CorruptFileError(
+      joinPath(directory, hardStateNames[0]),
+      `nor is ${hardStateNames[1]} readable`,
+    );
   }
   return best;
 }
@@ -227,7 +235,15 @@ function encodeSlot(slot: Slot): Uint8Array {
   return bytes;
 }
 
-function decodeSlot(bytes: Uint8Array, path: string): Slot | undefined {
+/**
+ * Reads a slot.
+ *
+ * @param bytes Its bytes.
+ * @param path The file, for errors.
+ * @returns What it says, or `undefined` where it is no good slot.
+ * @throws {UnsupportedFormatError} when it is a good slot of a newer version.
+ */
+export function decodeSlot(bytes: Uint8Array, path: string): Slot | undefined {
   if (magic.some((byte, i) => bytes[i] !== byte)) return undefined;
   if (crc32cRange(bytes, 0, 60) !== readU32(bytes, 60)) return undefined;
   const found = readU32(bytes, 4);

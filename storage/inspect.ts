@@ -1,11 +1,12 @@
 /**
- * Looks into the directory of a shard without changing anything, beside a running node too: there
- * the end of the newest segment may be in the middle of a write and look torn.
+ * Looks into the directory of a shard without changing anything. Beside a running node that takes a
+ * view of it (`read_only_view.ts`), in which the newest segment may end in the middle of a write and
+ * look torn.
  *
  * @module
  */
 
-import type { HardState } from "../raft/types.ts";
+import type { Configuration, HardState, NodeId } from "../raft/types.ts";
 import { CorruptFileError, CorruptRecordError } from "./errors.ts";
 import { type FileSystem, joinPath, readFull } from "./file_system.ts";
 import { readHardState } from "./hard_state.ts";
@@ -13,9 +14,9 @@ import { readLog, type TornTail } from "./log_recovery.ts";
 import { RecordEntry } from "./record.ts";
 import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
 import { readSegment } from "./segment_reader.ts";
-import { logDirectoryOf } from "./shard_file.ts";
+import { logDirectoryOf, readShardFile } from "./shard_file.ts";
 import type { StoredSnapshot } from "./snapshot_file.ts";
-import { readSnapshots } from "./snapshot_files.ts";
+import { type FoundSnapshots, readSnapshots } from "./snapshot_files.ts";
 
 /** How much of a file is read at once. */
 const chunkBytes = 1024 * 1024;
@@ -34,6 +35,10 @@ export interface SegmentSummary {
 export interface ShardSummary {
   /** Term and vote, or `undefined` where there are none. */
   readonly hardState: HardState | undefined;
+  /** Who took part when the shard was made, or `undefined` where its making did not come to its end. */
+  readonly configuration: Configuration | undefined;
+  /** The id of this replica, `undefined` where it is that of the node. */
+  readonly replica: NodeId | undefined;
   readonly segments: readonly SegmentSummary[];
   /** What stands for the log before its first segment, if there is anything. */
   readonly snapshot: StoredSnapshot | undefined;
@@ -54,7 +59,8 @@ export interface ShardSummary {
  */
 export function inspectShard(files: FileSystem, directory: string): ShardSummary {
   const hardState = readHardState(files, directory);
-  const logDirectory = logDirectoryOf(files, directory);
+  const shardFile = readShardFile(files, directory);
+  const logDirectory = joinPath(directory, shardFile?.log ?? "");
   const { segments, terms, tornTails } = readLog(files, logDirectory, undefined, 0);
   const { newest: snapshot } = readSnapshots(files, logDirectory, undefined);
   return {
@@ -63,6 +69,8 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
       vote: hardState.vote,
       commit: hardState.commit,
     },
+    configuration: shardFile?.configuration,
+    replica: shardFile?.replica,
     segments: segments.map(({ path, firstIndex, lastIndex, bytes }) => {
       return { path, firstIndex, lastIndex, bytes };
     }),
@@ -70,6 +78,18 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
     terms: [...terms],
     tornTails,
   };
+}
+
+/**
+ * Reads the snapshot that stands for what is gone of a shard's log.
+ *
+ * @param files Where the shard is.
+ * @param directory Its directory.
+ * @returns The newest one that is good, with its state, if there is any.
+ * @throws {CorruptFileError} when the file that names the log is damaged.
+ */
+export function readShardSnapshot(files: FileSystem, directory: string): FoundSnapshots {
+  return readSnapshots(files, logDirectoryOf(files, directory), undefined);
 }
 
 /** A record, and where it is. */

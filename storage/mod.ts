@@ -17,6 +17,7 @@ export {
   type DataDirectoryMeta,
   type DataDirectoryOptions,
   type Founders,
+  readMeta,
 } from "./data_dir.ts";
 export { denoFileSystem } from "./deno_file_system.ts";
 export {
@@ -32,15 +33,18 @@ export {
   UnsupportedFormatError,
 } from "./errors.ts";
 export type { DirectoryEntry, FileHandle, FileSystem, OpenOptions } from "./file_system.ts";
+export type { Finding } from "./findings.ts";
 export {
   inspectShard,
   type LocatedEntry,
   readShardRecords,
+  readShardSnapshot,
   type SegmentSummary,
   type ShardSummary,
 } from "./inspect.ts";
 export type { SegmentedLogOptions } from "./log_options.ts";
 export type { TornTail } from "./log_recovery.ts";
+export { ReadOnlyView } from "./read_only_view.ts";
 export { countRecords, decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
 export { SegmentedLog } from "./segmented_log.ts";
 export {
@@ -51,3 +55,4 @@ export {
 } from "./shard_store.ts";
 export type { Pause, ShardSnapshotMetadata, StoredSnapshot } from "./snapshot_file.ts";
 export { StagedShard } from "./staged_shard.ts";
+export { type CheckState, shardsIn, type Verification, verifyDataDirectory } from "./verify.ts";

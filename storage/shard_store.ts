@@ -29,6 +29,7 @@ import type {
   NodeId,
   Snapshot,
 } from "../raft/types.ts";
+import { checkLog, checkSnapshot } from "./consistency.ts";
 import { CorruptFileError, StorageFailedError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
@@ -627,48 +628,5 @@ async function prepare(files: FileSystem, directory: string): Promise<void> {
   const hasLog = files.list(directory).some(({ name }) => segmentFirstIndex(name) !== undefined);
   if (hasLog || (readHardState(files, directory)?.term ?? 0) > 0) {
     throw new CorruptFileError(joinPath(directory, "configuration"), "it is missing");
-  }
-}
-
-/** A snapshot stands for what is gone of the log, and for nothing that is not there. */
-function checkSnapshot(log: SegmentedLog, snapshots: FoundSnapshots, directory: string): void {
-  const { newest, damaged } = snapshots;
-  const neededIndex = newest?.neededIndex ?? 1;
-  if (log.firstIndex > neededIndex) {
-    if (damaged[0] !== undefined) throw new CorruptFileError(damaged[0], "it cannot be read");
-    throw new CorruptFileError(
-      directory,
-      `the log begins at ${log.firstIndex}, but is needed from ${neededIndex}: a segment is missing`,
-    );
-  }
-  if (newest === undefined) return;
-  const { index, term } = newest;
-  if (log.lastIndex < index) {
-    throw new CorruptFileError(
-      directory,
-      `the log ends at ${log.lastIndex}, but its snapshot is of ${index}: its end is missing`,
-    );
-  }
-  if (log.term(index) !== term) {
-    throw new CorruptFileError(
-      directory,
-      `the log has term ${log.term(index)} at ${index}, but the snapshot of that has ${term}`,
-    );
-  }
-}
-
-function checkLog(log: SegmentedLog, hardState: HardState, directory: string): void {
-  if (log.lastIndex < hardState.commit) {
-    throw new CorruptFileError(
-      directory,
-      `the log ends at ${log.lastIndex}, but ${hardState.commit} was committed: its end is missing`,
-    );
-  }
-  const lastTerm = log.term(log.lastIndex) ?? 0;
-  if (lastTerm > hardState.term) {
-    throw new CorruptFileError(
-      joinPath(directory, "hard-state-a"),
-      `it says term ${hardState.term}, but the log has entries of term ${lastTerm}`,
-    );
   }
 }

@@ -10,6 +10,9 @@ import { benchRole } from "./bench_role.ts";
 import { clusterStatus } from "./cluster_status.ts";
 import { demo } from "./demo.ts";
 import { dev } from "./dev.ts";
+import { logDump } from "./log_dump.ts";
+import { logInspect } from "./log_inspect.ts";
+import { logVerify } from "./log_verify.ts";
 import { pub } from "./pub.ts";
 import { queueAdd } from "./queue_add.ts";
 import { queueInfo } from "./queue_info.ts";
@@ -30,6 +33,9 @@ export const commands: readonly Command[] = [
   queueInfo,
   queueRm,
   clusterStatus,
+  logInspect,
+  logVerify,
+  logDump,
   demo,
   bench,
   version,

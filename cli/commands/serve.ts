@@ -83,6 +83,19 @@ const flags = {
     minimum: 1,
     maximum: frameBytesMax / 2,
   }),
+  segmentBytes: sizeFlag({
+    help: "How long a file of the log may get. Space is given back a whole file at a time.",
+    default: "64MiB",
+    minimum: 4 << 10,
+    maximum: 1 << 30,
+  }),
+  snapshotBytes: sizeFlag({
+    help: "How much log there is from one snapshot of the state to the next: what a node that " +
+      "starts goes through again.",
+    default: "64MiB",
+    minimum: 4 << 10,
+    maximum: 1 << 30,
+  }),
   noAutoCreate: switchFlag({
     help: "Refuse to publish to a queue that nobody has made with flowmq queue add.",
   }),
@@ -224,6 +237,8 @@ export const serve = defineCommand({
       shards: values.shards,
       autoCreate: !values.noAutoCreate,
       messageBytesMax: values.messageBytesMax,
+      storage: { segmentBytesMax: values.segmentBytes },
+      limits: { snapshotBytes: values.snapshotBytes },
       log: logger,
       ...(values.advertise === undefined ? {} : { advertise: values.advertise }),
       ...(trace === undefined

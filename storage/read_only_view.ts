@@ -1,0 +1,180 @@
+/**
+ * A directory as it is at one moment, for reading: also while a node uses it.
+ *
+ * All files are opened at once, and each is read up to the length that it had then. So it does not
+ * matter what the node appends, replaces or removes meanwhile; all there is to see of it is that the
+ * newest segment may end in the middle of a write. Nothing can be written, and no lock is taken.
+ *
+ * @module
+ */
+
+import { CorruptFileError } from "./errors.ts";
+import {
+  type DirectoryEntry,
+  errorCode,
+  type FileHandle,
+  type FileSystem,
+  joinPath,
+  type OpenOptions,
+  readFull,
+} from "./file_system.ts";
+
+/** How often to begin again because a file was removed between listing and opening it. */
+const attemptsMax = 20;
+
+/** Not ours, and closed to most: what `fsck` found. */
+const foreignName = "lost+found";
+
+/** A directory that does not change. */
+export class ReadOnlyView implements FileSystem, Disposable {
+  readonly #directories = new Map<string, DirectoryEntry[]>();
+  readonly #files = new Map<string, FrozenFile>();
+
+  /**
+   * Opens everything in a directory.
+   *
+   * @param files Where it is.
+   * @param directory The directory. Paths in the view begin with it.
+   * @throws What the file system throws, such as for a directory that is not there.
+   */
+  constructor(files: FileSystem, directory: string) {
+    for (let attempt = 1;; attempt++) {
+      try {
+        this.#open(files, directory);
+        return;
+      } catch (error) {
+        this[Symbol.dispose]();
+        const vanished = errorCode(error) === "ENOENT" && files.exists(directory);
+        if (!vanished || attempt === attemptsMax) throw error;
+      }
+    }
+  }
+
+  /** How many files there are. */
+  get fileCount(): number {
+    return this.#files.size;
+  }
+
+  /** How many bytes there are in all files. */
+  get bytes(): number {
+    let bytes = 0;
+    for (const file of this.#files.values()) bytes += file.size();
+    return bytes;
+  }
+
+  open(path: string, { read, write, create, createNew }: OpenOptions): FileHandle {
+    if (!read || write || create || createNew) throw refusal("write to", path);
+    const file = this.#files.get(path);
+    if (file === undefined) throw missing(path);
+    return file;
+  }
+
+  list(path: string): DirectoryEntry[] {
+    const entries = this.#directories.get(path);
+    if (entries === undefined) throw missing(path);
+    return entries;
+  }
+
+  exists(path: string): boolean {
+    return this.#files.has(path) || this.#directories.has(path);
+  }
+
+  readFile(path: string): Uint8Array {
+    const file = this.open(path, { read: true });
+    const bytes = new Uint8Array(file.size());
+    return bytes.subarray(0, readFull(file, bytes, 0));
+  }
+
+  makeDirectory(path: string): void {
+    throw refusal("make", path);
+  }
+
+  rename(from: string, _to: string): void {
+    throw refusal("rename", from);
+  }
+
+  remove(path: string): void {
+    throw refusal("remove", path);
+  }
+
+  syncDirectory(path: string): Promise<void> {
+    return Promise.reject(refusal("sync", path));
+  }
+
+  /** Closes all files. */
+  [Symbol.dispose](): void {
+    for (const file of this.#files.values()) file.end();
+    this.#files.clear();
+    this.#directories.clear();
+  }
+
+  #open(files: FileSystem, directory: string): void {
+    const entries = files.list(directory).filter(({ name }) => name !== foreignName);
+    this.#directories.set(directory, entries);
+    for (const { name, isDirectory } of entries) {
+      const path = joinPath(directory, name);
+      if (isDirectory) this.#open(files, path);
+      else this.#files.set(path, new FrozenFile(path, files.open(path, { read: true })));
+    }
+  }
+}
+
+/** A file with the length that it had when it was opened. */
+class FrozenFile implements FileHandle {
+  readonly #path: string;
+  readonly #file: FileHandle;
+  readonly #size: number;
+
+  constructor(path: string, file: FileHandle) {
+    this.#path = path;
+    this.#file = file;
+    this.#size = file.size();
+  }
+
+  readSync(buffer: Uint8Array, position: number): number {
+    const length = Math.min(buffer.length, this.#size - position);
+    if (length <= 0) return 0;
+    try {
+      return this.#file.readSync(buffer.subarray(0, length), position);
+    } catch (error) {
+      // A disk that cannot read a part of a file any more is damage like any other.
+      const reason = `it cannot be read at byte ${position}: ${(error as Error).message}`;
+      throw new CorruptFileError(this.#path, reason);
+    }
+  }
+
+  size(): number {
+    return this.#size;
+  }
+
+  writeSync(_bytes: Uint8Array, _position: number): number {
+    throw refusal("write to", this.#path);
+  }
+
+  truncateSync(_size: number): void {
+    throw refusal("truncate", this.#path);
+  }
+
+  syncData(): Promise<void> {
+    return Promise.reject(refusal("sync", this.#path));
+  }
+
+  tryLock(): Promise<boolean> {
+    return Promise.reject(refusal("lock", this.#path));
+  }
+
+  /** The file stays open for whoever reads it next, until the view ends. */
+  close(): void {}
+
+  end(): void {
+    this.#file.close();
+  }
+}
+
+function refusal(operation: string, path: string): TypeError {
+  return new TypeError(`Cannot ${operation} ${path} as it is seen through a view that only reads`);
+}
+
+function missing(path: string): Error {
+  return Object.assign(new Error(`No such file or directory: ${path}`), { code: "ENOENT" });
+}

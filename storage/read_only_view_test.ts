@@ -1,0 +1,112 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { newDisk } from "./_testing.ts";
+import { CorruptFileError } from "./errors.ts";
+import type { FileSystem } from "./file_system.ts";
+import { ReadOnlyView } from "./read_only_view.ts";
+
+const bytes = (text: string) => new TextEncoder().encode(text);
+const text = (bytes: Uint8Array) => new TextDecoder().decode(bytes);
+
+function put(files: FileSystem, path: string, content: string): void {
+  const file = files.open(path, { write: true, create: true });
+  file.writeSync(bytes(content), 0);
+  file.close();
+}
+
+function written() {
+  const { disk } = newDisk();
+  disk.makeDirectory("d/inner");
+  put(disk, "d/a", "first");
+  put(disk, "d/inner/b", "second");
+  return disk;
+}
+
+Deno.test("ReadOnlyView keeps showing what was there, whatever becomes of it", () => {
+  const disk = written();
+  using view = new ReadOnlyView(disk, "d");
+  put(disk, "d/a", "first and more");
+  disk.remove("d/inner/b");
+  put(disk, "d/late", "late");
+  assertEquals(text(view.readFile("d/a")), "first");
+  assertEquals(text(view.readFile("d/inner/b")), "second");
+  assertEquals(view.list("d").map(({ name }) => name), ["a", "inner"]);
+  assertEquals(view.list("d/inner").map(({ name }) => name), ["b"]);
+  assertEquals([view.exists("d/late"), view.exists("d/a"), view.exists("d/inner")], [
+    false,
+    true,
+    true,
+  ]);
+  assertEquals([view.fileCount, view.bytes], [2, 11]);
+  const handle = view.open("d/a", { read: true });
+  handle.close();
+  const buffer = new Uint8Array(10);
+  assertEquals([handle.readSync(buffer, 3), handle.readSync(buffer, 5), handle.size()], [2, 0, 5]);
+});
+
+Deno.test("ReadOnlyView never writes, and never locks", async () => {
+  const disk = written();
+  using view = new ReadOnlyView(disk, "d");
+  const handle = view.open("d/a", { read: true });
+  const refused = [
+    () => view.open("d/a", { read: true, write: true }),
+    () => view.open("d/new", { read: true, create: true }),
+    () => view.remove("d/a"),
+    () => view.rename("d/a", "d/z"),
+    () => view.makeDirectory("d/z"),
+    () => handle.truncateSync(0),
+    () => handle.writeSync(bytes("x"), 0),
+  ];
+  for (const attempt of refused) assertThrows(attempt, TypeError, "only reads");
+  const rejected = [handle.syncData(), handle.tryLock(), view.syncDirectory("d")];
+  for (const { status } of await Promise.allSettled(rejected)) assertEquals(status, "rejected");
+  assertEquals(text(disk.readFile("d/a")), "first");
+});
+
+/** Something happens to the files right before one of them is opened, once. */
+function disturbed(files: FileSystem, path: string, disturb: () => void): FileSystem {
+  let isDisturbed = false;
+  return {
+    list: (path: string) => files.list(path),
+    exists: (path: string) => files.exists(path),
+    open(opened: string, options: object) {
+      if (opened === path && !isDisturbed) {
+        isDisturbed = true;
+        disturb();
+      }
+      return files.open(opened, options);
+    },
+  } as unknown as FileSystem;
+}
+
+Deno.test("ReadOnlyView begins again when a file goes before it is opened", () => {
+  const disk = written();
+  const files = disturbed(disk, "d/inner/b", () => {
+    disk.remove("d/inner/b");
+    put(disk, "d/inner/c", "third");
+  });
+  using view = new ReadOnlyView(files, "d");
+  assertEquals(view.list("d/inner").map(({ name }) => name), ["c"]);
+  assertEquals(text(view.readFile("d/inner/c")), "third");
+});
+
+Deno.test("ReadOnlyView throws for a directory that is not there", () => {
+  const { disk } = newDisk();
+  assertEquals(assertThrows(() => new ReadOnlyView(disk, "d"), Error).message.includes("d"), true);
+});
+
+Deno.test("ReadOnlyView reports a part of a file that the disk cannot read as damage", () => {
+  const disk = written();
+  const broken = {
+    list: () => [{ name: "a", isDirectory: false }],
+    open: () => ({
+      size: () => 5,
+      close() {},
+      readSync(): number {
+        throw Object.assign(new Error("Input/output error"), { code: "EIO" });
+      },
+    }),
+    exists: (path: string) => disk.exists(path),
+  } as unknown as FileSystem;
+  using view = new ReadOnlyView(broken, "d");
+  assertThrows(() => view.readFile("d/a"), CorruptFileError, "cannot be read at byte 0");
+});
