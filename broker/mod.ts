@@ -25,6 +25,7 @@ export {
   parseAddress,
 } from "./runtime.ts";
 export { denoNodeRuntime } from "./deno_runtime.ts";
+export { ListenError } from "./listen_error.ts";
 export { type LogFields, type Logger, silentLogger } from "./logger.ts";
 export type { ShardObserver } from "./observer.ts";
 export { NODE_ID_MAX, nodeOf } from "./replica_id.ts";

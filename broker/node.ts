@@ -62,6 +62,7 @@ import { denoNodeRuntime } from "./deno_runtime.ts";
 import { Formation } from "./formation.ts";
 import { InternalClient } from "./internal_client.ts";
 import { JOIN_MS, Joining } from "./joining.ts";
+import { listenOn } from "./listen_error.ts";
 import { LocalShard } from "./local_shard.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
@@ -122,7 +123,7 @@ export interface RunningNode {
  * @throws {DataDirectoryLockedError} If another process uses the data directory.
  * @throws {DataDirectoryMismatchError} If the directory belongs to another cluster or node.
  * @throws {CorruptRecordError} If the log is damaged, and there is no other node to repair it from.
- * @throws {Deno.errors.AddrInUse} If an address is taken.
+ * @throws {ListenError} If an address cannot be had.
  */
 export async function startNode(
   config: NodeConfig,
@@ -259,8 +260,8 @@ class Node implements RunningNode, ShardHost {
 
   async #open(signal: AbortSignal | undefined): Promise<void> {
     const { cluster, dataDirectory } = this.#config;
-    this.#clientListener = this.#runtime.listen(this.#config.listen);
-    this.#peerListener = this.#runtime.listen(this.#config.peerListen);
+    this.#clientListener = listenOn(this.#runtime, this.#config.listen);
+    this.#peerListener = listenOn(this.#runtime, this.#config.peerListen);
     this.#directory = await DataDirectory.open(this.#runtime.files, dataDirectory, {
       clusterId: this.clusterId,
       nodeId: this.nodeId,

@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { formatAddress, startNode } from "../broker/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { MemoryTerminal } from "./memory_terminal.ts";
+import { freePort } from "./ports.ts";
 import { run } from "./run.ts";
 
 /** What a command did. */
@@ -117,6 +118,54 @@ Deno.test("a command gives up where no server answers", async () => {
   assertEquals(code, ExitCode.unreachable);
   assertEquals(stderr.length, 1);
   assertMatch(stderr[0]!, /no node answered at 127\.0\.0\.1:1 within 50\.0 ms/);
+});
+
+Deno.test("flowmq serve with damaged data does not blame the addresses that it has just left", async () => {
+  const directory = await Deno.makeTempDir();
+  const any = { hostname: "127.0.0.1", port: 0 };
+  try {
+    const node = await startNode({
+      nodeId: 1,
+      cluster: [{ id: 1, peerAddress: any }],
+      dataDirectory: directory,
+      listen: any,
+      peerListen: any,
+    });
+    await node.stop();
+    await Deno.writeTextFile(`${directory}/shard-0/configuration`, "nonsense");
+    const { code, stderr } = await flowmq([
+      "serve",
+      `--data=${directory}`,
+      `--listen=127.0.0.1:${freePort()}`,
+      `--peer=127.0.0.1:${freePort()}`,
+    ]);
+    assertMatch(stderr.join(), /^flowmq: damaged file .*shard-0\/configuration: /);
+    assertEquals(code, ExitCode.dataDirectory);
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
+});
+
+Deno.test("flowmq serve names an address that it cannot have, and the flag", async () => {
+  using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const directory = await Deno.makeTempDir();
+  try {
+    for (
+      const [flag, address, reason] of [
+        ["--listen", `127.0.0.1:${taken.addr.port}`, "it is in use by another program"],
+        ["--peer", "192.0.2.1:7402", "it is no address of this machine"],
+      ] as const
+    ) {
+      const words = ["--listen=127.0.0.1:0", "--peer=127.0.0.1:0", `${flag}=${address}`];
+      const { code, stderr } = await flowmq(["serve", `--data=${directory}`, ...words]);
+      assertEquals(code, ExitCode.addressInUse);
+      assertEquals(stderr, [
+        `flowmq: cannot listen on ${address} as ${reason}: choose another with ${flag}`,
+      ]);
+    }
+  } finally {
+    await Deno.remove(directory, { recursive: true });
+  }
 });
 
 Deno.test("what flowmq pub publishes, flowmq sub prints", async () => {

@@ -1,9 +1,10 @@
 /**
- * Which address a node could not listen on, and why: the system's own error names neither.
+ * Why a node could not listen on an address, and which flag to change.
  *
  * @module
  */
 
+import type { ListenError } from "../broker/mod.ts";
 import { type Address, formatAddress } from "./address.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { CommandError } from "./failures.ts";
@@ -14,33 +15,29 @@ export interface ListenTarget {
   readonly address: Address;
 }
 
-function whyNot(address: Address): string | undefined {
-  try {
-    Deno.listen({ hostname: address.hostname, port: address.port }).close();
-    return undefined;
-  } catch (error) {
-    if (error instanceof Deno.errors.AddrInUse) return "it is in use by another program";
-    if (error instanceof Deno.errors.AddrNotAvailable) return "it is no address of this machine";
-    if (error instanceof Deno.errors.PermissionDenied) return "there is no permission";
-    return error instanceof Error ? error.message : String(error);
-  }
+function reasonOf({ cause, message }: ListenError): string {
+  if (cause instanceof Deno.errors.AddrInUse) return "it is in use by another program";
+  if (cause instanceof Deno.errors.AddrNotAvailable) return "it is no address of this machine";
+  if (cause instanceof Deno.errors.PermissionDenied) return "there is no permission";
+  return cause instanceof Error ? cause.message : message;
 }
 
 /**
- * Finds the address that a node cannot listen on.
+ * Says what to do about an address that a node cannot listen on.
  *
+ * @param error What starting the node threw.
  * @param targets Where it wanted to listen.
- * @returns The failure to tell about, or `undefined` where all of them work.
+ * @returns The failure to tell about.
  */
-export function listenFailure(targets: readonly ListenTarget[]): CommandError | undefined {
-  for (const { flag, address } of targets) {
-    const reason = whyNot(address);
-    if (reason !== undefined) {
-      return new CommandError(
-        `cannot listen on ${formatAddress(address)} as ${reason}: choose another with ${flag}`,
-        ExitCode.addressInUse,
-      );
-    }
-  }
-  return undefined;
+export function listenFailure(
+  error: ListenError,
+  targets: readonly ListenTarget[],
+): CommandError {
+  const flag = targets.find(({ address }) => address === error.address)!.flag;
+  return new CommandError(
+    `cannot listen on ${formatAddress(error.address)} as ${reasonOf(error)}: ` +
+      `choose another with ${flag}`,
+    ExitCode.addressInUse,
+    { cause: error },
+  );
 }

@@ -21,6 +21,7 @@ import type { ClusterMember, NodeConfig } from "../../broker/config.ts";
 import { SHARDS_MAX } from "../../broker/config.ts";
 import {
   denoNodeRuntime,
+  ListenError,
   NODE_ID_MAX,
   RaftTrace,
   ReplicaLostError,
@@ -194,10 +195,11 @@ async function start(
     return await startNode(config, denoNodeRuntime(), interrupted);
   } catch (error) {
     if (interrupted.aborted) return undefined;
-    throw listenFailure([
+    if (!(error instanceof ListenError)) throw error;
+    throw listenFailure(error, [
       { flag: "--listen", address: config.listen },
       { flag: "--peer", address: config.peerListen },
-    ]) ?? error;
+    ]);
   }
 }
 
