@@ -50,10 +50,11 @@ export async function attemptAsync<T>(
  *
  * @param operation What was done.
  * @param path What it was done to.
- * @param error What was thrown.
+ * @param error What was thrown; one that says so already is passed on.
  * @returns The error to throw instead.
  */
 export function storageError(operation: string, path: string, error: unknown): StorageFailedError {
+  if (error instanceof StorageFailedError) return error;
   const code = errorCode(error);
   const full = code === "ENOSPC" || code === "EDQUOT";
   return new (full ? DiskFullError : StorageFailedError)(operation, path, error);

@@ -2,7 +2,12 @@ import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import type { SimulatedDisk } from "../tests/simulation/disk.ts";
 import { newDisk, randomFrom, type TestClock } from "./_testing.ts";
 import { crc32cRange } from "./crc32c.ts";
-import { CorruptFileError, DataDirectoryMismatchError, UnsupportedFormatError } from "./errors.ts";
+import {
+  CorruptFileError,
+  DataDirectoryMismatchError,
+  DiskFullError,
+  UnsupportedFormatError,
+} from "./errors.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
 import { writeU32 } from "./record.ts";
 
@@ -97,6 +102,16 @@ Deno.test("HardStateFiles.open() refuses the files of another shard and of a new
   writeU32(bytes, 60, crc32cRange(bytes, 0, 60));
   disk.open(paths[0], { write: true }).writeSync(bytes, 0);
   assertThrows(() => readHardState(disk, "d"), UnsupportedFormatError);
+});
+
+Deno.test("HardStateFiles.open() says which file a full disk has no room for", async () => {
+  const { disk, clock } = newDisk({ capacityBytes: 10 });
+  disk.makeDirectory("d");
+  const error = await assertRejects(
+    () => clock.run(HardStateFiles.open(disk, "d", 0, true)),
+    DiskFullError,
+  );
+  assertEquals([error.path, error.message.match(/Cannot write/g)?.length], [paths[0], 1]);
 });
 
 Deno.test("readHardState() finds nothing where there is nothing", () => {

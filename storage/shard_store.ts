@@ -30,7 +30,7 @@ import type {
   Snapshot,
 } from "../raft/types.ts";
 import { checkLog, checkSnapshot } from "./consistency.ts";
-import { CorruptFileError, StorageFailedError } from "./errors.ts";
+import { CorruptFileError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
 import { invariant } from "./invariant.ts";
@@ -608,9 +608,7 @@ export class ShardStore implements LogStorage {
   }
 
   #fail(group: Group, error: unknown): void {
-    this.#failure = error instanceof StorageFailedError
-      ? error
-      : storageError("write", "the log", error);
+    this.#failure = storageError("write", "the log", error);
     group.reject(this.#failure);
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
