@@ -9,7 +9,7 @@
  * @module
  */
 
-import { LocalNode } from "./local_node.ts";
+import { LocalNode, type LocalNodeSettings } from "./local_node.ts";
 import { freePorts, type NodePorts } from "./ports.ts";
 import { type SelfCommand, selfCommand } from "./self_command.ts";
 
@@ -21,10 +21,14 @@ export interface LocalClusterOptions {
   readonly directory?: string;
   /** Ports by node; free ones where left out. */
   readonly ports?: readonly NodePorts[];
+  /** Where each node listens; all on the loopback address where left out. */
+  readonly hosts?: readonly string[];
   /** More arguments for `flowmq serve`, the same for every node. */
   readonly serveArguments?: readonly string[];
   /** The program; this one where left out. */
   readonly program?: SelfCommand;
+  /** Has the last word on how a node is started: for tests that give nodes a world of their own. */
+  readonly adapt?: (settings: LocalNodeSettings) => LocalNodeSettings;
 }
 
 /** Nodes on this machine. */
@@ -53,10 +57,11 @@ export class LocalCluster implements AsyncDisposable {
     await Deno.mkdir(directory, { recursive: true });
     const ports = options.ports ?? freePorts(count);
     const program = options.program ?? selfCommand();
-    const members = ports.slice(0, count).map((port, i) => `${i + 1}=127.0.0.1:${port.peer}`);
+    const hostOf = (i: number): string => options.hosts?.[i] ?? "127.0.0.1";
+    const members = ports.slice(0, count).map((port, i) => `${i + 1}=${hostOf(i)}:${port.peer}`);
     const nodes = ports.slice(0, count).map((port, i) => {
       const id = i + 1;
-      const clientAddress = `127.0.0.1:${port.client}`;
+      const clientAddress = `${hostOf(i)}:${port.client}`;
       const dataDirectory = `${directory}/node-${id}`;
       const serveArguments = [
         "serve",
@@ -67,15 +72,16 @@ export class LocalCluster implements AsyncDisposable {
         "--stop-with-stdin",
         ...options.serveArguments ?? [],
       ];
-      return new LocalNode({
+      const settings = {
         id,
         clientAddress,
-        peerAddress: `127.0.0.1:${port.peer}`,
+        peerAddress: `${hostOf(i)}:${port.peer}`,
         dataDirectory,
         logPath: `${directory}/node-${id}.log`,
         serveArguments,
         program,
-      });
+      };
+      return new LocalNode(options.adapt?.(settings) ?? settings);
     });
     const cluster = new LocalCluster(nodes, directory, options.directory === undefined);
     const starts = await Promise.allSettled(nodes.map((node) => node.start()));

@@ -22,6 +22,8 @@ export interface LocalNodeSettings {
   /** All arguments, from the word `serve` on. */
   readonly serveArguments: readonly string[];
   readonly program: SelfCommand;
+  /** More variables for the process. */
+  readonly environment?: Readonly<Record<string, string>>;
 }
 
 /** How a process ended, in words for a person. */
@@ -77,10 +79,10 @@ export class LocalNode {
     if (this.#running) {
       throw new TypeError(`Cannot start node ${this.id} as it is running`);
     }
-    const { program, serveArguments, logPath } = this.settings;
+    const { program, serveArguments, logPath, environment } = this.settings;
     const child = new Deno.Command(program.path, {
       args: [...program.args, ...serveArguments],
-      env: inheritedEnvironment(),
+      env: { ...inheritedEnvironment(), ...environment },
       clearEnv: true,
       stdin: "piped",
       stdout: "piped",
