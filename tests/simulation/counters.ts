@@ -19,9 +19,14 @@ export class Counters {
     return this.#counts.get(name) ?? 0;
   }
 
+  /** All counts, by name. */
+  entries(): [string, number][] {
+    return [...this.#counts];
+  }
+
   /** Adds the counts of another run. */
-  addAll(other: Counters): void {
-    for (const [name, count] of other.#counts) this.add(name, count);
+  addAll(counts: Iterable<readonly [string, number]>): void {
+    for (const [name, count] of counts) this.add(name, count);
   }
 
   /** One line a count, in the order of their names. */

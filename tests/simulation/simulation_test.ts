@@ -1,4 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
+import { runSeeds } from "./seed_pool.ts";
 import { runSeed } from "./simulation.ts";
 
 /** Long enough for elections, restarts and redeliveries, short enough for every day. */
@@ -30,4 +31,13 @@ Deno.test("simulated clusters keep their promises, whatever their seeds do to th
   }
   // A seed may be so harsh that nothing gets through while it lasts, but not all of them.
   assert(acks > 1_000, `${acks} acks were confirmed`);
+});
+
+Deno.test("threads tell the same stories, in the order of the seeds", async () => {
+  const seeds = [21, 22, 23];
+  const threaded: string[] = [];
+  for await (const { seed, hash } of runSeeds(seeds, 2)) threaded.push(`${seed} ${hash}`);
+  const here: string[] = [];
+  for (const seed of seeds) here.push(`${seed} ${(await runSeed(seed)).hash}`);
+  assertEquals(threaded, here);
 });
