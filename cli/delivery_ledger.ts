@@ -34,11 +34,12 @@ export interface Verdict {
 
 /** Keeps the books of messages that are numbered from 0. */
 export class DeliveryLedger {
-  readonly #count: number;
-  readonly #stages: Uint8Array;
+  /** How many messages there will be, where that is known. */
+  readonly #count: number | undefined;
+  #stages: Uint8Array;
   /** Deliveries of a message, up to 255. */
-  readonly #deliveries: Uint8Array;
-  readonly #acked: Uint8Array;
+  #deliveries: Uint8Array;
+  #acked: Uint8Array;
   #published = 0;
   #confirmed = 0;
   #delivered = 0;
@@ -50,13 +51,15 @@ export class DeliveryLedger {
   /**
    * Opens the books.
    *
-   * @param count How many messages there will be.
+   * @param count How many messages there will be. Left out, the books grow, and what was published
+   * counts.
    */
-  constructor(count: number) {
+  constructor(count?: number) {
     this.#count = count;
-    this.#stages = new Uint8Array(count);
-    this.#deliveries = new Uint8Array(count);
-    this.#acked = new Uint8Array(count);
+    const size = count ?? 1_024;
+    this.#stages = new Uint8Array(size);
+    this.#deliveries = new Uint8Array(size);
+    this.#acked = new Uint8Array(size);
   }
 
   /** Messages promised to be safe so far. */
@@ -80,6 +83,7 @@ export class DeliveryLedger {
    * @param number Which.
    */
   publish(number: number): void {
+    if (this.#count === undefined && number >= this.#stages.length) this.#grow(number + 1);
     if (this.#stages[number] !== Stage.none) {
       throw new TypeError(`Cannot publish message ${number} as it was published before`);
     }
@@ -104,7 +108,7 @@ export class DeliveryLedger {
    * @param intact Whether its body is what was published under that number.
    */
   deliver(number: number, intact: boolean): void {
-    if (!Number.isSafeInteger(number) || number < 0 || number >= this.#count) {
+    if (!Number.isSafeInteger(number) || number < 0 || number >= this.#stages.length) {
       this.#corrupted++;
       return;
     }
@@ -136,7 +140,8 @@ export class DeliveryLedger {
    * @returns `true` when the run may end.
    */
   get complete(): boolean {
-    return this.#confirmed === this.#count && this.#ackedCount >= this.#count;
+    const count = this.#count ?? this.#published;
+    return this.#confirmed === count && this.#ackedCount >= count;
   }
 
   /**
@@ -146,7 +151,7 @@ export class DeliveryLedger {
    */
   verdict(): Verdict {
     let lost = 0;
-    for (let number = 0; number < this.#count; number++) {
+    for (let number = 0; number < this.#stages.length; number++) {
       if (this.#stages[number] === Stage.confirmed && this.#deliveries[number] === 0) lost++;
     }
     return {
@@ -161,4 +166,17 @@ export class DeliveryLedger {
       ok: this.complete && lost === 0 && this.#duplicated === 0 && this.#corrupted === 0,
     };
   }
+
+  #grow(size: number): void {
+    this.#stages = larger(this.#stages, size);
+    this.#deliveries = larger(this.#deliveries, size);
+    this.#acked = larger(this.#acked, size);
+  }
+}
+
+/** A copy with room for more: twice as much at least, so that growing is rare. */
+function larger(bytes: Uint8Array, size: number): Uint8Array {
+  const copy = new Uint8Array(Math.max(size, bytes.length * 2));
+  copy.set(bytes);
+  return copy;
 }

@@ -83,3 +83,13 @@ Deno.test("DeliveryLedger.publish() refuses a number that was used", () => {
   ledger.publish(0);
   assertThrows(() => ledger.publish(0), TypeError, "published before");
 });
+
+Deno.test("DeliveryLedger grows where nobody said how many messages there will be", () => {
+  const ledger = new DeliveryLedger();
+  for (let number = 0; number < 5_000; number++) carry(ledger, number);
+  assertEquals([ledger.complete, ledger.verdict().ok, ledger.verdict().acked], [true, true, 5_000]);
+  ledger.publish(90_000);
+  assertEquals(ledger.complete, false);
+  ledger.confirm(90_000);
+  assertEquals(ledger.verdict().lost, 1);
+});
