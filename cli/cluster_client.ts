@@ -20,9 +20,18 @@ export interface ClientFlagValues {
 /** A cluster that is gone does not hold up a person who has pressed Ctrl-C. */
 const interruptedCloseMs = 500;
 
-async function connectTo(
+/**
+ * Connects a client.
+ *
+ * @param values Where to, and how long to try.
+ * @param signal Gives up connecting.
+ * @param name What the cluster's tools call this client.
+ * @returns The client; the caller closes it.
+ * @throws {CommandError} If no node answers in time.
+ */
+export async function connectTo(
   values: ClientFlagValues,
-  terminal: Terminal,
+  signal: AbortSignal,
   name: string,
 ): Promise<Client> {
   try {
@@ -30,7 +39,7 @@ async function connectTo(
       name,
       connectTimeoutMs: values.timeout,
       requestTimeoutMs: values.timeout,
-      signal: terminal.interrupted,
+      signal,
     });
   } catch (error) {
     if (error instanceof ConnectionLostError || error instanceof RequestTimeoutError) {
@@ -64,7 +73,7 @@ export async function withClient<T>(
   name: string,
   work: (client: Client) => Promise<T>,
 ): Promise<T> {
-  const client = await connectTo(values, terminal, name);
+  const client = await connectTo(values, terminal.interrupted, name);
   try {
     return await work(client);
   } finally {

@@ -96,7 +96,8 @@ Deno.test("a command line that is wrong gets one line and exit code 2", async ()
       ["serve --cluster 1=a:1 --node 2", "--cluster does not name --node 2: it has 1"],
       [
         "bench --batch 2",
-        "--batch needs a workload: publish, latency, publish-consume (--workload)",
+        "--batch needs a workload: " +
+        "--workload publish, publish-consume, fan-in, drain, many-queues, failover",
       ],
     ] as const
   ) {

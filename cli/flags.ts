@@ -147,6 +147,35 @@ export function choiceFlag<const C extends string>(
 }
 
 /**
+ * Makes a flag that takes some of a few words, with commas between them.
+ *
+ * @param choices The words.
+ * @param options Help and short form.
+ * @returns The flag; none of the words where it is not given.
+ */
+export function choicesFlag<const C extends string>(
+  choices: readonly C[],
+  options: FlagOptions,
+): ValueFlag<readonly C[]> {
+  return value<readonly C[]>(
+    options,
+    choices.join(","),
+    [],
+    "",
+    (text) =>
+      text.split(",").map((word) => {
+        const choice = choices.find((one) => one === word.trim());
+        if (choice === undefined) {
+          throw new SyntaxError(
+            `it takes one or more of ${choices.join(", ")}, with commas between`,
+          );
+        }
+        return choice;
+      }),
+  );
+}
+
+/**
  * Makes a flag that takes a whole number.
  *
  * @param options Help, short form, bounds, and the default: without one it may be `undefined`.

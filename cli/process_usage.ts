@@ -8,6 +8,8 @@
 export interface ProcessUsage {
   readonly cpuSeconds: number;
   readonly memoryBytes: number;
+  /** The highest that it ever was. */
+  readonly memoryPeakBytes: number;
 }
 
 /** The kernel counts processor time for `/proc` in hundredths of a second. */
@@ -23,6 +25,7 @@ const ticksPerSecond = 100;
 export function processUsage(pids: readonly number[]): ProcessUsage | undefined {
   let cpuSeconds = 0;
   let memoryBytes = 0;
+  let memoryPeakBytes = 0;
   for (const pid of pids) {
     try {
       const stat = Deno.readTextFileSync(`/proc/${pid}/stat`);
@@ -31,9 +34,10 @@ export function processUsage(pids: readonly number[]): ProcessUsage | undefined 
       cpuSeconds += (Number(fields[11]) + Number(fields[12])) / ticksPerSecond;
       const status = Deno.readTextFileSync(`/proc/${pid}/status`);
       memoryBytes += Number(/^VmRSS:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
+      memoryPeakBytes += Number(/^VmHWM:\s+(\d+) kB$/m.exec(status)?.[1] ?? 0) * 1_024;
     } catch {
       return undefined;
     }
   }
-  return { cpuSeconds, memoryBytes };
+  return { cpuSeconds, memoryBytes, memoryPeakBytes };
 }

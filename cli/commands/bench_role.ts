@@ -5,7 +5,7 @@
  * @module
  */
 
-import { runFollower, runLeader } from "../bench_pipeline_roles.ts";
+import { runFollower, runLeader } from "../bench/pipeline_roles.ts";
 import { defineCommand } from "../command.ts";
 import type { ExitCode } from "../exit_codes.ts";
 import { UsageError } from "../failures.ts";

@@ -4,10 +4,12 @@
  * @module
  */
 
-import { confirmationBytes, FramedConnection } from "./bench_pipeline_roles.ts";
-import { CommandError } from "./failures.ts";
+import { confirmationBytes, FramedConnection } from "./pipeline_roles.ts";
+import { CommandError } from "../failures.ts";
 import { Histogram } from "./histogram.ts";
-import { selfCommand } from "./self_command.ts";
+import { sendOnSchedule } from "./schedule.ts";
+import { selfCommand } from "../self_command.ts";
+import { sleep } from "../waiting.ts";
 
 /** What is sent. */
 export interface PipelineLoad {
@@ -19,13 +21,15 @@ export interface PipelineLoad {
   readonly window: number;
   readonly clients: number;
   readonly messages: number;
+  /** Messages a second of all connections together; 0 stands for as many as the window lets through. */
+  readonly rate: number;
 }
 
 /** What came of it. */
 export interface PipelineResult {
   readonly messages: number;
   readonly seconds: number;
-  /** From sending a frame to its confirmation. */
+  /** From sending a frame, or from the time at which it was due, to its confirmation. */
   readonly latency: Histogram;
 }
 
@@ -76,9 +80,9 @@ export class Pipeline implements AsyncDisposable {
     );
     const framesEach = Math.ceil(load.messages / load.clients / load.batch);
     const startedAt = performance.now();
-    await Promise.all(
-      connections.map((connection) => sendFrames(connection, load, framesEach, latency)),
-    );
+    await (load.rate > 0 ? sendAtRate(connections, load, framesEach, latency) : Promise.all(
+      connections.map((connection) => sendInWindow(connection, load, framesEach, latency)),
+    ));
     const seconds = (performance.now() - startedAt) / 1_000;
     for (const connection of connections) connection.close();
     return { messages: framesEach * load.batch * load.clients, seconds, latency };
@@ -108,33 +112,66 @@ export class Pipeline implements AsyncDisposable {
   }
 }
 
+/** A frame that says when it was sent, or due: the confirmation says so again. */
+function frameOf({ batch, size }: PipelineLoad, from: number): Uint8Array {
+  const frame = new Uint8Array(confirmationBytes + batch * size);
+  new DataView(frame.buffer).setFloat64(0, from, true);
+  return frame;
+}
+
+/** Reads confirmations until there were enough. */
+async function readConfirmations(
+  connection: FramedConnection,
+  frames: number,
+  latency: Histogram,
+  onConfirmed: (confirmed: number) => void,
+): Promise<void> {
+  const done = Promise.withResolvers<void>();
+  let confirmed = 0;
+  void connection.read((confirmation) => {
+    const view = new DataView(confirmation.buffer, confirmation.byteOffset);
+    latency.record(performance.now() - view.getFloat64(0, true));
+    if (++confirmed === frames) done.resolve();
+    else onConfirmed(confirmed);
+  }).then(() => done.reject(new CommandError("the bare pipeline ended before its work was done")));
+  await done.promise;
+}
+
 /** One client: keeps its window full until every frame is confirmed. */
-async function sendFrames(
+async function sendInWindow(
   connection: FramedConnection,
   load: PipelineLoad,
   frames: number,
   latency: Histogram,
 ): Promise<void> {
-  const done = Promise.withResolvers<void>();
   const underWayMax = Math.max(1, Math.floor(load.window / load.batch));
   let sent = 0;
-  let confirmed = 0;
-
-  function fill(): void {
-    while (sent < frames && sent - confirmed < underWayMax) {
-      const frame = new Uint8Array(confirmationBytes + load.batch * load.size);
-      new DataView(frame.buffer).setFloat64(0, performance.now(), true);
-      connection.send(frame);
-      sent++;
+  function fill(confirmed: number): void {
+    for (; sent < frames && sent - confirmed < underWayMax; sent++) {
+      connection.send(frameOf(load, performance.now()));
     }
   }
+  const confirmed = readConfirmations(connection, frames, latency, fill);
+  fill(0);
+  await confirmed;
+}
 
-  void connection.read((confirmation) => {
-    const view = new DataView(confirmation.buffer, confirmation.byteOffset);
-    latency.record(performance.now() - view.getFloat64(0, true));
-    if (++confirmed === frames) done.resolve();
-    else fill();
-  }).then(() => done.reject(new CommandError("the bare pipeline ended before its work was done")));
-  fill();
-  await done.promise;
+/** All clients: send in turn when a frame is due, whatever became of the ones before. */
+async function sendAtRate(
+  connections: readonly FramedConnection[],
+  load: PipelineLoad,
+  framesEach: number,
+  latency: Histogram,
+): Promise<void> {
+  const confirmed = connections.map((connection) =>
+    readConfirmations(connection, framesEach, latency, () => {})
+  );
+  const plan = { ratePerSecond: load.rate, messages: framesEach * connections.length };
+  const clock = { now: () => performance.now(), sleep };
+  await Promise.all([
+    ...confirmed,
+    sendOnSchedule(plan, clock, (number, dueAt) => {
+      connections[number % connections.length]!.send(frameOf(load, dueAt));
+    }),
+  ]);
 }

@@ -1,0 +1,135 @@
+/**
+ * One run of a workload: a fresh cluster where none was named, a warm-up, the measurement, and the
+ * bare pipeline with the same load.
+ *
+ * @module
+ */
+
+import { waitForLeader } from "../cluster_view.ts";
+import { CommandError } from "../failures.ts";
+import { LocalCluster } from "../local_cluster.ts";
+import { Arena } from "./arena.ts";
+import { Checker, type CheckVerdict } from "./checker.ts";
+import type { FaultKind } from "./faults.ts";
+import { type BenchLoad, warmUpLoad } from "./load.ts";
+import type { NodesUsage } from "./node_meter.ts";
+import { Pipeline, type PipelineResult } from "./pipeline.ts";
+import type { Measurement, Workload } from "./workload.ts";
+
+/** What is wanted of every run. */
+export interface RunPlan {
+  /** The cluster that is measured; `undefined` stands for a temporary one. */
+  readonly servers: readonly string[] | undefined;
+  /** Of the temporary cluster. */
+  readonly nodes: number;
+  readonly shards: number;
+  readonly check: boolean;
+  /** Faults in the middle of the measurement; empty where there shall be none. */
+  readonly faultKinds: readonly FaultKind[];
+  /** How long a client tries to connect, and how long a request may take. */
+  readonly timeoutMs: number;
+  /** Whether the bare pipeline is measured as well. */
+  readonly limit: boolean;
+  /** Hears of each part of the work as it begins. `done` tells how many messages are. */
+  onStage(stage: string, done: () => number): void;
+  /** Stops everything. */
+  readonly signal: AbortSignal;
+}
+
+/** What one run brought. */
+export interface RunResult {
+  readonly measurement: Measurement;
+  /** What the nodes used, where they can be seen. */
+  readonly usage: NodesUsage | undefined;
+  /** Faults in the middle of it. */
+  readonly faults: Partial<Record<FaultKind, number>>;
+  readonly check: CheckVerdict | undefined;
+  /** The bare pipeline's part. */
+  readonly limit: PipelineResult | undefined;
+}
+
+/**
+ * Measures a workload once.
+ *
+ * @param workload What.
+ * @param load With which load.
+ * @param plan Where, and what beside.
+ * @returns All figures of the run.
+ * @throws {CommandError} If there was nothing to measure.
+ */
+export async function runOnce(
+  workload: Workload,
+  load: BenchLoad,
+  plan: RunPlan,
+): Promise<RunResult> {
+  const result = await measureCluster(workload, load, plan);
+  const { messages } = result.measurement;
+  if (messages === 0) {
+    throw new CommandError(
+      `nothing could be measured: no message of workload ${load.workload} was confirmed in time`,
+    );
+  }
+  const compared = plan.limit && workload.noLimit === undefined;
+  return { ...result, limit: compared ? await measureLimit(load, messages, plan) : undefined };
+}
+
+async function measureCluster(
+  workload: Workload,
+  load: BenchLoad,
+  plan: RunPlan,
+): Promise<Omit<RunResult, "limit">> {
+  const { servers, nodes, shards, signal, check, timeoutMs } = plan;
+  // Where the workload does harm and nobody says which, it is the crash of a leader.
+  const isFaulty = workload.injectsFaults === true;
+  const faultKinds = isFaulty && plan.faultKinds.length === 0
+    ? ["kill-leader"] as const
+    : plan.faultKinds;
+  plan.onStage("starting", () => 0);
+  await using stack = new AsyncDisposableStack();
+  const cluster = servers === undefined
+    ? stack.use(await LocalCluster.start({ nodes, serveArguments: [`--shards=${shards}`] }))
+    : undefined;
+  const at = { servers: servers ?? cluster!.servers, cluster, timeoutMs, signal };
+  if (cluster !== undefined) await electAll(new Arena({ ...at, faultKinds: [] }), shards);
+  if (workload.warmUp) {
+    await using arena = new Arena({ ...at, faultKinds: [] });
+    plan.onStage("warming up", () => arena.done);
+    await workload.run(arena, warmUpLoad(load));
+  }
+  const checker = check ? new Checker(load.clients) : undefined;
+  await using arena = new Arena({ ...at, checker, faultKinds });
+  plan.onStage("measuring", () => arena.done);
+  const measurement = await workload.run(arena, load);
+  const wanted = faultKinds.length > 0 && !isFaulty;
+  if (wanted && Object.keys(arena.faults).length === 0) {
+    throw new CommandError(
+      "nothing was checked under faults: the messages were all done before the first one; ask for " +
+        "more with --messages or --duration",
+    );
+  }
+  return { measurement, usage: arena.usage, faults: arena.faults, check: checker?.verdict() };
+}
+
+/** Elections are no part of a measurement. */
+async function electAll(arena: Arena, shards: number): Promise<void> {
+  await using _ = arena;
+  const watcher = await arena.connect("watcher");
+  for (let shard = 0; shard < shards; shard++) {
+    await waitForLeader(watcher, arena.servers, shard, arena.signal);
+  }
+}
+
+/** The bare pipeline with the same load and the same warm-up, its processes fresh for each. */
+async function measureLimit(
+  load: BenchLoad,
+  messages: number,
+  plan: RunPlan,
+): Promise<PipelineResult> {
+  await using pipeline = await Pipeline.start();
+  plan.onStage("bare pipeline", () => 0);
+  await pipeline.measure(warmUpLoad({ ...load, messages }));
+  plan.signal.throwIfAborted();
+  const result = await pipeline.measure({ ...load, messages });
+  plan.signal.throwIfAborted();
+  return result;
+}
