@@ -24,8 +24,10 @@ export interface ArenaQueue {
 /** The cluster, and what is wanted beside the measurement. */
 export interface ArenaOptions {
   readonly servers: readonly string[];
-  /** The cluster where it is a temporary one, which may be harmed and whose processes can be seen. */
+  /** The cluster where it is a temporary one, which may be harmed. */
   readonly cluster: LocalCluster | undefined;
+  /** The process of each node at the moment, as far as they can be seen. */
+  readonly pids: () => readonly (number | undefined)[];
   readonly checker?: Checker | undefined;
   /** Faults in the middle of the measurement, in turn; empty where there shall be none. */
   readonly faultKinds: readonly FaultKind[];
@@ -134,8 +136,7 @@ export class Arena implements AsyncDisposable {
     work: () => Promise<T>,
     options: { readonly calm?: boolean } = {},
   ): Promise<{ readonly value: T; readonly seconds: number }> {
-    const { cluster } = this.#options;
-    using meter = new NodeMeter(() => cluster?.nodes.map((node) => node.pid) ?? []);
+    using meter = new NodeMeter(this.#options.pids);
     const isCalm = options.calm === true || this.faultKinds.length === 0;
     const faults = isCalm ? undefined : await this.#startChaos();
     this.done = 0;

@@ -8,6 +8,7 @@
 import { waitForLeader } from "../cluster_view.ts";
 import { CommandError } from "../failures.ts";
 import { LocalCluster } from "../local_cluster.ts";
+import { processesListeningOn } from "../local_processes.ts";
 import { Arena } from "./arena.ts";
 import { Checker, type CheckVerdict } from "./checker.ts";
 import type { FaultKind } from "./faults.ts";
@@ -89,8 +90,11 @@ async function measureCluster(
   const cluster = servers === undefined
     ? stack.use(await LocalCluster.start({ nodes, serveArguments: [`--shards=${shards}`] }))
     : undefined;
-  const at = { servers: servers ?? cluster!.servers, cluster, timeoutMs, signal };
-  if (cluster !== undefined) await electAll(new Arena({ ...at, faultKinds: [] }), shards);
+  const unseen = { servers: servers ?? cluster!.servers, cluster, timeoutMs, signal };
+  const survey = new Arena({ ...unseen, pids: () => [], faultKinds: [] });
+  const pids =
+    await (cluster === undefined ? findNodes(survey) : electAll(survey, cluster, shards));
+  const at = { ...unseen, pids };
   if (workload.warmUp) {
     await using arena = new Arena({ ...at, faultKinds: [] });
     plan.onStage("warming up", () => arena.done);
@@ -103,20 +107,35 @@ async function measureCluster(
   const wanted = faultKinds.length > 0 && !isFaulty;
   if (wanted && Object.keys(arena.faults).length === 0) {
     throw new CommandError(
-      "nothing was checked under faults: the messages were all done before the first one; ask for " +
-        "more with --messages or --duration",
+      "no fault could be done: the messages were all through before the first one; ask for more " +
+        "with --messages or --duration",
     );
   }
   return { measurement, usage: arena.usage, faults: arena.faults, check: checker?.verdict() };
 }
 
-/** Elections are no part of a measurement. */
-async function electAll(arena: Arena, shards: number): Promise<void> {
+/** Elections are no part of a measurement. @returns Tells the processes of the nodes. */
+async function electAll(
+  arena: Arena,
+  cluster: LocalCluster,
+  shards: number,
+): Promise<() => (number | undefined)[]> {
   await using _ = arena;
   const watcher = await arena.connect("watcher");
   for (let shard = 0; shard < shards; shard++) {
     await waitForLeader(watcher, arena.servers, shard, arena.signal);
   }
+  return () => cluster.nodes.map((node) => node.pid);
+}
+
+/** Looks for the nodes of somebody's cluster on this machine. @returns Tells their processes. */
+async function findNodes(arena: Arena): Promise<() => number[]> {
+  await using _ = arena;
+  const { nodes } = await (await arena.connect("watcher")).metadata();
+  const addresses = nodes.flatMap(({ address }) => address ?? []);
+  // The use of some of the nodes would be taken for that of all.
+  const pids = addresses.length < nodes.length ? [] : processesListeningOn(addresses) ?? [];
+  return () => pids;
 }
 
 /** The bare pipeline with the same load and the same warm-up, its processes fresh for each. */
@@ -127,9 +146,13 @@ async function measureLimit(
 ): Promise<PipelineResult> {
   await using pipeline = await Pipeline.start();
   plan.onStage("bare pipeline", () => 0);
-  await pipeline.measure(warmUpLoad({ ...load, messages }));
-  plan.signal.throwIfAborted();
-  const result = await pipeline.measure({ ...load, messages });
-  plan.signal.throwIfAborted();
-  return result;
+  const { promise: interrupted, reject } = Promise.withResolvers<never>();
+  const onAbort = (): void => reject(plan.signal.reason);
+  plan.signal.addEventListener("abort", onAbort, { once: true });
+  try {
+    await Promise.race([pipeline.measure(warmUpLoad({ ...load, messages })), interrupted]);
+    return await Promise.race([pipeline.measure({ ...load, messages }), interrupted]);
+  } finally {
+    plan.signal.removeEventListener("abort", onAbort);
+  }
 }

@@ -41,7 +41,9 @@ export async function sendOnSchedule(
   const intervalMs = 1_000 / plan.ratePerSecond;
   for (let number = 0; number < plan.messages; number++) {
     const dueAt = startedAt + number * intervalMs;
-    while (clock.now() < dueAt && !stopped()) await clock.sleep(dueAt - clock.now());
+    for (let now = clock.now(); now < dueAt && !stopped(); now = clock.now()) {
+      await clock.sleep(dueAt - now);
+    }
     if (stopped()) return number;
     send(number, dueAt);
   }

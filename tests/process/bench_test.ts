@@ -121,6 +121,7 @@ processTest(
   async ({ shell }) => {
     const table = await shell.output("flowmq bench --workload publish --messages 1000 --check");
     assertMatch(table, /^publish +256 B +1 +1 +[\d,]+ /m);
+    if (Deno.build.os === "linux") assertMatch(table, / [\d.]+ MiB +[\d.]+ MiB$/m);
     assertMatch(table, /^ok {2}publish.*: 1,000 messages confirmed, 1,000 acked, 0 lost/m);
     assertEquals(JSON.parse(`[${await shell.output("flowmq queue ls --json")}]`), []);
     for (const flags of ["--chaos pause", "--workload failover"]) {

@@ -1,0 +1,17 @@
+import { assertEquals } from "@std/assert";
+import { processesListeningOn } from "./local_processes.ts";
+
+Deno.test({
+  name: "processesListeningOn() finds who listens, and nobody where one is somewhere else",
+  ignore: Deno.build.os !== "linux",
+  fn() {
+    using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const { port } = listener.addr;
+    assertEquals(processesListeningOn([`127.0.0.1:${port}`, `localhost:${port}`]), [
+      Deno.pid,
+      Deno.pid,
+    ]);
+    assertEquals(processesListeningOn([`127.0.0.1:${port}`, `192.0.2.1:${port}`]), undefined);
+    assertEquals(processesListeningOn(["127.0.0.1:1"]), undefined);
+  },
+});
