@@ -65,6 +65,9 @@ const INTERNAL_KINDS: ReadonlySet<Command["kind"]> = new Set([
 /** The most partitions that one request may ask about. */
 const STATS_COUNT_MAX = 10_000;
 
+/** Requests that a node answers by itself, whoever leads. */
+type LocalKind = "hello" | "ping" | "metadata" | "nodeStatus" | "stateHash";
+
 type Applied = Outcome & { readonly kind: "applied" };
 
 /** Serves the requests of all clients of a node. */
@@ -96,6 +99,8 @@ export class RequestHandler {
         return answer(link, frame, { kind: "metadataReply", ...this.#metadata() });
       case "nodeStatus":
         return answer(link, frame, { kind: "nodeStatusReply", ...this.#nodeStatus() });
+      case "stateHash":
+        return this.#stateHash(link, frame, request.mark);
       default: {
         const local = this.#leadingShard(link, frame);
         if (local !== undefined) this.#serve(link, frame, local, request);
@@ -126,8 +131,7 @@ export class RequestHandler {
     const local = shards[frame.shard];
     if (local?.shard.leading) return local;
     if (local === undefined) {
-      const message = `There is no shard ${frame.shard}: the cluster has ${shards.length}`;
-      refuse(link, frame, "invalidArgument", message);
+      refuseNoShard(link, frame, shards.length);
       return undefined;
     }
     const { leader } = local.shard;
@@ -140,7 +144,7 @@ export class RequestHandler {
     link: ClientLink,
     frame: Frame,
     local: LocalShard,
-    request: Exclude<ClientRequest, { kind: "hello" | "ping" | "metadata" | "nodeStatus" }>,
+    request: Exclude<ClientRequest, { kind: LocalKind }>,
   ): void {
     switch (request.kind) {
       case "publish":
@@ -157,6 +161,10 @@ export class RequestHandler {
       case "attachSession":
         return this.#propose(link, frame, local, request, (done) => {
           local.bind(request.sessionId, link, done.index);
+          answerDone(link, frame, done);
+        });
+      case "markState":
+        return this.#propose(link, frame, local, { kind: "tick", mark: request.mark }, (done) => {
           answerDone(link, frame, done);
         });
       case "closeSession":
@@ -204,6 +212,17 @@ export class RequestHandler {
       default:
         return request satisfies never;
     }
+  }
+
+  /** Answers when the mark is applied here, or will not be waited for any more. */
+  #stateHash(link: ClientLink, frame: Frame, mark: number): void {
+    const { shards } = this.#context;
+    const local = shards[frame.shard];
+    if (local === undefined) return refuseNoShard(link, frame, shards.length);
+    local.shard.hashes.want(mark, (hash) => {
+      if (hash !== undefined) return answer(link, frame, { kind: "stateHashReply", ...hash });
+      refuse(link, frame, "overloaded", `Shard ${frame.shard} waits for no more marks`);
+    });
   }
 
   #publish(link: ClientLink, frame: Frame, local: LocalShard): void {
@@ -389,6 +408,11 @@ function refuse(
 ): void {
   const error = { code: ErrorCode[name], message, maybeApplied };
   link.send(encodeError(error, frame.shard, frame.correlationId));
+}
+
+function refuseNoShard(link: ClientLink, frame: Frame, count: number): void {
+  const message = `There is no shard ${frame.shard}: the cluster has ${count}`;
+  refuse(link, frame, "invalidArgument", message);
 }
 
 function refuseFull(link: ClientLink, frame: Frame): void {

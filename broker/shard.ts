@@ -50,6 +50,7 @@ import { PendingReads, type ReadCallback } from "./pending_reads.ts";
 import { type Admission, admitReplica, laterReplica } from "./replacement.ts";
 import { nodeOf, type ReplicaId } from "./replica_id.ts";
 import { SnapshotKeeper } from "./snapshot_keeper.ts";
+import { StateHashes } from "./state_hashes.ts";
 
 /** What became of a proposal. */
 export type Outcome =
@@ -135,6 +136,8 @@ const VOTE_PAUSE_MS = 80;
 export class Shard {
   readonly id: number;
   readonly store: ShardStore;
+  /** Hashes of the state at marks in the log. */
+  readonly hashes: StateHashes;
   #machine: ShardMachine;
   readonly #raft: Raft;
   readonly #snapshots: SnapshotKeeper;
@@ -170,6 +173,7 @@ export class Shard {
     this.id = id;
     this.store = store;
     this.#host = host;
+    this.hashes = new StateHashes(host.clock);
     this.#machine = openMachine(id, store.takeOpenedState());
     this.#raft = new Raft({
       id: store.replica,
@@ -416,6 +420,7 @@ export class Shard {
   async close(): Promise<void> {
     this.#closed = true;
     this.#arrived?.staged.abandon();
+    this.hashes.close();
     this.#failPending();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
     // A disk that failed has been reported; there is nothing to wait for.
@@ -635,8 +640,12 @@ export class Shard {
       return observer?.applied(this, entry, undefined);
     }
     const timestampMs = commandTimestampMs(entry.data);
-    const reply = this.#machine.apply({ index, term, timestampMs }, decodeCommand(entry.data));
+    const command = decodeCommand(entry.data);
+    const reply = this.#machine.apply({ index, term, timestampMs }, command);
     observer?.applied(this, entry, reply);
+    if (command.kind === "tick" && command.mark !== undefined) {
+      this.hashes.applied(command.mark, index, term, this.#machine);
+    }
     const pending = this.#pending.get(index);
     if (pending !== undefined) {
       this.#pending.delete(index);

@@ -6,6 +6,7 @@
 
 import type { ClusterMetadata, NodeStatus, QueueInfo, QueueSettings } from "../wire/mod.ts";
 import { parseAddress, parseServers } from "./address.ts";
+import { compareReplicas, type ShardComparison } from "./comparison.ts";
 import { expectReply } from "./connection.ts";
 import { asQueueError, checkOpen, ClientCore, type WaitOptions } from "./core.ts";
 import { denoClientRuntime } from "./deno_runtime.ts";
@@ -200,6 +201,18 @@ export class Client implements AsyncDisposable {
       return expectReply(await connection.request({ kind: "nodeStatus" }, 0), "nodeStatusReply");
     }, options);
     return status;
+  }
+
+  /**
+   * Compares the replicas of every shard: the state of each, hashed at the same place in its log.
+   *
+   * @param options How long to wait for nodes that do not answer.
+   * @returns What each node says, shard by shard.
+   * @throws {RequestTimeoutError} when a shard has no leader.
+   */
+  async compareReplicas(options: WaitOptions = {}): Promise<ShardComparison[]> {
+    checkOpen(this.#core);
+    return await compareReplicas(this.#core, options);
   }
 
   /**

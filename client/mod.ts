@@ -5,6 +5,7 @@
  */
 
 export { Client, type CloseOptions, connect, type CreateQueueOptions } from "./client.ts";
+export type { ReplicaHash, ShardComparison } from "./comparison.ts";
 export { type ConsumeOptions, Consumer } from "./consumer.ts";
 export type { Receipt } from "./batch.ts";
 export type { WaitOptions } from "./core.ts";

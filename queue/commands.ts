@@ -111,6 +111,8 @@ export interface BeginTermCommand {
 /** Nothing but its timestamp: lets deadlines pass on a quiet shard. */
 export interface TickCommand {
   readonly kind: "tick";
+  /** A number by which somebody waits for this place in the log; means nothing to the machine. */
+  readonly mark?: number;
 }
 
 /** A partition comes to live in this shard. Idempotent. Proposed by the catalog's keeper. */

@@ -19,6 +19,8 @@ export const RequestType = {
   ping: 2,
   metadata: 3,
   nodeStatus: 4,
+  stateHash: 5,
+  markState: 6,
   openSession: 10,
   attachSession: 11,
   closeSession: 12,
@@ -39,6 +41,7 @@ export const ReplyType = {
   pong: 130,
   metadataReply: 131,
   nodeStatusReply: 132,
+  stateHashReply: 133,
   sessionOpened: 138,
   done: 140,
   published: 148,
@@ -71,6 +74,10 @@ export type ClientRequest =
   | { readonly kind: "ping" }
   | { readonly kind: "metadata" }
   | { readonly kind: "nodeStatus" }
+  /** Answered by the node itself, once it has applied the entry that a `markState` makes. */
+  | { readonly kind: "stateHash"; readonly mark: number }
+  /** Puts a mark into the log of the shard; whoever was asked about it hashes the state there. */
+  | { readonly kind: "markState"; readonly mark: number }
   | { readonly kind: "openSession"; readonly timeoutMs: number; readonly clientName: string }
   | { readonly kind: "attachSession"; readonly sessionId: number }
   | { readonly kind: "closeSession"; readonly sessionId: number }
@@ -181,6 +188,16 @@ export interface NodeStatus {
   readonly shards: readonly ShardStatus[];
 }
 
+/** The state of a replica right after a mark in the log. */
+export interface StateHash {
+  /** Where the mark is. */
+  readonly index: number;
+  /** Its term. */
+  readonly term: number;
+  /** The same on all replicas, unless one of them is wrong. Means nothing else. */
+  readonly hash: string;
+}
+
 /** The answer to a hello. */
 export interface Welcome {
   /** The version spoken on this connection. */
@@ -247,6 +264,7 @@ export type ServerReply =
   | { readonly kind: "pong" }
   | (ClusterMetadata & { readonly kind: "metadataReply" })
   | (NodeStatus & { readonly kind: "nodeStatusReply" })
+  | (StateHash & { readonly kind: "stateHashReply" })
   | {
     readonly kind: "sessionOpened";
     readonly sessionId: number;

@@ -252,6 +252,13 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
         memoryBytes: amountField(map, "memoryBytes"),
         shards: mapsField(map, "shards", readShardStatus),
       };
+    case ReplyType.stateHashReply:
+      return {
+        kind: "stateHashReply",
+        index: uintField(map, "index"),
+        term: uintField(map, "term"),
+        hash: textField(map, "hash"),
+      };
     case ReplyType.sessionOpened:
       return {
         kind: "sessionOpened",

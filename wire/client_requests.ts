@@ -91,6 +91,10 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return { kind: "metadata" };
     case RequestType.nodeStatus:
       return { kind: "nodeStatus" };
+    case RequestType.stateHash:
+      return { kind: "stateHash", mark: uintField(map, "mark") };
+    case RequestType.markState:
+      return { kind: "markState", mark: uintField(map, "mark") };
     case RequestType.openSession:
       return {
         kind: "openSession",

@@ -248,7 +248,9 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
     case CommandKindCode.beginTerm:
       return { kind: "beginTerm" };
     case CommandKindCode.tick:
-      return { kind: "tick" };
+      return map["mark"] === undefined
+        ? { kind: "tick" }
+        : { kind: "tick", mark: uintField(map, "mark") };
     case CommandKindCode.createPartition:
       return {
         kind: "createPartition",

@@ -42,6 +42,7 @@ const commands: EncodableCommand[] = [
   { kind: "detachConsumer", sessionId: 4, consumerId: 5, partitionId: 6 },
   { kind: "beginTerm" },
   { kind: "tick" },
+  { kind: "tick", mark: 77 },
   {
     kind: "createPartition",
     partitionId: 6,

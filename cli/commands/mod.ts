@@ -20,6 +20,7 @@ import { queueLs } from "./queue_ls.ts";
 import { queueRm } from "./queue_rm.ts";
 import { serve } from "./serve.ts";
 import { sub } from "./sub.ts";
+import { verify } from "./verify.ts";
 import { version } from "./version.ts";
 
 /** The commands. */
@@ -33,6 +34,7 @@ export const commands: readonly Command[] = [
   queueInfo,
   queueRm,
   clusterStatus,
+  verify,
   logInspect,
   logVerify,
   logDump,
