@@ -48,9 +48,9 @@ export class LogReplay {
   constructor(files: FileSystem, directory: string, shard: number) {
     this.#files = files;
     this.#directory = directory;
-    const { newest, data } = readShardSnapshot(files, directory);
-    this.snapshot = newest;
-    this.machine = openMachine(shard, data);
+    const found = readShardSnapshot(files, directory);
+    this.snapshot = found?.stored;
+    this.machine = openMachine(shard, found?.state);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { ShardMachine } from "../queue/mod.ts";
 import { concatBytes } from "../wire/mod.ts";
-import { decodeMachine, encodeMachine, MalformedStateError } from "./machine_codec.ts";
+import { encodeMachine, MachineDecoder, MalformedStateError } from "./machine_codec.ts";
 
 /** A machine in which there is some of everything. */
 function busyMachine(): ShardMachine {
@@ -31,26 +31,42 @@ function busyMachine(): ShardMachine {
   return machine;
 }
 
-Deno.test("decodeMachine() makes the machine again that encodeMachine() was given", () => {
+function encoded(machine: ShardMachine): Uint8Array {
+  return concatBytes([...encodeMachine(machine.capture().parts())]);
+}
+
+/** Decodes bytes that come in pieces of a size. */
+function decoded(shard: number, bytes: Uint8Array, pieceBytes = bytes.length): ShardMachine {
+  const decoder = new MachineDecoder(shard);
+  for (let at = 0; at < bytes.length; at += pieceBytes) {
+    decoder.push(bytes.slice(at, at + pieceBytes));
+    while (decoder.step());
+  }
+  return decoder.finish();
+}
+
+Deno.test("MachineDecoder makes the machine again, in whatever pieces its bytes come", () => {
   const machine = busyMachine();
-  const bytes = concatBytes(encodeMachine(machine.snapshot()));
-  const again = decodeMachine(0, bytes);
-  assertEquals(again.stateHash(), machine.stateHash());
-  assertEquals(again.snapshot(), machine.snapshot());
-  assertEquals(again.lowestLiveEntryIndex(), machine.lowestLiveEntryIndex());
+  const bytes = encoded(machine);
+  for (const pieceBytes of [1, 3, 100, bytes.length]) {
+    const again = decoded(0, bytes, pieceBytes);
+    assertEquals(again.stateHash(), machine.stateHash());
+    assertEquals([...again.capture().parts()], [...machine.capture().parts()]);
+    assertEquals(again.lowestLiveEntryIndex(), machine.lowestLiveEntryIndex());
+  }
 });
 
-Deno.test("decodeMachine() throws on bytes that are cut off, too long, or of another kind", () => {
-  const bytes = concatBytes(encodeMachine(busyMachine().snapshot()));
+Deno.test("MachineDecoder throws on bytes that are cut off, too long, or of another kind", () => {
+  const bytes = encoded(busyMachine());
   for (let length = 0; length < bytes.length; length += 7) {
-    assertThrows(() => decodeMachine(0, bytes.slice(0, length)), MalformedStateError);
+    assertThrows(() => decoded(0, bytes.slice(0, length), 1_000), MalformedStateError);
   }
-  assertThrows(
-    () => decodeMachine(0, concatBytes([bytes, new Uint8Array(1)])),
-    MalformedStateError,
-  );
-  assertThrows(() => decodeMachine(1, bytes), MalformedStateError, "shard 1");
+  assertThrows(() => decoded(0, concatBytes([bytes, new Uint8Array(1)])), MalformedStateError);
+  assertThrows(() => decoded(1, bytes), MalformedStateError, "shard 1");
   const newer = bytes.slice();
-  newer[0] = 2;
-  assertThrows(() => decodeMachine(0, newer), MalformedStateError, "format");
+  newer[0] = 3;
+  assertThrows(() => decoded(0, newer), MalformedStateError, "format");
+  const huge = bytes.slice();
+  huge.fill(0xff, 4, 8);
+  assertThrows(() => decoded(0, huge), MalformedStateError, "of 4294967");
 });

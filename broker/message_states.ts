@@ -4,7 +4,8 @@
  * @module
  */
 
-import type { BatchRun, MachineSnapshot, PartitionSnapshot } from "../queue/mod.ts";
+import type { BatchRun, PartitionPart, ShardMachine } from "../queue/mod.ts";
+import { StepReader } from "../queue/step_codec.ts";
 
 /**
  * - `ready`: waits for a consumer;
@@ -29,7 +30,7 @@ export interface PlacedBatch {
  * @returns Its batches; the first may have lost some of its messages, and any of them all.
  */
 export function* batchesOf(
-  { batches, nextOffset }: Pick<PartitionSnapshot, "batches" | "nextOffset">,
+  { batches, nextOffset }: { readonly batches: readonly BatchRun[]; readonly nextOffset: number },
 ): Generator<PlacedBatch, void> {
   let last: { readonly firstOffset: number; readonly entryIndex: number } | undefined;
   for (const start of batchStarts(batches)) {
@@ -44,32 +45,58 @@ function* batchStarts(runs: readonly BatchRun[]) {
     let firstOffset = first;
     let entryIndex = index;
     yield { firstOffset, entryIndex };
-    for (let at = 0; at < steps.length; at += 2) {
-      firstOffset += steps[at]!;
-      entryIndex += steps[at + 1]!;
-      yield { firstOffset, entryIndex };
+    const reader = new StepReader(steps);
+    while (reader.next()) {
+      for (let i = 0; i < reader.count; i++) {
+        firstOffset += reader.offsetStep;
+        entryIndex += reader.indexStep;
+        yield { firstOffset, entryIndex };
+      }
     }
   }
 }
 
-/** What is known of the messages of one partition. */
-interface Known {
-  readonly partition: PartitionSnapshot;
-  readonly leased: ReadonlySet<number>;
-  readonly returned: ReadonlySet<number>;
+/** A partition with what is in it. */
+export interface PartitionContents extends PartitionPart {
+  /** Oldest first. */
+  readonly batches: BatchRun[];
+  /** Offsets of messages that consumers hold. */
+  readonly leased: Set<number>;
+  /** Offsets of messages that were delivered and wait to be delivered again. */
+  readonly returned: Set<number>;
+}
+
+/**
+ * Gathers what a machine has in its partitions.
+ *
+ * @param machine The machine.
+ * @returns The partitions, by id.
+ */
+export function partitionsOf(machine: ShardMachine): Map<number, PartitionContents> {
+  const partitions = new Map<number, PartitionContents>();
+  let current: PartitionContents | undefined;
+  for (const part of machine.capture().parts()) {
+    if (part.kind === "partition") {
+      current = { ...part, batches: [], leased: new Set(), returned: new Set() };
+      partitions.set(part.id, current);
+    } else if (part.kind === "batches") {
+      current!.batches.push(part);
+    } else if (part.kind === "leases") {
+      for (const offset of part.offset) current!.leased.add(offset);
+    } else if (part.kind === "returned") {
+      for (const offset of part.offset) current!.returned.add(offset);
+    }
+  }
+  return partitions;
 }
 
 /** The messages of a shard at one moment. */
 export class MessageStates {
-  readonly #partitions: ReadonlyMap<number, Known>;
+  readonly #partitions: ReadonlyMap<number, PartitionContents>;
 
-  /** @param snapshot The state of the shard. */
-  constructor(snapshot: MachineSnapshot) {
-    this.#partitions = new Map(snapshot.partitions.map((partition) => [partition.id, {
-      partition,
-      leased: new Set(partition.leases.offset),
-      returned: new Set(partition.returned.offset),
-    }]));
+  /** @param machine Has the state of the shard. */
+  constructor(machine: ShardMachine) {
+    this.#partitions = partitionsOf(machine);
   }
 
   /**
@@ -92,7 +119,7 @@ export class MessageStates {
   liveEntries(): Float64Array {
     const indexes: number[] = [];
     for (const known of this.#partitions.values()) {
-      for (const batch of batchesOf(known.partition)) {
+      for (const batch of batchesOf(known)) {
         if (isAlive(known, batch)) indexes.push(batch.entryIndex);
       }
     }
@@ -100,12 +127,15 @@ export class MessageStates {
   }
 }
 
-function stateIn({ partition, leased, returned }: Known, offset: number): MessageState {
-  if (offset >= partition.freshOffset || returned.has(offset)) return "ready";
+function stateIn(
+  { freshOffset, leased, returned }: PartitionContents,
+  offset: number,
+): MessageState {
+  if (offset >= freshOffset || returned.has(offset)) return "ready";
   return leased.has(offset) ? "leased" : "acked";
 }
 
-function isAlive(known: Known, { firstOffset, endOffset }: PlacedBatch): boolean {
+function isAlive(known: PartitionContents, { firstOffset, endOffset }: PlacedBatch): boolean {
   for (let offset = firstOffset; offset < endOffset; offset++) {
     if (stateIn(known, offset) !== "acked") return true;
   }

@@ -2,6 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { ShardMachine } from "../queue/mod.ts";
 import { batchesOf, MessageStates } from "./message_states.ts";
+import { StepWriter } from "../queue/step_codec.ts";
 
 const settings = { partitions: 1, leaseMs: 30_000 };
 const identity = { queueId: 1, queueName: "jobs", partitionNumber: 0, settings };
@@ -70,7 +71,7 @@ Deno.test("MessageStates says of each message what the machine knows", () => {
       if ("publish" in step) rig.publish(step.publish);
       else rig.settle(step.operation, step.picks);
     }
-    const states = new MessageStates(rig.machine.snapshot());
+    const states = new MessageStates(rig.machine);
     const held = new Set(rig.machine.leases(2, 1, 5).map(({ offset }) => offset));
     const live = new Set<number>();
     for (const [offset, { entryIndex, acked }] of rig.messages.entries()) {
@@ -83,14 +84,18 @@ Deno.test("MessageStates says of each message what the machine knows", () => {
 });
 
 Deno.test("MessageStates calls messages of a partition that is not there gone", () => {
-  const states = new MessageStates(new Rig(1).machine.snapshot());
+  const states = new MessageStates(new Rig(1).machine);
   assertEquals(states.stateOf(6, 0), "gone");
 });
 
 Deno.test("batchesOf() lists the batches, also over a step that starts a new run", () => {
-  const steps = (...numbers: number[]) => Uint32Array.from(numbers);
+  const steps = (...numbers: [number, number][]) => {
+    const writer = new StepWriter();
+    for (const [offsetStep, indexStep] of numbers) writer.add(offsetStep, indexStep);
+    return writer.finish();
+  };
   const batches = [
-    { firstOffset: 3, entryIndex: 7, steps: steps(2, 1, 4, 5) },
+    { firstOffset: 3, entryIndex: 7, steps: steps([2, 1], [4, 5]) },
     { firstOffset: 2 ** 33, entryIndex: 40, steps: steps() },
   ];
   assertEquals([...batchesOf({ batches, nextOffset: 2 ** 33 + 2 })], [

@@ -174,7 +174,7 @@ export class Shard {
     this.store = store;
     this.#host = host;
     this.hashes = new StateHashes(host.clock);
-    this.#machine = openMachine(id, store.takeOpenedState());
+    this.#machine = openMachine(id, store.readState());
     this.#raft = new Raft({
       id: store.replica,
       electionTicks: timings.electionTicks,

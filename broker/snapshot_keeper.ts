@@ -2,9 +2,12 @@
  * Takes snapshots of a shard's machine, every so many bytes of log, and gives back the space of the log
  * that is then no longer needed.
  *
- * The state is copied in one go, between two turns of the shard's loop: that is a few milliseconds even
- * for millions of messages, since bodies are not in it. Encoding and writing it goes on in pieces, with
- * the loop's turns in between.
+ * Taking hold of the state, between two turns of the shard's loop, costs microseconds even for millions
+ * of messages, since what grows with them is shared and not copied. Encoding and writing it goes on in
+ * slices, with the loop's turns in between, while the machine goes on.
+ *
+ * How much log there is from one snapshot to the next grows with the state, so that writing snapshots,
+ * and reading them back, is a bounded part of what is written to the log.
  *
  * What can go is what neither the snapshot refers to nor a follower is about to ask for: one that is
  * there and only a little behind is fed from the log, which is far cheaper than another snapshot.
@@ -13,22 +16,30 @@
  */
 
 import type { Raft } from "../raft/mod.ts";
-import type { ShardMachine } from "../queue/mod.ts";
+import type { MachineCapture, ShardMachine } from "../queue/mod.ts";
 import type { ShardStore, SnapshotInProgress } from "../storage/mod.ts";
 import type { Clock } from "../client/runtime.ts";
+import { concatBytes } from "../wire/mod.ts";
 import { encodeMachine } from "./machine_codec.ts";
+import { Slices } from "./slices.ts";
 
 /** What is to be done when a snapshot was taken, or failed. */
 export interface SnapshotEvents {
-  /** The state was copied; the machine still has it. */
+  /** The state was taken hold of; the machine still has it. */
   taken(index: number): void;
   /** The log begins at this index now. */
   compacted(firstIndex: number): void;
   failed(error: unknown): void;
 }
 
-/** How much is written at a time, between two turns of everybody else. */
-const PIECE_BYTES = 1 << 20;
+/** How much is written at a time. */
+const PIECE_BYTES = 256 << 10;
+
+/**
+ * Bytes of log, at least, from one snapshot to the next for each byte of the state: what snapshots are
+ * written adds a quarter to what the log is written, at most.
+ */
+const LOG_PER_STATE = 4;
 
 /** A follower that lacks more of the log than this many times the interval gets a snapshot instead. */
 const FOLLOWER_INTERVALS_MAX = 4;
@@ -47,7 +58,7 @@ export class SnapshotKeeper {
    * @param store Where log and snapshots are.
    * @param raft Knows what is applied, and how far the followers are.
    * @param clock Gives others their turn.
-   * @param intervalBytes How much is applied from one snapshot to the next.
+   * @param intervalBytes How much is applied from one snapshot to the next, as long as the state is small.
    * @param events Told what happens.
    */
   constructor(
@@ -76,7 +87,7 @@ export class SnapshotKeeper {
 
   /** Takes a snapshot if it is time. Called between two turns, when all that was handed out is applied. */
   check(machine: ShardMachine): void {
-    if (this.#bytesApplied < this.#intervalBytes || this.#busy) return;
+    if (this.#busy || this.#bytesApplied < this.#interval) return;
     const index = this.#raft.appliedIndex;
     if (index <= (this.#store.storedSnapshot?.index ?? 0)) return;
     this.#bytesApplied = 0;
@@ -85,24 +96,34 @@ export class SnapshotKeeper {
     const term = this.#store.term(index)!;
     const { configuration } = this.#raft;
     const writer = this.#store.beginSnapshot({ index, term, configuration, neededIndex });
-    const snapshot = machine.snapshot();
+    const capture = machine.capture();
     this.#events.taken(index);
-    this.#write(writer, snapshot).catch((error) => this.#events.failed(error));
+    this.#write(writer, capture).catch((error) => this.#events.failed(error));
   }
 
-  async #write(
-    writer: SnapshotInProgress,
-    snapshot: ReturnType<ShardMachine["snapshot"]>,
-  ): Promise<void> {
-    const pause = () => this.#pause();
-    await pause();
-    for (const part of encodeMachine(snapshot)) {
-      for (let at = 0; at < part.length; at += PIECE_BYTES) {
-        writer.write(part.subarray(at, at + PIECE_BYTES));
-        if (part.length > PIECE_BYTES) await pause();
+  /** How much is to be applied from the newest snapshot to the next. */
+  get #interval(): number {
+    const stateBytes = this.#store.storedSnapshot?.bytes ?? 0;
+    return Math.max(this.#intervalBytes, LOG_PER_STATE * stateBytes);
+  }
+
+  async #write(writer: SnapshotInProgress, capture: MachineCapture): Promise<void> {
+    const slices = new Slices(this.#clock);
+    await slices.pause();
+    let pieces: Uint8Array[] = [];
+    let bytes = 0;
+    for (const piece of encodeMachine(capture.parts())) {
+      pieces.push(piece);
+      bytes += piece.length;
+      if (bytes >= PIECE_BYTES) {
+        writer.write(concatBytes(pieces));
+        pieces = [];
+        bytes = 0;
       }
+      await slices.step();
     }
-    const kept = await writer.finish(pause);
+    writer.write(concatBytes(pieces));
+    const kept = await writer.finish(() => slices.pause());
     this.#busy = false;
     if (kept) await this.compact();
   }
@@ -119,15 +140,11 @@ export class SnapshotKeeper {
   #lastUnneeded(): number {
     let last = Infinity;
     if (this.#raft.role !== "leader") return last;
-    const bytesMax = FOLLOWER_INTERVALS_MAX * this.#intervalBytes;
+    const bytesMax = FOLLOWER_INTERVALS_MAX * this.#interval;
     for (const { id, matchIndex, recentlyActive, state } of this.#raft.status().progress) {
       if (id === this.#raft.id || !recentlyActive || state === "snapshot") continue;
       if (this.#store.bytesFrom(matchIndex + 1) <= bytesMax) last = Math.min(last, matchIndex);
     }
     return last;
-  }
-
-  #pause(): Promise<void> {
-    return new Promise((resolve) => this.#clock.setTimeout(resolve, 0));
   }
 }

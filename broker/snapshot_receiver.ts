@@ -27,8 +27,9 @@ import {
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
-import { decodeMachine, MalformedStateError } from "./machine_codec.ts";
+import { MachineDecoder, MalformedStateError } from "./machine_codec.ts";
 import type { Shard } from "./shard.ts";
+import { Slices } from "./slices.ts";
 
 /** Chunks that may wait to be written: more than a sender ever has on its way. */
 const CHUNKS_WAITING_MAX = 64;
@@ -216,12 +217,19 @@ export class SnapshotReceiver {
 
   /** All has arrived: checks it as a whole, and hands it over. */
   async #complete(arrival: Arrival, staged: StagedShard): Promise<void> {
-    const { clock } = this.#host;
-    const pause = () => new Promise<void>((resolve) => void clock.setTimeout(resolve, 0));
-    const isGood = await staged.finish(arrival.begin.stateCrc, pause);
+    const slices = new Slices(this.#host.clock);
+    const isGood = await staged.finish(arrival.begin.stateCrc, () => slices.pause());
     if (arrival.dropped) return;
     if (!isGood) throw new MalformedStateError("it is not what was promised");
-    const machine = decodeMachine(arrival.shard.id, staged.readState());
+    const decoder = new MachineDecoder(arrival.shard.id);
+    for (const piece of staged.readState()) {
+      decoder.push(piece);
+      while (decoder.step()) {
+        await slices.step();
+        if (arrival.dropped) return;
+      }
+    }
+    const machine = decoder.finish();
     this.#stopWaiting(arrival);
     this.#arrivals.delete(arrival.shard.id);
     arrival.shard.snapshotArrived(arrival.begin.message, staged, machine);

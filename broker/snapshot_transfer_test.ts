@@ -86,7 +86,7 @@ class Pair implements AsyncDisposable {
     const machine = new ShardMachine({ shard: 0 });
     const meta = { index: 7, term: 1, timestampMs: 1 };
     machine.apply(meta, { kind: "openSession", timeoutMs: 9_000, clientName: "x".repeat(200) });
-    for (const part of encodeMachine(machine.snapshot())) writer.write(part);
+    for (const part of encodeMachine(machine.capture().parts())) writer.write(part);
     assert(await writer.finish(() => Promise.resolve()));
     const snapshot = { metadata, data: new Uint8Array(0) };
     this.message = { kind: "installSnapshot", from: 1, to: 2, term: 1, snapshot };

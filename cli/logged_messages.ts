@@ -9,6 +9,7 @@ import {
   batchesOf,
   type MessageState,
   MessageStates,
+  partitionsOf,
   type PlacedBatch,
 } from "../broker/message_states.ts";
 import type { PublishCommand, ShardMachine } from "../queue/mod.ts";
@@ -91,7 +92,7 @@ export class LoggedMessages {
    * @returns The messages, in the order of the log. Bodies are good until the next one is asked for.
    */
   *read(queue?: string): Generator<LoggedMessage, void> {
-    const states = new MessageStates(this.#replay().finish().snapshot());
+    const states = new MessageStates(this.#replay().finish());
     const replay = this.#replay();
     this.#learn(replay.machine);
     const before = new BatchesBefore(replay.machine);
@@ -166,8 +167,8 @@ class BatchesBefore {
   readonly #next = new Map<number, PlacedBatch | undefined>();
 
   constructor(machine: ShardMachine) {
-    const { partitions } = machine.snapshot();
-    this.#walks = new Map(partitions.map((partition) => [partition.id, batchesOf(partition)]));
+    const partitions = [...partitionsOf(machine)];
+    this.#walks = new Map(partitions.map(([id, partition]) => [id, batchesOf(partition)]));
     for (const id of this.#walks.keys()) this.#step(id);
   }
 

@@ -57,7 +57,7 @@ interface Count {
 export function shardContents(files: FileSystem, directory: string, shard: number): ShardContents {
   const summary = inspectShard(files, directory);
   const machine = new LogReplay(files, directory, shard).finish();
-  const live = new MessageStates(machine.snapshot()).liveEntries();
+  const live = new MessageStates(machine).liveEntries();
   const counts = countRecords(files, directory, live);
   const stats = machine.partitions().map((id) => machine.stats(id)!);
   return {

@@ -26,7 +26,7 @@ import type {
 import { invariant } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits } from "./limits.ts";
 import { queueNameProblem, queueSettingsProblem, sameSettings } from "./queue_name.ts";
-import type { CatalogSnapshot } from "./machine_snapshot.ts";
+import type { CatalogNumbers, QueueSnapshot } from "./machine_snapshot.ts";
 import { OK, refused } from "./replies.ts";
 
 /** Something a shard has to do so that the catalog's wish comes true. */
@@ -39,6 +39,8 @@ export interface PartitionToSettle {
   readonly partitionNumber: number;
   readonly settings: QueueSettings;
 }
+
+const NONE: readonly number[] = [];
 
 interface Queue {
   info: QueueInfo;
@@ -184,40 +186,44 @@ export class Catalog {
     }
   }
 
-  /**
-   * Copies the catalog into plain data.
-   *
-   * @returns Its whole state.
-   */
-  snapshot(): CatalogSnapshot {
-    return {
-      nextQueueId: this.#nextQueueId,
-      nextPartitionId: this.#nextPartitionId,
-      queues: Array.from(this.#queues.values(), ({ info, unsettled }) => ({
-        ...info,
-        unsettled: [...unsettled].sort((a, b) => a - b),
-      })),
-    };
+  /** What the catalog counts, apart from the queues. */
+  get numbers(): CatalogNumbers {
+    return { nextQueueId: this.#nextQueueId, nextPartitionId: this.#nextPartitionId };
   }
 
   /**
-   * Makes the catalog that a snapshot was taken of.
+   * Copies the queues.
    *
-   * @param limits The limits of the machine.
-   * @param snapshot What `snapshot` gave.
-   * @returns The catalog.
+   * @returns All of them, in the order of their ids.
    */
-  static restore(limits: MachineLimits, snapshot: CatalogSnapshot): Catalog {
-    const catalog = new Catalog(limits);
-    catalog.#nextQueueId = snapshot.nextQueueId;
-    catalog.#nextPartitionId = snapshot.nextPartitionId;
-    for (const { unsettled, ...info } of snapshot.queues) {
-      const queue = { info, unsettled: new Set(unsettled) };
-      catalog.#queues.set(info.name, queue);
-      for (const id of unsettled) catalog.#unsettled.set(id, queue);
-      for (const { shard } of info.partitions) catalog.#count(shard, 1);
-    }
-    return catalog;
+  capture(): QueueSnapshot[] {
+    return Array.from(this.#queues.values(), ({ info, unsettled }) => ({
+      ...info,
+      unsettled: unsettled.size === 0 ? NONE : [...unsettled].sort((a, b) => a - b),
+    }));
+  }
+
+  /**
+   * Goes on counting where the catalog of a snapshot was.
+   *
+   * @param numbers What was counted.
+   */
+  restoreNumbers({ nextQueueId, nextPartitionId }: CatalogNumbers): void {
+    this.#nextQueueId = nextQueueId;
+    this.#nextPartitionId = nextPartitionId;
+  }
+
+  /**
+   * Adds a queue as it was in a snapshot, in the order of their ids.
+   *
+   * @param saved The queue.
+   */
+  restore({ unsettled, ...info }: QueueSnapshot): void {
+    const queue = { info, unsettled: new Set(unsettled) };
+    this.#queues.set(info.name, queue);
+    for (const id of unsettled) this.#unsettled.set(id, queue);
+    for (const { shard } of info.partitions) this.#count(shard, 1);
+    this.#sorted = undefined;
   }
 
   /** Checks the queues against the list of what is to be done. */

@@ -35,6 +35,9 @@ export class Consumer {
   ringNext: Consumer | undefined = undefined;
   inRing = false;
 
+  /** Its place among the consumers of its partition, while a snapshot is taken. */
+  place = 0;
+
   /**
    * Makes a consumer that holds nothing.
    *

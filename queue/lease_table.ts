@@ -12,11 +12,19 @@
 
 import type { Consumer } from "./consumer.ts";
 import { invariant } from "./invariant.ts";
+import type { LeaseSnapshot } from "./machine_snapshot.ts";
 import { NO_SLOT, OffsetIndex } from "./offset_index.ts";
 
 const CAPACITY_MIN = 16;
 /** An empty table keeps its memory up to here: a partition that is kept up with allocates nothing. */
 const CAPACITY_KEPT = 65_536;
+
+const NO_LEASES: LeaseSnapshot = {
+  offset: new Float64Array(0),
+  deadlineMs: new Float64Array(0),
+  deliveryCount: new Uint32Array(0),
+  holder: new Uint32Array(0),
+};
 
 /** Slots of delivered, unacked messages. */
 export class LeaseTable {
@@ -94,26 +102,6 @@ export class LeaseTable {
    */
   holderAt(slot: number): Consumer | undefined {
     return this.#holders[slot];
-  }
-
-  /**
-   * Reads when the lease in a slot ends.
-   *
-   * @param slot The slot of a leased message.
-   * @returns Milliseconds.
-   */
-  deadlineMsAt(slot: number): number {
-    return this.#deadlines[slot]!;
-  }
-
-  /**
-   * The lease that ends after another.
-   *
-   * @param slot The slot of a leased message.
-   * @returns The next slot by deadline, or `NO_SLOT`.
-   */
-  nextAt(slot: number): number {
-    return this.#next[slot]!;
   }
 
   /**
@@ -230,6 +218,26 @@ export class LeaseTable {
     for (let slot = this.#first; slot !== NO_SLOT; slot = this.#next[slot]!) {
       this.#deadlines[slot] = deadlineMs;
     }
+  }
+
+  /**
+   * Copies the leases.
+   *
+   * @returns All of them in the order of their deadlines, each with the `place` of its holder.
+   */
+  capture(): LeaseSnapshot {
+    if (this.#leased === 0) return NO_LEASES;
+    const offset = new Float64Array(this.#leased);
+    const deadlineMs = new Float64Array(this.#leased);
+    const deliveryCount = new Uint32Array(this.#leased);
+    const holder = new Uint32Array(this.#leased);
+    for (let at = 0, slot = this.#first; slot !== NO_SLOT; slot = this.#next[slot]!, at++) {
+      offset[at] = this.#offsets[slot]!;
+      deadlineMs[at] = this.#deadlines[slot]!;
+      deliveryCount[at] = this.#deliveryCounts[slot]!;
+      holder[at] = this.#holders[slot]!.place;
+    }
+    return { offset, deadlineMs, deliveryCount, holder };
   }
 
   /** Checks lists, links, counts and order. */

@@ -26,7 +26,9 @@ import type {
 } from "./commands.ts";
 import { invariant, unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "./limits.ts";
-import { type MachineSnapshot, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
+import type { MachineCapture } from "./machine_capture.ts";
+import { TablesRestorer } from "./machine_restorer.ts";
+import type { SnapshotPart } from "./machine_snapshot.ts";
 import { createPartition, deletePartition, publish, settle } from "./partition_commands.ts";
 import { OK, refused } from "./replies.ts";
 import {
@@ -41,7 +43,7 @@ import {
 } from "./session_commands.ts";
 import type { SessionInfo } from "./session_table.ts";
 import { ShardTables } from "./shard_tables.ts";
-import { hashPlainData } from "./state_hash.ts";
+import { hashAll } from "./state_hash.ts";
 
 /** What a machine is made with. */
 export interface MachineOptions {
@@ -49,6 +51,23 @@ export interface MachineOptions {
   readonly shard: number;
   /** The same on every replica, for as long as the log lives. @default {DEFAULT_LIMITS} */
   readonly limits?: Partial<MachineLimits>;
+}
+
+/** Makes a machine of the parts of a snapshot. */
+export interface MachineRestorer {
+  /**
+   * Takes the next part.
+   *
+   * @throws {RangeError} when it cannot come here, or the snapshot has another version or shard.
+   */
+  take(part: SnapshotPart): void;
+  /**
+   * Ends the restoration.
+   *
+   * @returns A machine that goes on as the one of the snapshot would.
+   * @throws {RangeError} when parts are missing.
+   */
+  finish(): ShardMachine;
 }
 
 /** A consumer of a partition, for people and for the shell. */
@@ -293,43 +312,48 @@ export class ShardMachine {
    * @returns 16 hexadecimal digits.
    */
   stateHash(): string {
-    return hashPlainData(this.snapshot());
+    return hashAll(this.capture().parts());
   }
 
   /**
-   * Copies the whole state into plain data.
+   * Takes hold of the whole state as it is now, in time that does not depend on how many messages wait.
    *
-   * @returns The state; it shares nothing that changes with the machine.
+   * @returns The state; nothing that the machine does later changes it.
    */
-  snapshot(): MachineSnapshot {
-    return this.#tables.snapshot();
+  capture(): MachineCapture {
+    return this.#tables.capture();
   }
 
   /**
    * Makes the machine that a snapshot was taken of.
    *
    * @param options The options of that machine.
-   * @param snapshot What `snapshot` gave.
+   * @param parts What its capture gave.
    * @returns A machine that goes on as that one would.
-   * @throws {RangeError} when the snapshot has another version or is of another shard.
+   * @throws {RangeError} when the snapshot has another version, is of another shard, or is not whole.
    */
-  static restore(options: MachineOptions, snapshot: MachineSnapshot): ShardMachine {
-    if (snapshot.version !== SNAPSHOT_VERSION) {
-      throw new RangeError(
-        `Cannot restore a snapshot as its version must be ${SNAPSHOT_VERSION}: ` +
-          `current value is ${snapshot.version}`,
-      );
-    }
-    if (snapshot.shard !== options.shard) {
-      throw new RangeError(
-        `Cannot restore a snapshot as it must be of shard ${options.shard}: ` +
-          `current value is ${snapshot.shard}`,
-      );
-    }
+  static restore(options: MachineOptions, parts: Iterable<SnapshotPart>): ShardMachine {
+    const restorer = ShardMachine.restorer(options);
+    for (const part of parts) restorer.take(part);
+    return restorer.finish();
+  }
+
+  /**
+   * Makes the machine that a snapshot was taken of, part by part.
+   *
+   * @param options The options of that machine.
+   * @returns Takes what its capture gave.
+   */
+  static restorer(options: MachineOptions): MachineRestorer {
     const machine = new ShardMachine(options);
-    machine.#tables = new ShardTables(machine.shard, machine.#tables.limits, snapshot);
-    machine.checkInvariants();
-    return machine;
+    const restorer = new TablesRestorer(machine.shard, machine.#tables.limits);
+    return {
+      take: (part) => restorer.take(part),
+      finish: () => {
+        machine.#tables = restorer.finish();
+        return machine;
+      },
+    };
   }
 
   /**

@@ -1,9 +1,13 @@
 /**
  * The whole state of a shard as plain data, without message bodies: those stay in the log.
  *
- * The same state gives the same snapshot on every replica, whatever its tables went through to get
- * there: lists are in an order that follows from the log, and nothing that can be derived is in it.
- * The state hash is the hash of the snapshot, so the two cover the same.
+ * A snapshot is a sequence of parts, each of bounded size, so that neither whoever writes it nor whoever
+ * restores it has to have all of it at a time. First comes what is of the shard as a whole, then queues,
+ * sessions, producers, then the partitions, each followed by what is in it, and the end.
+ *
+ * The same state gives the same parts on every replica, whatever its tables went through to get there:
+ * lists are in an order that follows from the log, and nothing that can be derived is in it. The state
+ * hash is the hash of the parts, so the two cover the same.
  *
  * A change of these types changes what is on disk: raise `SNAPSHOT_VERSION` with it, and keep reading
  * the version before.
@@ -15,27 +19,63 @@ import type { PartitionIdentity, QueueInfo } from "./commands.ts";
 import type { SessionState } from "./session_table.ts";
 
 /** The version of the layout below. */
-export const SNAPSHOT_VERSION = 1;
+export const SNAPSHOT_VERSION = 2;
 
-/** The state of a shard at one index of its log. */
-export interface MachineSnapshot {
+/** The most items of a list that are in one part. */
+export const PART_ITEMS_MAX = 256;
+
+/** The most batch records that are in one part. */
+export const PART_BATCHES_MAX = 32_768;
+
+/** The most leases, or returned messages, that are in one part. */
+export const PART_LEASES_MAX = 8_192;
+
+/** A part of a snapshot. */
+export type SnapshotPart =
+  | ShardPart
+  | { readonly kind: "queues"; readonly queues: readonly QueueSnapshot[] }
+  | { readonly kind: "sessions"; readonly sessions: readonly SessionSnapshot[] }
+  | { readonly kind: "producers"; readonly producers: readonly ProducerSnapshot[] }
+  | PartitionPart
+  /** Of the partition before, as are all that follow; in the order in which they first attached. */
+  | { readonly kind: "consumers"; readonly consumers: readonly ConsumerSnapshot[] }
+  /** Those with credit, as indexes into the consumers, in the order of their turns. */
+  | { readonly kind: "ring"; readonly consumers: Uint32Array }
+  /** Oldest first. */
+  | BatchRun & { readonly kind: "batches" }
+  /** In the order of their deadlines. */
+  | LeaseSnapshot & { readonly kind: "leases" }
+  /** In the order of their offsets. */
+  | ReturnedSnapshot & { readonly kind: "returned" }
+  /** The last part: `parts` came before it. */
+  | { readonly kind: "end"; readonly parts: number };
+
+/** What is of the shard as a whole: the first part. */
+export interface ShardPart {
+  readonly kind: "shard";
   readonly version: number;
   readonly shard: number;
   readonly appliedIndex: number;
   readonly timestampMs: number;
-  /** In the order of their ids. */
-  readonly sessions: readonly SessionSnapshot[];
-  /** In the order in which their sessions, and then they, were first used. */
-  readonly producers: readonly ProducerSnapshot[];
-  /** In the order in which they were created here. */
-  readonly partitions: readonly PartitionSnapshot[];
   /** Deleted partitions, the oldest first. */
-  readonly tombstones: readonly number[];
+  readonly tombstones: Uint32Array;
   /** In shard 0 only. */
-  readonly catalog?: CatalogSnapshot;
+  readonly catalog?: CatalogNumbers;
 }
 
-/** A session; its consumers are with the partitions, its producer windows in their own list. */
+/** What the catalog counts. */
+export interface CatalogNumbers {
+  readonly nextQueueId: number;
+  readonly nextPartitionId: number;
+}
+
+/** A queue, in the order of the ids. */
+export interface QueueSnapshot extends QueueInfo {
+  /** Ids of the partitions that are not yet what `state` says, ascending. */
+  readonly unsettled: readonly number[];
+}
+
+/** A session, in the order of the ids; its consumers are with the partitions. */
 export interface SessionSnapshot {
   readonly sessionId: number;
   readonly clientName: string;
@@ -54,32 +94,19 @@ export interface ProducerWindowSnapshot {
   readonly batches: Float64Array;
 }
 
-/** The window of one session for one partition. */
+/** The window of one session for one partition, in the order in which they were first used. */
 export interface ProducerSnapshot extends ProducerWindowSnapshot {
   readonly sessionId: number;
   readonly partitionId: number;
 }
 
-/** A partition as plain data, the same on every replica at the same log index. */
-export interface PartitionSnapshot extends PartitionIdentity {
+/** A partition, in the order in which they were created here. */
+export interface PartitionPart extends PartitionIdentity {
+  readonly kind: "partition";
   readonly nextOffset: number;
   readonly freshOffset: number;
   readonly bytesPublished: number;
   readonly redelivered: number;
-  readonly batches: readonly BatchRun[];
-  /** In the order in which they first attached. */
-  readonly consumers: readonly ConsumerSnapshot[];
-  /** Those with credit, as indexes into `consumers`, in the order of their turns. */
-  readonly ring: Uint32Array;
-  /** In the order of their deadlines; `holder` is an index into `consumers`. */
-  readonly leases: {
-    readonly offset: Float64Array;
-    readonly deadlineMs: Float64Array;
-    readonly deliveryCount: Uint32Array;
-    readonly holder: Uint32Array;
-  };
-  /** In the order of their offsets. */
-  readonly returned: { readonly offset: Float64Array; readonly deliveryCount: Uint32Array };
 }
 
 /** A consumer as plain data. */
@@ -91,26 +118,23 @@ export interface ConsumerSnapshot {
   readonly draining: boolean;
 }
 
-/**
- * A run of batch records as plain data: the first, then pairs of steps (offset, entry index) from one
- * record to the next. A second run begins only where a step is too big for 32 bits.
- */
+/** A run of batch records: the first, then the steps from one record to the next (`step_codec.ts`). */
 export interface BatchRun {
   readonly firstOffset: number;
   readonly entryIndex: number;
-  readonly steps: Uint32Array;
+  readonly steps: Uint8Array;
 }
 
-/** The catalog as plain data. */
-export interface CatalogSnapshot {
-  readonly nextQueueId: number;
-  readonly nextPartitionId: number;
-  /** In the order of their ids. */
-  readonly queues: readonly QueueSnapshot[];
+/** Messages that consumers hold; `holder` is an index into the consumers of the partition. */
+export interface LeaseSnapshot {
+  readonly offset: Float64Array;
+  readonly deadlineMs: Float64Array;
+  readonly deliveryCount: Uint32Array;
+  readonly holder: Uint32Array;
 }
 
-/** A queue as plain data. */
-export interface QueueSnapshot extends QueueInfo {
-  /** Ids of the partitions that are not yet what `state` says, ascending. */
-  readonly unsettled: readonly number[];
+/** Messages that were delivered and wait to be delivered again. */
+export interface ReturnedSnapshot {
+  readonly offset: Float64Array;
+  readonly deliveryCount: Uint32Array;
 }

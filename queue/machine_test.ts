@@ -3,11 +3,16 @@ import type { Command, Reply } from "./commands.ts";
 import { InvariantError } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import { ShardMachine } from "./machine.ts";
+import type { SnapshotPart } from "./machine_snapshot.ts";
 
 const LEASE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
 
 type Fields<K extends Command["kind"]> = Partial<Omit<Extract<Command, { kind: K }>, "kind">>;
+
+function snapshotOf(machine: ShardMachine): SnapshotPart[] {
+  return structuredClone([...machine.capture().parts()]);
+}
 
 /** A machine and the log it is fed with. */
 class Shard {
@@ -98,8 +103,7 @@ class Shard {
 
   /** Another node takes over with a copy of the state. */
   restart(): void {
-    const snapshot = structuredClone(this.machine.snapshot());
-    this.machine = ShardMachine.restore(this.#options, snapshot);
+    this.machine = ShardMachine.restore(this.#options, snapshotOf(this.machine));
   }
 }
 
@@ -524,7 +528,7 @@ Deno.test("ShardMachine keeps a catalog in shard 0 only", () => {
   assertEquals(shard.machine.findQueue("a"), undefined);
   assertEquals(shard.machine.queues(), []);
   assertEquals(shard.machine.partitionsToSettle(), []);
-  assertEquals("catalog" in shard.machine.snapshot(), false);
+  assertEquals("catalog" in snapshotOf(shard.machine)[0]!, false);
 });
 
 Deno.test("ShardMachine.nextDeadlineMs() follows leases and sessions, whichever is first", () => {
@@ -592,32 +596,48 @@ Deno.test("ShardMachine.stateHash() tells different states apart and survives a 
   assertNotEquals(other.machine.stateHash(), shard.machine.stateHash());
 });
 
-Deno.test("ShardMachine.snapshot() does not change with the machine", () => {
+Deno.test("ShardMachine.capture() does not change with the machine", () => {
   const shard = new Shard();
   shard.partition(1);
   const session = shard.session();
   shard.attach(session, { prefetch: 2 });
   shard.publish(session, 0, 4);
-  const snapshot = shard.machine.snapshot();
-  const copy = structuredClone(snapshot);
+  const before = snapshotOf(shard.machine);
+  const capture = shard.machine.capture();
   shard.settle(session, [0, 1]);
   shard.publish(session, 4, 4);
   shard.pass(LEASE_MS);
-  assertEquals(snapshot, copy);
+  shard.partition(2);
+  shard.apply({ kind: "closeSession", sessionId: session });
+  assertEquals([...capture.parts()], before);
 });
 
 Deno.test("ShardMachine.restore() throws on another version and on another shard", () => {
-  const snapshot = new ShardMachine({ shard: 3 }).snapshot();
+  const [first, ...rest] = snapshotOf(new ShardMachine({ shard: 3 }));
   assertThrows(
-    () => ShardMachine.restore({ shard: 3 }, { ...snapshot, version: 2 }),
+    () => ShardMachine.restore({ shard: 3 }, [{ ...first, version: 1 } as SnapshotPart, ...rest]),
     RangeError,
-    "Cannot restore a snapshot as its version must be 1: current value is 2",
+    "Cannot restore a snapshot as its version must be 2: current value is 1",
   );
   assertThrows(
-    () => ShardMachine.restore({ shard: 0 }, snapshot),
+    () => ShardMachine.restore({ shard: 0 }, [first!, ...rest]),
     RangeError,
     "Cannot restore a snapshot as it must be of shard 0: current value is 3",
   );
+});
+
+Deno.test("ShardMachine.restore() throws on parts that are missing or out of place", () => {
+  const shard = new Shard();
+  shard.partition(1);
+  shard.publish(shard.session(), 0, 2);
+  const parts = snapshotOf(shard.machine);
+  for (const at of parts.keys()) {
+    const without = parts.filter((_, other) => other !== at);
+    assertThrows(() => ShardMachine.restore({ shard: 0 }, without), RangeError);
+    assertThrows(() => ShardMachine.restore({ shard: 0 }, parts.slice(0, at)), RangeError);
+  }
+  assertThrows(() => ShardMachine.restore({ shard: 0 }, [...parts, parts[0]!]), RangeError);
+  assertThrows(() => ShardMachine.restore({ shard: 0 }, [parts[0]!, ...parts]), RangeError);
 });
 
 Deno.test("ShardMachine.restore() stops the process on a snapshot that contradicts itself", () => {
@@ -626,19 +646,53 @@ Deno.test("ShardMachine.restore() stops the process on a snapshot that contradic
   const session = shard.session();
   shard.attach(session);
   shard.publish(session, 0, 2);
-  const snapshot = shard.machine.snapshot();
-  const [partition] = snapshot.partitions;
+  const parts = snapshotOf(shard.machine);
+  const changed = (kind: SnapshotPart["kind"], change: object) =>
+    parts.map((part) => part.kind === kind ? { ...part, ...change } as SnapshotPart : part);
+  ShardMachine.restore({ shard: 0 }, parts);
   for (
     const damaged of [
-      { ...snapshot, sessions: [] },
-      { ...snapshot, tombstones: [1] },
-      { ...snapshot, partitions: [{ ...partition!, batches: [] }] },
-      { ...snapshot, partitions: [{ ...partition!, freshOffset: 3 }] },
-      { ...snapshot, partitions: [{ ...partition!, ring: new Uint32Array(0) }] },
+      changed("sessions", { sessions: [] }),
+      changed("shard", { tombstones: new Uint32Array([1]) }),
+      changed("batches", { firstOffset: 1 }),
+      changed("partition", { freshOffset: 3 }),
+      changed("ring", { consumers: new Uint32Array(0) }),
+      changed("consumers", { consumers: [] }),
     ]
   ) {
     assertThrows(() => ShardMachine.restore({ shard: 0 }, damaged), InvariantError);
   }
+});
+
+Deno.test("ShardMachine makes parts of bounded size, and goes on from many as it would have", () => {
+  const shard = new Shard();
+  shard.partition(1);
+  const sessions = Array.from({ length: 300 }, () => shard.session());
+  for (const session of sessions) shard.attach(session, { prefetch: 80 });
+  const [sessionId] = sessions as [number];
+  const apply = (command: Command) =>
+    shard.machine.apply({ index: ++shard.index, term: 1, timestampMs: shard.nowMs }, command);
+  const publish = { kind: "publish", sessionId, partitionId: 1, bytes: 10 } as const;
+  for (let baseSequence = 0; baseSequence < 40_000; baseSequence++) {
+    apply({ ...publish, baseSequence, count: 1 });
+  }
+  // What the first ones held has nowhere to go: the others have no credit left.
+  for (const other of sessions.slice(1, 150)) apply({ kind: "closeSession", sessionId: other });
+  const parts = snapshotOf(shard.machine);
+  const kinds = Object.entries(Object.groupBy(parts, ({ kind }) => kind));
+  assertEquals(Object.fromEntries(kinds.map(([kind, { length }]) => [kind, length])), {
+    shard: 1,
+    sessions: 1,
+    producers: 1,
+    partition: 1,
+    consumers: 1,
+    batches: 2,
+    leases: 2,
+    returned: 2,
+    end: 1,
+  });
+  const restored = ShardMachine.restore({ shard: 0 }, parts);
+  assertEquals(restored.stateHash(), shard.machine.stateHash());
 });
 
 Deno.test("ShardMachine.apply() stops the process when the log goes backwards", () => {

@@ -23,7 +23,13 @@ export * from "./commands.ts";
 export type { PartitionToSettle } from "./catalog.ts";
 export { InvariantError } from "./invariant.ts";
 export { COMMAND_BOUNDS, DEFAULT_LIMITS, type MachineLimits } from "./limits.ts";
-export { type ConsumerInfo, type MachineOptions, ShardMachine } from "./machine.ts";
+export {
+  type ConsumerInfo,
+  type MachineOptions,
+  type MachineRestorer,
+  ShardMachine,
+} from "./machine.ts";
+export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
 export { queueNameProblem, queueSettingsProblem } from "./queue_name.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";

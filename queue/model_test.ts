@@ -11,6 +11,8 @@ import fc from "fast-check";
 import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
 import type { Command, CommandMeta, Effects, Reply } from "./commands.ts";
 import { ShardMachine } from "./machine.ts";
+import type { MachineCapture } from "./machine_capture.ts";
+import { hashAll } from "./state_hash.ts";
 
 const RUNS = Number(Deno.env.get("FLOWMQ_MODEL_RUNS") ?? 2_000);
 const WINDOW_BATCHES = 3;
@@ -50,7 +52,8 @@ type Step =
   /** The keeper takes one item off the catalog's list. */
   | { kind: "keeper"; pickItem: number }
   | { kind: "passToDeadline"; lessMs: number }
-  | { kind: "failover" };
+  | { kind: "failover" }
+  | { kind: "capture" };
 
 const passMs = fc.oneof(
   { weight: 6, arbitrary: fc.integer({ min: 0, max: 20 }) },
@@ -250,6 +253,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     }),
   },
   { weight: 4, arbitrary: fc.constant({ kind: "failover" as const }) },
+  { weight: 2, arbitrary: fc.constant({ kind: "capture" as const }) },
 );
 
 /** What is there before the random part, so that most of it meets something. */
@@ -287,11 +291,13 @@ class Pair {
   machine = new ShardMachine(OPTIONS);
   readonly model = new Model(WINDOW_BATCHES, RETENTION_MS);
   readonly log: { meta: CommandMeta; command: Command }[] = [];
+  readonly captures: { capture: MachineCapture; stateHash: string }[] = [];
   #index = 0;
   #clockMs = 1_000;
 
   take(step: Step): void {
     if (step.kind === "failover") return this.#failover();
+    if (step.kind === "capture") return this.#capture();
     if (step.kind === "keeper") return this.#keep(step.pickItem);
     if (step.kind === "passToDeadline") {
       const deadlineMs = this.model.nextDeadlineMs();
@@ -357,15 +363,21 @@ class Pair {
 
   /** Another node goes on from a snapshot. */
   #failover(): void {
-    const snapshot = structuredClone(this.machine.snapshot());
-    const restored = ShardMachine.restore(OPTIONS, snapshot);
+    const parts = structuredClone([...this.machine.capture().parts()]);
+    const restored = ShardMachine.restore(OPTIONS, parts);
     assertEquals(restored.stateHash(), this.machine.stateHash());
     this.machine = restored;
     this.#compareAnswers();
   }
 
+  /** Holds on to the state of this moment while the machine goes on. */
+  #capture(): void {
+    const capture = this.machine.capture();
+    this.captures.push({ capture, stateHash: this.machine.stateHash() });
+  }
+
   #resolve(
-    step: Exclude<Step, { kind: "failover" | "keeper" | "passToDeadline" }>,
+    step: Exclude<Step, { kind: "capture" | "failover" | "keeper" | "passToDeadline" }>,
   ): Command | undefined {
     switch (step.kind) {
       case "command":
@@ -475,6 +487,9 @@ Deno.test("ShardMachine.apply() does what the naive model does", () => {
       const pair = new Pair();
       for (const command of SET_UP) pair.apply(command);
       for (const step of steps) pair.take(step);
+      for (const { capture, stateHash } of pair.captures) {
+        assertEquals(hashAll(capture.parts()), stateHash, "A capture has changed");
+      }
       // Replay without the failovers.
       const replayed = new ShardMachine(OPTIONS);
       for (const { meta, command } of pair.log) replayed.apply(meta, command);

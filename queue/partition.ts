@@ -26,8 +26,14 @@ import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
 import { OffsetHeap } from "./offset_heap.ts";
-import type { ConsumerSnapshot, PartitionSnapshot } from "./machine_snapshot.ts";
+import type { BatchRun, ConsumerSnapshot, PartitionPart } from "./machine_snapshot.ts";
 import { NO_SLOT } from "./offset_index.ts";
+import type { PartitionState } from "./partition_capture.ts";
+
+// Most partitions have little in them, and there may be very many.
+const NO_TURNS = new Uint32Array(0);
+const NO_CONSUMERS: readonly ConsumerSnapshot[] = [];
+const NOTHING_RETURNED = new OffsetHeap();
 
 /** The state of one partition and everything that may happen to it. */
 export class Partition {
@@ -37,7 +43,7 @@ export class Partition {
 
   readonly #consumers = new Set<Consumer>();
   readonly #ring = new ReadyRing();
-  #batches = new BatchIndex();
+  readonly #batches = new BatchIndex();
   readonly #leases = new LeaseTable();
   readonly #returned = new OffsetHeap();
   /** The next message published gets it. */
@@ -296,100 +302,115 @@ export class Partition {
   }
 
   /**
-   * Copies the partition into plain data.
+   * Takes hold of the partition as it is now.
    *
-   * @returns Its whole state.
+   * @returns Its whole state, however the partition goes on.
    */
-  snapshot(): PartitionSnapshot {
-    const places = new Map<Consumer, number>();
-    const consumers: ConsumerSnapshot[] = [];
-    for (const consumer of this.#consumers) {
-      const { sessionId, consumerId, prefetch, attached, draining } = consumer;
-      places.set(consumer, consumers.length);
-      consumers.push({ sessionId, consumerId, prefetch, attached, draining });
-    }
-    const leases = this.#leases;
-    const leased = {
-      offset: new Float64Array(leases.leased),
-      deadlineMs: new Float64Array(leases.leased),
-      deliveryCount: new Uint32Array(leases.leased),
-      holder: new Uint32Array(leases.leased),
-    };
-    for (let at = 0, slot = leases.first; slot !== NO_SLOT; slot = leases.nextAt(slot), at++) {
-      leased.offset[at] = leases.offsetAt(slot);
-      leased.deadlineMs[at] = leases.deadlineMsAt(slot);
-      leased.deliveryCount[at] = leases.deliveryCountAt(slot);
-      leased.holder[at] = places.get(leases.holderAt(slot)!)!;
-    }
-    const returned = this.#returned.sorted();
+  capture(): PartitionState {
+    const { id, queueId, queueName, number, settings } = this.identity;
     return {
-      ...this.identity,
-      nextOffset: this.#nextOffset,
-      freshOffset: this.#freshOffset,
-      bytesPublished: this.#bytesPublished,
-      redelivered: this.#redelivered,
-      batches: this.#batches.snapshot(),
-      consumers,
-      ring: Uint32Array.from(this.#ring, (consumer) => places.get(consumer)!),
-      leases: leased,
-      returned: {
-        offset: returned,
-        deliveryCount: Uint32Array.from(
-          returned,
-          (offset) => leases.deliveryCountAt(leases.find(offset)),
-        ),
+      partition: {
+        kind: "partition",
+        id,
+        queueId,
+        queueName,
+        number,
+        settings,
+        nextOffset: this.#nextOffset,
+        freshOffset: this.#freshOffset,
+        bytesPublished: this.#bytesPublished,
+        redelivered: this.#redelivered,
       },
+      consumers: this.#captureConsumers(),
+      ring: this.#ring.head === undefined
+        ? NO_TURNS
+        : Uint32Array.from(this.#ring, ({ place }) => place),
+      batches: this.#batches.capture(),
+      leases: this.#leases.capture(),
+      returned: this.#returned.size === 0 ? NOTHING_RETURNED : this.#returned.copy(),
     };
   }
 
   /**
-   * Makes the partition that a snapshot was taken of.
+   * Makes a partition of a snapshot, still without consumers and messages.
    *
-   * @param snapshot What `snapshot` gave.
-   * @param isAttached Tells whether a session is attached.
+   * @param part What `capture` gave.
    * @returns The partition.
    */
-  static restore(
-    snapshot: PartitionSnapshot,
-    isAttached: (sessionId: number) => boolean,
-  ): Partition {
-    const { id, queueId, queueName, number, settings } = snapshot;
+  static restore(part: PartitionPart): Partition {
+    const { id, queueId, queueName, number, settings } = part;
     const partition = new Partition({ id, queueId, queueName, number, settings });
-    partition.#nextOffset = snapshot.nextOffset;
-    partition.#freshOffset = snapshot.freshOffset;
-    partition.#bytesPublished = snapshot.bytesPublished;
-    partition.#redelivered = snapshot.redelivered;
-    partition.#batches = BatchIndex.restore(snapshot.batches);
-    const consumers: Consumer[] = [];
-    for (const saved of snapshot.consumers) {
-      const consumer = new Consumer(saved.sessionId, saved.consumerId, id, saved.prefetch);
-      consumer.attached = saved.attached;
-      consumer.receiving = saved.attached && isAttached(saved.sessionId);
-      partition.setDraining(consumer, saved.draining);
-      partition.#consumers.add(consumer);
-      consumers.push(consumer);
-    }
-    const { leases, returned } = snapshot;
-    let low = snapshot.freshOffset;
-    for (let at = 0; at < leases.offset.length; at++) {
-      const offset = leases.offset[at]!;
-      partition.#leases.restoreLease(
-        offset,
-        leases.deliveryCount[at]!,
-        consumers[leases.holder[at]!]!,
-        leases.deadlineMs[at]!,
-      );
-      low = Math.min(low, offset);
-    }
-    for (let at = 0; at < returned.offset.length; at++) {
-      const offset = returned.offset[at]!;
-      partition.#leases.add(offset, returned.deliveryCount[at]!);
-      partition.#returned.push(offset);
-      low = Math.min(low, offset);
-    }
-    partition.#lowOffset = low;
-    for (const place of snapshot.ring) partition.#ring.join(consumers[place]!);
+    partition.#nextOffset = part.nextOffset;
+    partition.#freshOffset = part.freshOffset;
+    partition.#lowOffset = part.freshOffset;
+    partition.#bytesPublished = part.bytesPublished;
+    partition.#redelivered = part.redelivered;
     return partition;
+  }
+
+  /**
+   * Adds a consumer as it was in a snapshot.
+   *
+   * @param saved The consumer.
+   * @param isAttached Whether its session is attached.
+   * @returns The consumer.
+   */
+  restoreConsumer(saved: ConsumerSnapshot, isAttached: boolean): Consumer {
+    const { sessionId, consumerId, prefetch, attached, draining } = saved;
+    const consumer = new Consumer(sessionId, consumerId, this.identity.id, prefetch);
+    consumer.attached = attached;
+    consumer.receiving = attached && isAttached;
+    this.setDraining(consumer, draining);
+    this.#consumers.add(consumer);
+    return consumer;
+  }
+
+  /**
+   * Gives a consumer its turn behind those that have one, as it was in a snapshot.
+   *
+   * @param consumer One that was restored.
+   */
+  restoreTurn(consumer: Consumer): void {
+    this.#ring.join(consumer);
+  }
+
+  /**
+   * Adds batch records as they were in a snapshot, behind those that are there.
+   *
+   * @param run The records.
+   */
+  restoreBatches(run: BatchRun): void {
+    this.#batches.restore(run);
+  }
+
+  /**
+   * Adds a lease as it was in a snapshot, in the order of their deadlines.
+   *
+   * @param offset The message.
+   * @param deliveryCount How often it was delivered.
+   * @param consumer Who holds it.
+   * @param deadlineMs When the lease ends.
+   */
+  restoreLease(
+    offset: number,
+    deliveryCount: number,
+    consumer: Consumer,
+    deadlineMs: number,
+  ): void {
+    this.#leases.restoreLease(offset, deliveryCount, consumer, deadlineMs);
+    this.#lowOffset = Math.min(this.#lowOffset, offset);
+  }
+
+  /**
+   * Adds a returned message as it was in a snapshot.
+   *
+   * @param offset The message.
+   * @param deliveryCount How often it was delivered.
+   */
+  restoreReturned(offset: number, deliveryCount: number): void {
+    this.#leases.add(offset, deliveryCount);
+    this.#returned.push(offset, deliveryCount);
+    this.#lowOffset = Math.min(this.#lowOffset, offset);
   }
 
   /** Checks everything that must hold between two commands. */
@@ -417,9 +438,13 @@ export class Partition {
         : firstOffset !== undefined && firstOffset <= this.#lowOffset,
       "The batches of live messages are recorded, and none when there is no message",
     );
-    for (const offset of this.#returned.sorted()) {
+    for (const [offset, deliveryCount] of this.#returned.entries()) {
       const slot = this.#leases.find(offset);
       invariant(slot !== NO_SLOT, "A returned message has a slot");
+      invariant(
+        this.#leases.deliveryCountAt(slot) === deliveryCount,
+        "A returned message is known to have been delivered as often as it was",
+      );
       invariant(this.#leases.holderAt(slot) === undefined, "A returned message has no holder");
       invariant(offset >= this.#lowOffset, "A returned message is live");
     }
@@ -457,6 +482,17 @@ export class Partition {
     );
   }
 
+  #captureConsumers(): readonly ConsumerSnapshot[] {
+    if (this.#consumers.size === 0) return NO_CONSUMERS;
+    const consumers: ConsumerSnapshot[] = [];
+    for (const consumer of this.#consumers) {
+      const { sessionId, consumerId, prefetch, attached, draining } = consumer;
+      consumer.place = consumers.length;
+      consumers.push({ sessionId, consumerId, prefetch, attached, draining });
+    }
+    return consumers;
+  }
+
   #find(offset: number): number {
     // What was never delivered has no slot; the index expects no other numbers.
     return offset >= 0 && offset < this.#freshOffset ? this.#leases.find(offset) : NO_SLOT;
@@ -469,7 +505,7 @@ export class Partition {
 
   #return(slot: number): Consumer {
     const consumer = this.#leases.release(slot);
-    this.#returned.push(this.#leases.offsetAt(slot));
+    this.#returned.push(this.#leases.offsetAt(slot), this.#leases.deliveryCountAt(slot));
     return consumer;
   }
 

@@ -59,6 +59,8 @@ export class ProducerWindow {
   /** The place of the oldest batch in the ring. */
   #start = 0;
   #size = 0;
+  /** A capture has the ring, too. */
+  #isShared = false;
 
   /**
    * Makes a window that remembers nothing.
@@ -138,16 +140,30 @@ export class ProducerWindow {
   }
 
   /**
+   * Takes hold of the window as it is now.
+   *
+   * @returns A window that stays so. It shares the ring with this one until this one is about to
+   *   overwrite what is in it.
+   */
+  capture(): ProducerWindow {
+    const capture = new ProducerWindow(this.#capacityMax, this.#nextSequence);
+    capture.#ring = this.#ring;
+    capture.#start = this.#start;
+    capture.#size = this.#size;
+    this.#isShared = true;
+    return capture;
+  }
+
+  /**
    * Copies the window into plain data.
    *
    * @returns Its whole state.
    */
   snapshot(): ProducerWindowSnapshot {
     const batches = new Float64Array(this.#size * FIELDS);
-    for (let at = 0; at < this.#size; at++) {
-      const from = this.#placeOf(at);
-      batches.set(this.#ring.subarray(from, from + FIELDS), at * FIELDS);
-    }
+    const tail = this.#ring.subarray(this.#start, this.#start + batches.length);
+    batches.set(tail);
+    batches.set(this.#ring.subarray(0, batches.length - tail.length), tail.length);
     return { nextSequence: this.#nextSequence, batches };
   }
 
@@ -213,6 +229,10 @@ export class ProducerWindow {
       if (this.#size < this.#capacityMax) {
         this.#grow();
       } else {
+        if (this.#isShared) {
+          this.#ring = this.#ring.slice();
+          this.#isShared = false;
+        }
         this.#start = this.#placeOf(1);
         this.#size--;
       }
@@ -235,5 +255,6 @@ export class ProducerWindow {
     grown.set(this.#ring.subarray(0, this.#start), tail.length);
     this.#ring = grown;
     this.#start = 0;
+    this.#isShared = false;
   }
 }

@@ -50,6 +50,23 @@ Deno.test("ProducerWindow remembers that a batch was refused", () => {
   assertEquals(window.nextSequence, 4);
 });
 
+Deno.test("ProducerWindow.capture() stays as it is while the window goes on", () => {
+  fc.assert(
+    fc.property(fc.integer({ min: 1, max: 9 }), fc.nat(40), fc.nat(20), (capacity, one, more) => {
+      const window = windowOf(capacity, one);
+      const before = window.snapshot();
+      const capture = window.capture();
+      const second = window.capture();
+      for (let at = one; at < one + more; at++) {
+        window.recordPublished(1, 100 + at, 200 + at, 3, 1_000 + at);
+      }
+      assertEquals(capture.snapshot(), before);
+      assertEquals(second.snapshot(), before);
+      assertEquals(window.snapshot(), windowOf(capacity, one + more).snapshot());
+    }),
+  );
+});
+
 Deno.test("ProducerWindow may begin anywhere", () => {
   const window = new ProducerWindow(8, 50);
   assertEquals(window.judge(50, 1).kind, "next");

@@ -12,6 +12,13 @@ import type { MachineLimits } from "./limits.ts";
 import type { ProducerSnapshot } from "./machine_snapshot.ts";
 import { ProducerWindow } from "./producer_window.ts";
 
+/** The window of one session for one partition, as it was at one moment. */
+export interface ProducerCapture {
+  readonly sessionId: number;
+  readonly partitionId: number;
+  readonly window: ProducerWindow;
+}
+
 /** Producer windows by session and partition. */
 export class PublisherTable {
   readonly #limits: MachineLimits;
@@ -94,34 +101,28 @@ export class PublisherTable {
   }
 
   /**
-   * Copies the windows into plain data.
+   * Takes hold of the windows as they are now.
    *
    * @returns All of them.
    */
-  snapshot(): ProducerSnapshot[] {
-    const producers: ProducerSnapshot[] = [];
+  capture(): ProducerCapture[] {
+    const producers: ProducerCapture[] = [];
     for (const [sessionId, windows] of this.#windows) {
       for (const [partitionId, window] of windows) {
-        producers.push({ sessionId, partitionId, ...window.snapshot() });
+        producers.push({ sessionId, partitionId, window: window.capture() });
       }
     }
     return producers;
   }
 
   /**
-   * Makes the table that a snapshot was taken of.
+   * Adds a window as it was in a snapshot.
    *
-   * @param limits The limits of the machine.
-   * @param snapshots What `snapshot` gave.
-   * @returns A table with the same windows.
+   * @param saved The window.
    */
-  static restore(limits: MachineLimits, snapshots: readonly ProducerSnapshot[]): PublisherTable {
-    const table = new PublisherTable(limits);
-    for (const saved of snapshots) {
-      const window = ProducerWindow.restore(limits.windowBatches, saved);
-      table.#add(saved.sessionId, saved.partitionId, window);
-    }
-    return table;
+  restore(saved: ProducerSnapshot): void {
+    const window = ProducerWindow.restore(this.#limits.windowBatches, saved);
+    this.#add(saved.sessionId, saved.partitionId, window);
   }
 
   /**

@@ -268,7 +268,7 @@ export class SessionTable {
    *
    * @returns All of them, in the order of their ids.
    */
-  snapshot(): SessionSnapshot[] {
+  capture(): SessionSnapshot[] {
     return Array.from(this.#sessions.values(), (session) => ({
       sessionId: session.id,
       clientName: session.clientName,
@@ -280,22 +280,16 @@ export class SessionTable {
   }
 
   /**
-   * Makes the table that a snapshot was taken of.
+   * Adds a session as it was in a snapshot, in the order of their ids.
    *
-   * @param limits The limits of the machine.
-   * @param snapshots What `snapshot` gave.
-   * @returns The table; the consumers are for the caller to add.
+   * @param saved The session; the consumers are for the caller to add.
    */
-  static restore(limits: MachineLimits, snapshots: readonly SessionSnapshot[]): SessionTable {
-    const table = new SessionTable(limits);
-    for (const saved of snapshots) {
-      const session = new Session(saved.sessionId, saved.clientName, saved.timeoutMs);
-      session.state = saved.state;
-      session.attachIndex = saved.attachIndex;
-      if (saved.state !== "attached") table.#schedule(session, saved.deadlineMs);
-      table.#sessions.set(session.id, session);
-    }
-    return table;
+  restore(saved: SessionSnapshot): void {
+    const session = new Session(saved.sessionId, saved.clientName, saved.timeoutMs);
+    session.state = saved.state;
+    session.attachIndex = saved.attachIndex;
+    if (saved.state !== "attached") this.#schedule(session, saved.deadlineMs);
+    this.#sessions.set(session.id, session);
   }
 
   /** Checks every session against its state. */

@@ -12,8 +12,9 @@ import { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseWatch } from "./lease_watch.ts";
 import type { MachineLimits } from "./limits.ts";
-import { type MachineSnapshot, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
-import { Partition } from "./partition.ts";
+import { MachineCapture } from "./machine_capture.ts";
+import { type ShardPart, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
+import type { Partition } from "./partition.ts";
 import { PublisherTable } from "./publisher_table.ts";
 import { SessionTable } from "./session_table.ts";
 import { Tombstones } from "./tombstones.ts";
@@ -42,31 +43,14 @@ export class ShardTables {
    *
    * @param shard Its number.
    * @param limits How big they may grow.
-   * @param snapshot What they were; empty without it.
    */
-  constructor(shard: number, limits: MachineLimits, snapshot?: MachineSnapshot) {
+  constructor(shard: number, limits: MachineLimits) {
     this.shard = shard;
     this.limits = limits;
-    this.sessions = SessionTable.restore(limits, snapshot?.sessions ?? []);
-    this.publishers = PublisherTable.restore(limits, snapshot?.producers ?? []);
-    this.tombstones = new Tombstones(limits.tombstones, snapshot?.tombstones ?? []);
-    const catalog = snapshot?.catalog;
-    if (catalog !== undefined) this.catalog = Catalog.restore(limits, catalog);
-    else this.catalog = shard === 0 ? new Catalog(limits) : undefined;
-    if (snapshot === undefined) return;
-    this.appliedIndex = snapshot.appliedIndex;
-    this.nowMs = snapshot.timestampMs;
-    const isAttached = (id: number) => this.sessions.get(id)?.state === "attached";
-    for (const saved of snapshot.partitions) {
-      const partition = Partition.restore(saved, isAttached);
-      this.addPartition(partition);
-      this.#leaseWatch.watch(partition);
-      for (const consumer of partition.consumers) {
-        const session = this.sessions.get(consumer.sessionId);
-        invariant(session !== undefined, "The session of a consumer is in the snapshot");
-        session.addConsumer(consumer);
-      }
-    }
+    this.sessions = new SessionTable(limits);
+    this.publishers = new PublisherTable(limits);
+    this.tombstones = new Tombstones(limits.tombstones);
+    this.catalog = shard === 0 ? new Catalog(limits) : undefined;
   }
 
   /** The partitions that live here, by id, in the order in which they were created. */
@@ -145,22 +129,45 @@ export class ShardTables {
   }
 
   /**
-   * Copies everything into plain data.
+   * Takes hold of everything as it is now.
    *
-   * @returns The whole state of the shard.
+   * @returns The whole state of the shard, however it goes on.
    */
-  snapshot(): MachineSnapshot {
-    return {
-      version: SNAPSHOT_VERSION,
-      shard: this.shard,
-      appliedIndex: this.appliedIndex,
-      timestampMs: this.nowMs,
-      sessions: this.sessions.snapshot(),
-      producers: this.publishers.snapshot(),
-      partitions: Array.from(this.#partitions.values(), (partition) => partition.snapshot()),
-      tombstones: this.tombstones.snapshot(),
-      ...(this.catalog === undefined ? {} : { catalog: this.catalog.snapshot() }),
-    };
+  capture(): MachineCapture {
+    const { catalog } = this;
+    return new MachineCapture(
+      {
+        kind: "shard",
+        version: SNAPSHOT_VERSION,
+        shard: this.shard,
+        appliedIndex: this.appliedIndex,
+        timestampMs: this.nowMs,
+        tombstones: this.tombstones.capture(),
+        ...(catalog === undefined ? {} : { catalog: catalog.numbers }),
+      },
+      catalog?.capture() ?? [],
+      this.sessions.capture(),
+      this.publishers.capture(),
+      Array.from(this.#partitions.values(), (partition) => partition.capture()),
+    );
+  }
+
+  /**
+   * Takes what is of the shard as a whole from a snapshot, into tables that are empty.
+   *
+   * @param part The first part of the snapshot.
+   */
+  restore(part: ShardPart): void {
+    this.appliedIndex = part.appliedIndex;
+    this.nowMs = part.timestampMs;
+    for (const id of part.tombstones) this.tombstones.add(id);
+    if (part.catalog !== undefined) this.catalog?.restoreNumbers(part.catalog);
+  }
+
+  /** Ends a restoration: all that was in the snapshot is here. */
+  restored(): void {
+    for (const partition of this.#partitions.values()) this.#leaseWatch.watch(partition);
+    this.checkInvariants();
   }
 
   /** Checks each table, and the tables against each other. */

@@ -34,6 +34,19 @@ export function hashPlainData(value: unknown): string {
   return hasher.digest();
 }
 
+/**
+ * Hashes a sequence of plain data, without having all of it at a time.
+ *
+ * @param values The data.
+ * @returns 16 hexadecimal digits.
+ * @throws {TypeError} when there is something else in it.
+ */
+export function hashAll(values: Iterable<unknown>): string {
+  const hasher = new Hasher();
+  for (const value of values) hasher.add(value);
+  return hasher.digest();
+}
+
 /** Two lanes of 32 bits that see the same words and mix them differently. */
 class Hasher {
   #a = 0x2545_f491;
@@ -65,7 +78,9 @@ class Hasher {
 
   #object(value: object | null): void {
     if (value === null) return this.#word(TAG.null);
-    if (value instanceof Float64Array || value instanceof Uint32Array) {
+    if (
+      value instanceof Float64Array || value instanceof Uint32Array || value instanceof Uint8Array
+    ) {
       this.#word(TAG.list);
       this.#number(value.length);
       for (let at = 0; at < value.length; at++) this.#number(value[at]!);

@@ -11,17 +11,15 @@
 /** A bounded set of partition ids; the one added first goes first. */
 export class Tombstones {
   readonly #capacity: number;
-  readonly #ids: Set<number>;
+  readonly #ids = new Set<number>();
 
   /**
    * Makes a set.
    *
    * @param capacity How many ids it remembers.
-   * @param ids What it starts with, oldest first.
    */
-  constructor(capacity: number, ids: readonly number[] = []) {
+  constructor(capacity: number) {
     this.#capacity = capacity;
-    this.#ids = new Set(ids);
   }
 
   /**
@@ -53,7 +51,7 @@ export class Tombstones {
    *
    * @returns All of them, oldest first.
    */
-  snapshot(): number[] {
-    return [...this.#ids];
+  capture(): Uint32Array {
+    return Uint32Array.from(this.#ids);
   }
 }

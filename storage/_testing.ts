@@ -8,6 +8,7 @@ import { setImmediate } from "node:timers";
 import type { Configuration, Entry } from "../raft/types.ts";
 import { SimulatedDisk, type SimulatedDiskOptions } from "../tests/simulation/disk.ts";
 import { decodeRecords, encodeRecords } from "./record.ts";
+import type { ShardStore } from "./shard_store.ts";
 
 /** A clock that stands still until a test runs it. */
 export class TestClock {
@@ -100,3 +101,15 @@ export const soloConfiguration: Configuration = {
   learnersNext: [],
   autoLeave: false,
 };
+
+/** The state of the newest snapshot. */
+export function readState(store: ShardStore): Uint8Array {
+  const pieces = [...store.readState() ?? []];
+  const state = new Uint8Array(pieces.reduce((sum, piece) => sum + piece.length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    state.set(piece, at);
+    at += piece.length;
+  }
+  return state;
+}

@@ -27,7 +27,7 @@ export interface LogExtent {
  */
 export function checkSnapshot(
   log: LogExtent,
-  snapshots: Omit<FoundSnapshots, "data">,
+  snapshots: FoundSnapshots,
   directory: string,
 ): void {
   const { newest, damaged } = snapshots;

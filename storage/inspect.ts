@@ -15,8 +15,8 @@ import { RecordEntry } from "./record.ts";
 import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
 import { readSegment } from "./segment_reader.ts";
 import { logDirectoryOf, readShardFile } from "./shard_file.ts";
-import type { StoredSnapshot } from "./snapshot_file.ts";
-import { type FoundSnapshots, readSnapshots } from "./snapshot_files.ts";
+import { SnapshotFileReader, snapshotName, type StoredSnapshot } from "./snapshot_file.ts";
+import { findSnapshots } from "./snapshot_files.ts";
 
 /** How much of a file is read at once. */
 const chunkBytes = 1024 * 1024;
@@ -62,7 +62,7 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
   const shardFile = readShardFile(files, directory);
   const logDirectory = joinPath(directory, shardFile?.log ?? "");
   const { segments, terms, tornTails } = readLog(files, logDirectory, undefined, 0);
-  const { newest: snapshot } = readSnapshots(files, logDirectory, undefined);
+  const { newest: snapshot } = findSnapshots(files, logDirectory, undefined);
   return {
     hardState: hardState && {
       term: hardState.term,
@@ -80,16 +80,27 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
   };
 }
 
+/** A snapshot, and the state that it holds. */
+export interface FoundState {
+  readonly stored: StoredSnapshot;
+  /** The state, piece by piece; to be gone through once. */
+  readonly state: Iterable<Uint8Array>;
+}
+
 /**
- * Reads the snapshot that stands for what is gone of a shard's log.
+ * Finds the snapshot that stands for what is gone of a shard's log.
  *
  * @param files Where the shard is.
  * @param directory Its directory.
  * @returns The newest one that is good, with its state, if there is any.
  * @throws {CorruptFileError} when the file that names the log is damaged.
  */
-export function readShardSnapshot(files: FileSystem, directory: string): FoundSnapshots {
-  return readSnapshots(files, logDirectoryOf(files, directory), undefined);
+export function readShardSnapshot(files: FileSystem, directory: string): FoundState | undefined {
+  const logDirectory = logDirectoryOf(files, directory);
+  const { newest: stored } = findSnapshots(files, logDirectory, undefined);
+  if (stored === undefined) return undefined;
+  const path = joinPath(logDirectory, snapshotName(stored.index));
+  return { stored, state: new SnapshotFileReader(files, path, stored).pieces() };
 }
 
 /** A record, and where it is. */

@@ -49,15 +49,15 @@ import {
   writeShardFile,
 } from "./shard_file.ts";
 import {
+  checkSnapshotFile,
   type Pause,
-  readSnapshotFile,
   type ShardSnapshotMetadata,
   SnapshotFileReader,
   SnapshotFileWriter,
   snapshotName,
   type StoredSnapshot,
 } from "./snapshot_file.ts";
-import { type FoundSnapshots, readSnapshots, removeSnapshotsBut } from "./snapshot_files.ts";
+import { findSnapshots, type FoundSnapshots, removeSnapshotsBut } from "./snapshot_files.ts";
 import { StagedShard } from "./staged_shard.ts";
 
 const noBytes = new Uint8Array(0);
@@ -120,7 +120,6 @@ export class ShardStore implements LogStorage {
   /** What the file beside the log says: who took part at first, and where the log is. */
   #shardFile: ShardFile;
   #stored: StoredSnapshot | undefined;
-  #openedState: Uint8Array | undefined;
   /** Files of snapshots that could not be read when the store was opened. */
   readonly damagedSnapshots: readonly string[];
   #snapshotWriter: SnapshotFileWriter | undefined;
@@ -159,7 +158,6 @@ export class ShardStore implements LogStorage {
     this.#shardFile = shardFile;
     this.#logNumber = logNumber(shardFile.log);
     this.#stored = snapshots.newest;
-    this.#openedState = snapshots.data;
     this.damagedSnapshots = snapshots.damaged;
   }
 
@@ -232,7 +230,7 @@ export class ShardStore implements LogStorage {
       const shardFile = known ?? { replica, configuration: initial, log: undefined };
       const logDirectory = joinPath(directory, shardFile.log ?? "");
       log = await SegmentedLog.open(files, logDirectory, logOptions);
-      const snapshots = readSnapshots(files, logDirectory, options.shard);
+      const snapshots = findSnapshots(files, logDirectory, options.shard);
       checkSnapshot(log, snapshots, logDirectory);
       checkLog(log, hardStateFiles.current, directory);
       if (known === undefined) await writeShardFile(files, directory, shardFile);
@@ -342,14 +340,14 @@ export class ShardStore implements LogStorage {
   }
 
   /**
-   * Hands over the state of the snapshot that was there when the store was opened, once: it may be large.
+   * Reads the state of the newest snapshot.
    *
-   * @returns The state, or `undefined` where there was no snapshot.
+   * @returns The state, piece by piece, or `undefined` where there is no snapshot.
    */
-  takeOpenedState(): Uint8Array | undefined {
-    const state = this.#openedState;
-    this.#openedState = undefined;
-    return state;
+  readState(): Generator<Uint8Array> | undefined {
+    const stored = this.#stored;
+    if (stored === undefined) return undefined;
+    return new SnapshotFileReader(this.#files, this.#snapshotPath(stored), stored).pieces();
   }
 
   /**
@@ -422,7 +420,7 @@ export class ShardStore implements LogStorage {
     const stored = this.#stored;
     if (stored === undefined || this.#closed) return undefined;
     const log = this.#log;
-    const path = joinPath(this.#logDirectory, snapshotName(stored.index));
+    const path = this.#snapshotPath(stored);
     const reader = new SnapshotFileReader(this.#files, path, stored);
     const isStale = () => this.#closed || this.#log !== log;
     const pin: PinnedSnapshot = {
@@ -432,7 +430,7 @@ export class ShardStore implements LogStorage {
         return isStale();
       },
       read: (position, length) => reader.read(position, length),
-      check: () => void readSnapshotFile(this.#files, path, undefined),
+      check: () => void checkSnapshotFile(this.#files, path, undefined),
       release: () => {
         if (this.#pins.delete(pin)) reader.close();
       },
@@ -480,7 +478,6 @@ export class ShardStore implements LogStorage {
     for (const pin of this.#pins) pin.release();
     this.#log = staged.log;
     this.#stored = stored;
-    this.#openedState = undefined;
     this.#shardFile = { ...this.#shardFile, log: staged.name };
     this.#takeHardState(group, hardState);
     return group.promise;
@@ -532,6 +529,10 @@ export class ShardStore implements LogStorage {
     this.#waiting ??= newGroup();
     this.#writing ??= this.#write();
     return this.#waiting;
+  }
+
+  #snapshotPath({ index }: StoredSnapshot): string {
+    return joinPath(this.#logDirectory, snapshotName(index));
   }
 
   /** Where log and snapshots are. */

@@ -12,6 +12,7 @@ import {
   entryAt,
   plain,
   randomFrom,
+  readState,
   received,
   settle,
   soloConfiguration,
@@ -269,7 +270,7 @@ class History {
     assert(low <= (snapshot?.neededIndex ?? 1));
     if (snapshot !== undefined) {
       assertEquals(snapshot.term, log[savedIndex - 1]!.term);
-      assertEquals(store.takeOpenedState(), stateOf(savedIndex, snapshot.term));
+      assertEquals(readState(store), stateOf(savedIndex, snapshot.term));
     }
     assertEquals(store.damagedSnapshots, []);
     this.savedIndex = this.snapshotIndex = savedIndex;

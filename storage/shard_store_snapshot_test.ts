@@ -6,6 +6,7 @@ import {
   entryAt,
   newDisk,
   plain,
+  readState,
   received,
   settle,
   soloConfiguration,
@@ -98,8 +99,7 @@ Deno.test("ShardStore finds its snapshot again, and its configuration counts", a
   assertEquals(again.storedSnapshot?.index, 30);
   assertEquals(again.storedSnapshot?.neededIndex, 12);
   assertEquals(again.initialState().configuration, others);
-  assertEquals(again.takeOpenedState(), stateOf(30));
-  assertEquals(again.takeOpenedState(), undefined);
+  assertEquals(readState(again), stateOf(30));
   assertEquals(inspectShard(rig.disk, directory).snapshot?.index, 30);
 });
 
@@ -170,7 +170,7 @@ Deno.test("ShardStore.installSnapshot() replaces log and snapshot, and reads see
   const again = await rig.open();
   assertEquals([again.firstIndex(), again.lastIndex(), again.term(24)], [25, 64, 1]);
   assertEquals(again.entries(25, 65, 1e9).map(plain), foreign(25, 65));
-  assertEquals(again.takeOpenedState(), stateOf(60));
+  assertEquals(readState(again), stateOf(60));
   assertEquals([...readShardRecords(rig.disk, directory)].length, 40);
   // It goes on as any log does, and another one takes its place.
   await rig.snapshot(again, 64);
@@ -221,7 +221,7 @@ Deno.test("ShardStore.open() finds the old log or the new one, wherever an insta
       old++;
     } else {
       assertEquals(found, foreign(25, 61));
-      assertEquals(again.takeOpenedState(), stateOf(60));
+      assertEquals(readState(again), stateOf(60));
       assertEquals(rig.names(), ["log-1"]);
       fresh++;
     }
@@ -247,7 +247,7 @@ Deno.test("ShardStore.open() finds a good snapshot, wherever saving and compacti
     rig.disk = steps % 2 === 0 ? rig.disk.crash() : rig.disk.kill();
     const again = await rig.open();
     const { index, neededIndex } = again.storedSnapshot!;
-    assertEquals(again.takeOpenedState(), stateOf(index));
+    assertEquals(readState(again), stateOf(index));
     assert(again.firstIndex() <= neededIndex);
     assertEquals(
       again.entries(again.firstIndex(), 41, 1e9).map(plain),

@@ -162,10 +162,10 @@ export class SnapshotFileWriter {
     const size = headerBytes + this.#configuration.length + this.#bytes;
     if (file.size() !== size) throw new CorruptFileError(this.#fresh, "it has another length");
     let crc = 0;
+    const start = headerBytes + this.#configuration.length;
     for (let at = 0; at < this.#bytes && this.#file !== undefined; at += chunkBytes) {
-      const piece = new Uint8Array(Math.min(chunkBytes, this.#bytes - at));
-      readFull(file, piece, headerBytes + this.#configuration.length + at);
-      crc = crc32c(piece, crc);
+      const length = Math.min(chunkBytes, this.#bytes - at);
+      crc = crc32c(readPiece(file, this.#fresh, start + at, length), crc);
       await pause();
     }
     if (this.#file === undefined) return undefined;
@@ -216,8 +216,7 @@ export class SnapshotFileReader {
   constructor(files: FileSystem, path: string, stored: StoredSnapshot) {
     this.#path = path;
     this.#file = attempt("open", this.#path, () => files.open(this.#path, { read: true }));
-    const header = new Uint8Array(headerBytes);
-    attempt("read", this.#path, () => readFull(this.#file, header, 0));
+    const header = readPiece(this.#file, path, 0, headerBytes);
     this.#start = headerBytes + readU32(header, 52);
     this.#bytes = stored.bytes;
   }
@@ -230,12 +229,19 @@ export class SnapshotFileReader {
    * @returns The piece, as far as there is so much.
    */
   read(position: number, length: number): Uint8Array {
-    const piece = new Uint8Array(Math.max(0, Math.min(length, this.#bytes - position)));
-    const count = attempt("read", this.#path, () => {
-      return readFull(this.#file, piece, this.#start + position);
-    });
-    if (count < piece.length) throw new CorruptFileError(this.#path, "it got shorter");
+    const due = Math.max(0, Math.min(length, this.#bytes - position));
+    const piece = readPiece(this.#file, this.#path, this.#start + position, due);
+    if (piece.length < due) throw new CorruptFileError(this.#path, "it got shorter");
     return piece;
+  }
+
+  /** Reads all of it piece by piece, and closes the file. */
+  *pieces(): Generator<Uint8Array> {
+    try {
+      for (let at = 0; at < this.#bytes; at += chunkBytes) yield this.read(at, chunkBytes);
+    } finally {
+      this.close();
+    }
   }
 
   /** Closes the file. */
@@ -245,52 +251,74 @@ export class SnapshotFileReader {
 }
 
 /**
- * Reads a whole snapshot.
+ * Checks a whole snapshot.
  *
  * @param files Where it is.
  * @param path The file.
  * @param shard The shard that it must be of, if that is known.
- * @returns What it stands for, and the state.
+ * @returns What it stands for.
  * @throws {CorruptFileError} when it is not what was written.
  * @throws {UnsupportedFormatError} when its format is newer.
  */
-export function readSnapshotFile(
+export function checkSnapshotFile(
   files: FileSystem,
   path: string,
   shard: number | undefined,
-): { readonly stored: StoredSnapshot; readonly data: Uint8Array } {
-  const bytes = attempt("read", path, () => files.readFile(path));
+): StoredSnapshot {
+  const file = attempt("open", path, () => files.open(path, { read: true }));
+  try {
+    return checkSnapshot(file, path, shard);
+  } finally {
+    file.close();
+  }
+}
+
+function checkSnapshot(file: FileHandle, path: string, shard: number | undefined): StoredSnapshot {
+  const header = readPiece(file, path, 0, headerBytes);
   if (
-    bytes.length < headerBytes || magic.some((byte, i) => bytes[i] !== byte) ||
-    crc32cRange(bytes, 0, 60) !== readU32(bytes, 60)
+    header.length < headerBytes || magic.some((byte, i) => header[i] !== byte) ||
+    crc32cRange(header, 0, 60) !== readU32(header, 60)
   ) {
     throw new CorruptFileError(path, "the header is not what was written");
   }
-  const version = readU32(bytes, 8);
+  const version = readU32(header, 8);
   if (version > snapshotVersion) throw new UnsupportedFormatError(path, version, snapshotVersion);
-  if (shard !== undefined && readU32(bytes, 12) !== shard) {
-    throw new CorruptFileError(path, `it is of shard ${readU32(bytes, 12)}`);
+  if (shard !== undefined && readU32(header, 12) !== shard) {
+    throw new CorruptFileError(path, `it is of shard ${readU32(header, 12)}`);
   }
-  const start = headerBytes + readU32(bytes, 52);
-  const size = start + readU64(bytes, 40);
-  if (bytes.length !== size) {
-    throw new CorruptFileError(path, `it has ${bytes.length} bytes, and should have ${size}`);
+  const bytes = readU64(header, 40);
+  const start = headerBytes + readU32(header, 52);
+  if (file.size() !== start + bytes) {
+    throw new CorruptFileError(
+      path,
+      `it has ${file.size()} bytes, and should have ${start + bytes}`,
+    );
   }
-  if (crc32cRange(bytes, headerBytes, start) !== readU32(bytes, 56)) {
+  const configuration = readPiece(file, path, headerBytes, start - headerBytes);
+  if (crc32c(configuration) !== readU32(header, 56)) {
     throw new CorruptFileError(path, "the configuration has a wrong checksum");
   }
-  const data = bytes.subarray(start);
-  const crc = readU32(bytes, 48);
-  if (crc32c(data) !== crc) throw new CorruptFileError(path, "the state has a wrong checksum");
-  const stored = {
-    index: readU64(bytes, 16),
-    term: readU64(bytes, 24),
-    configuration: readConfiguration(bytes.subarray(headerBytes, start), path),
-    neededIndex: readU64(bytes, 32),
-    bytes: data.length,
+  let crc = 0;
+  for (let at = start; at < start + bytes; at += chunkBytes) {
+    crc = crc32c(readPiece(file, path, at, Math.min(chunkBytes, start + bytes - at)), crc);
+  }
+  if (crc !== readU32(header, 48)) {
+    throw new CorruptFileError(path, "the state has a wrong checksum");
+  }
+  return {
+    index: readU64(header, 16),
+    term: readU64(header, 24),
+    configuration: readConfiguration(configuration, path),
+    neededIndex: readU64(header, 32),
+    bytes,
     crc,
   };
-  return { stored, data };
+}
+
+/** Reads some bytes, or as many as there are. */
+function readPiece(file: FileHandle, path: string, position: number, length: number): Uint8Array {
+  const piece = new Uint8Array(length);
+  return piece.subarray(0, attempt("read", path, () => readFull(file, piece, position)));
 }
 
 function encodeHeader(

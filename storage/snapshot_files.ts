@@ -8,7 +8,7 @@ import { CorruptFileError } from "./errors.ts";
 import { attempt, attemptAsync } from "./failures.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import {
-  readSnapshotFile,
+  checkSnapshotFile,
   snapshotIndex,
   snapshotName,
   type StoredSnapshot,
@@ -18,21 +18,19 @@ import {
 export interface FoundSnapshots {
   /** The newest one that can be read. */
   readonly newest: StoredSnapshot | undefined;
-  /** Its state. */
-  readonly data: Uint8Array | undefined;
   /** The files of newer ones that cannot. */
   readonly damaged: readonly string[];
 }
 
 /**
- * Reads the newest snapshot that is good.
+ * Finds the newest snapshot that is good.
  *
  * @param files Where they are.
  * @param directory The directory.
  * @param shard The shard that they must be of, if that is known.
  * @returns The snapshot, and which ones are damaged.
  */
-export function readSnapshots(
+export function findSnapshots(
   files: FileSystem,
   directory: string,
   shard: number | undefined,
@@ -41,14 +39,14 @@ export function readSnapshots(
   for (const index of snapshotIndexes(files, directory).reverse()) {
     const path = joinPath(directory, snapshotName(index));
     try {
-      const { stored, data } = readSnapshotFile(files, path, shard);
-      if (stored.index === index) return { newest: stored, data, damaged };
+      const stored = checkSnapshotFile(files, path, shard);
+      if (stored.index === index) return { newest: stored, damaged };
     } catch (error) {
       if (!(error instanceof CorruptFileError)) throw error;
     }
     damaged.push(path);
   }
-  return { newest: undefined, data: undefined, damaged };
+  return { newest: undefined, damaged };
 }
 
 /**

@@ -17,8 +17,8 @@ import { SegmentedLog } from "./segmented_log.ts";
 import { removeLog } from "./shard_file.ts";
 import {
   type Pause,
-  readSnapshotFile,
   type ShardSnapshotMetadata,
+  SnapshotFileReader,
   SnapshotFileWriter,
   snapshotName,
   type StoredSnapshot,
@@ -148,14 +148,13 @@ export class StagedShard {
   }
 
   /**
-   * Reads the state back, once it is finished.
+   * Reads the state back, once it is finished and so has been checked.
    *
-   * @returns The state.
-   * @throws {CorruptFileError} when it is not what was written.
+   * @returns The state, piece by piece.
    */
-  readState(): Uint8Array {
+  readState(): Generator<Uint8Array> {
     const path = joinPath(this.#directory, snapshotName(this.metadata.index));
-    return readSnapshotFile(this.#files, path, undefined).data;
+    return new SnapshotFileReader(this.#files, path, this.#stored!).pieces();
   }
 
   /** Closes the files. What has arrived is left over. */

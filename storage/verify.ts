@@ -17,7 +17,12 @@ import { type Finding, findingOf } from "./findings.ts";
 import { readHardState } from "./hard_state.ts";
 import { segmentFirstIndex } from "./segment.ts";
 import { readShardFile, type ShardFile } from "./shard_file.ts";
-import { readSnapshotFile, snapshotIndex, type StoredSnapshot } from "./snapshot_file.ts";
+import {
+  checkSnapshotFile,
+  SnapshotFileReader,
+  snapshotIndex,
+  type StoredSnapshot,
+} from "./snapshot_file.ts";
 import { verifyHardState } from "./verify_hard_state.ts";
 import { verifyLog } from "./verify_log.ts";
 
@@ -32,7 +37,7 @@ const shardNames = new Set(["configuration", "hard-state-a", "hard-state-b"]);
  *
  * @throws {Error} with a message for people when it is no good state.
  */
-export type CheckState = (shard: number, state: Uint8Array) => void;
+export type CheckState = (shard: number, state: Iterable<Uint8Array>) => void;
 
 /** What a look over a data directory has found. */
 export interface Verification {
@@ -173,12 +178,12 @@ class ShardVerifier {
   }
 
   #readSnapshot(path: string, index: number): StoredSnapshot {
-    const { stored, data } = readSnapshotFile(this.#files, path, this.#shard);
+    const stored = checkSnapshotFile(this.#files, path, this.#shard);
     if (stored.index !== index) {
       throw new CorruptFileError(path, `its header says that it is of entry ${stored.index}`);
     }
     try {
-      this.#checkState(this.#shard, data);
+      this.#checkState(this.#shard, new SnapshotFileReader(this.#files, path, stored).pieces());
     } catch (error) {
       throw new CorruptFileError(path, `its state: ${(error as Error).message}`);
     }

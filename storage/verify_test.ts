@@ -161,7 +161,8 @@ Deno.test("verifyDataDirectory() notices that the log lost its end, marks and al
 Deno.test("verifyDataDirectory() passes on what is wrong with the state in a snapshot", async () => {
   const disk = await written();
   const { findings } = verifyDataDirectory(disk, directory, (shard, state) => {
-    throw new Error(`shard ${shard} has ${state.length} bytes of nonsense`);
+    const bytes = [...state].reduce((sum, piece) => sum + piece.length, 0);
+    throw new Error(`shard ${shard} has ${bytes} bytes of nonsense`);
   });
   assertEquals(findings.map(({ path, reason }) => [path, reason]), [[
     "data/shard-0/00000000000000000012.snap",

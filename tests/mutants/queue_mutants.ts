@@ -39,8 +39,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "a snapshot holds the producer windows",
     edits: [{
       file: "queue/shard_tables.ts",
-      find: "producers: this.publishers.snapshot(),",
-      replace: "producers: [],",
+      find: "this.publishers.capture(),",
+      replace: "[],",
     }],
     foundBy: "cluster",
   },
@@ -150,6 +150,27 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
       file: "queue/partition.ts",
       find: "if (consumer.held < consumer.prefetch) this.#ring.rotate();",
       replace: "if (consumer.held <= consumer.prefetch) this.#ring.rotate();",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "overwrites-a-window-that-a-capture-has",
+    breaks: "a capture holds the state of its moment, however the machine goes on",
+    edits: [{
+      file: "queue/producer_window.ts",
+      find: "    this.#isShared = true;\n    return capture;",
+      replace: "    return capture;",
+    }],
+    foundBy: "model",
+    why: "windows go round only after a thousand batches",
+  },
+  {
+    name: "a-capture-grows-with-the-batches",
+    breaks: "a capture holds the batch records of its moment, however the machine goes on",
+    edits: [{
+      file: "queue/batch_index.ts",
+      find: "const end = at === this.#chunks.length - 1 ? this.#length : length;",
+      replace: "const end = length;",
     }],
     foundBy: "cluster",
   },
