@@ -167,20 +167,52 @@ export class Cluster {
   }
 
   /**
-   * Asks a node for the map of the cluster.
+   * Asks for the map of the cluster: one node, and another one whenever an answer takes long. A node that
+   * has fallen silent does not keep others from saying so.
    *
    * @param avoid Not this one, where there is another.
-   * @returns The map.
+   * @returns The map of whoever answers first.
    * @throws {ConnectionLostError} when nobody answers.
    */
   async metadata(avoid?: Connection): Promise<ClusterMetadata> {
-    const connection = this.#anyConnection(avoid) ?? await this.#dialAny(avoid);
+    const asked = new Set(avoid === undefined ? [] : [avoid]);
+    const answers: Promise<ClusterMetadata>[] = [];
+    let next = this.#anyConnection(asked);
+    while (next !== undefined) {
+      asked.add(next);
+      answers.push(this.#askFor(next));
+      const map = await this.#inTime(Promise.any(answers));
+      if (map !== undefined) return map;
+      next = this.#anyConnection(asked);
+    }
+    answers.push(this.#dialAny(asked).then((connection) => this.#askFor(connection)));
+    try {
+      return await Promise.any(answers);
+    } catch (error) {
+      throw error instanceof AggregateError ? error.errors.at(-1) : error;
+    }
+  }
+
+  /** Asks a node for the map, and learns from it. */
+  async #askFor(connection: Connection): Promise<ClusterMetadata> {
     const reply = expectReply(await connection.request({ kind: "metadata" }, 0), "metadataReply");
     this.#learn(reply);
     const { kind: _kind, ...map } = reply;
     if (map.shards.some(({ id }) => this.#leaderOf(id) === 0)) this.#uninformed = connection;
     else if (this.#uninformed === connection) this.#uninformed = undefined;
     return map;
+  }
+
+  /** What comes while one may wait for it; `undefined` where it takes longer, or fails. */
+  async #inTime<T>(promise: Promise<T>): Promise<T | undefined> {
+    const patience = new AbortController();
+    const { mapPatienceMs } = clientLimits;
+    const late = sleep(this.#runtime.clock, mapPatienceMs, patience.signal).catch(() => {});
+    try {
+      return await Promise.race([promise.catch(() => undefined), late.then(() => undefined)]);
+    } finally {
+      patience.abort();
+    }
   }
 
   /** Looks after all connections; called again and again. */
@@ -331,16 +363,16 @@ export class Cluster {
     this.#onLeaderChange?.(shard, belief.leader);
   }
 
-  #anyConnection(avoid?: Connection): Connection | undefined {
-    const usable = [...this.#connections.values()].filter((connection) => connection !== avoid);
+  #anyConnection(avoid?: ReadonlySet<Connection>): Connection | undefined {
+    const usable = [...this.#connections.values()].filter((one) => !avoid?.has(one));
     return usable[Math.floor(this.#runtime.random() * usable.length)];
   }
 
   /** Dials all nodes that there is no connection to; the first to answer serves, the others stay. */
-  async #dialAny(avoid?: Connection): Promise<Connection> {
-    const addresses = [...this.#addresses.values()].filter((address) =>
-      avoid === undefined || formatAddress(avoid.address) !== formatAddress(address)
-    );
+  async #dialAny(avoid: ReadonlySet<Connection> = new Set()): Promise<Connection> {
+    const known = new Set(Array.from(avoid, ({ address }) => formatAddress(address)));
+    const addresses = [...this.#addresses.values()]
+      .filter((address) => !known.has(formatAddress(address)));
     try {
       return await Promise.any(addresses.map((address) => this.connectTo(address)));
     } catch (error) {

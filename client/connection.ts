@@ -254,10 +254,12 @@ export class Connection {
     // A connection that owes answers is asked sooner: the ping tells a slow shard from a dead node.
     const quietMsMax = this.#pending.size > 0 ? clientLimits.stallMs : settings.pingIntervalMs;
     if (this.#pingedAtMs === undefined && quietMs > quietMsMax) this.#ping(nowMs);
-    if (this.#pending.size === 0 || quietMs > clientLimits.stallMs) return this.#pending.size > 0;
-    // It lives, but the shard that it leads, or relays to, may have gone elsewhere.
     const [oldest] = this.#pending.values();
-    return nowMs - Math.max(oldest!.sentAtMs, this.#suspectedAtMs) > clientLimits.overdueMs &&
+    if (oldest === undefined) return false;
+    // Where nothing was asked for long, a ping that has just been sent is nothing to worry about.
+    if (quietMs > clientLimits.stallMs) return nowMs - oldest.sentAtMs > clientLimits.stallMs;
+    // It lives, but the shard that it leads, or relays to, may have gone elsewhere.
+    return nowMs - Math.max(oldest.sentAtMs, this.#suspectedAtMs) > clientLimits.overdueMs &&
       this.#suspect(nowMs);
   }
 

@@ -53,6 +53,8 @@ export const clientLimits = {
   stallMs: 400,
   /** A request that is not answered for so long, on a connection that lives, makes others be asked, too. */
   overdueMs: 1_000,
+  /** Who does not say within this time who leads is not the only one that is asked. */
+  mapPatienceMs: 200,
   /** An attach that is not answered for so long is tried elsewhere. */
   attachTimeoutMs: 5_000,
   /** How long to wait for a dial before asking again who leads; the dial goes on. */

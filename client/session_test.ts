@@ -119,3 +119,39 @@ Deno.test("a time-out says what kept the session from being attached", async () 
   assertEquals((outcome.error?.cause as Error).message, "too many sessions");
   await client.close();
 });
+
+Deno.test("a connection that was quiet for long is pinged, and nobody is asked who leads", async () => {
+  const network = new FakeNetwork(2);
+  network.addQueue("orders");
+  const [first, second] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await client.nodeStatus("10.0.0.2:7400").catch(() => {});
+  await queue.publish("zero");
+  assertEquals(second!.connections.length, 1);
+  const asked = () => first!.requestsOf("metadata").length + second!.requestsOf("metadata").length;
+  const before = asked();
+  await network.clock.advance(10_000);
+  assertEquals(asked(), before);
+  await client.close();
+});
+
+for (const [silent, leader] of [[2, 3], [3, 2]] as const) {
+  Deno.test(`a node that is silent as well (${silent}) does not keep the client from the new leader (${leader})`, async () => {
+    const network = new FakeNetwork(5);
+    network.addQueue("orders");
+    const client = await network.connect();
+    const queue = client.queue("orders");
+    for (const id of [2, 3]) await client.nodeStatus(`10.0.0.${id}:7400`).catch(() => {});
+    await queue.publish("zero");
+    network.servers[0]!.isPaused = true;
+    network.servers[silent - 1]!.isPaused = true;
+    const outcome = outcomeOf(queue.publish("one"));
+    await network.clock.advance(300);
+    network.elect(leader);
+    await network.clock.advance(700);
+    assertEquals(outcome.value?.offset, 1);
+    assertEquals(network.servers[leader - 1]!.publishes.map(({ bodies }) => bodies), [["one"]]);
+    await client.close();
+  });
+}
