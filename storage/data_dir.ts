@@ -84,6 +84,7 @@ export class DataDirectory {
   readonly #files: FileSystem;
   readonly #lock: FileHandle;
   #meta: DataDirectoryMeta;
+  #writing: Promise<void> = Promise.resolve();
   /** What was wrong with the meta file that was replaced. */
   readonly damage: CorruptFileError | undefined;
 
@@ -159,7 +160,7 @@ export class DataDirectory {
    * @throws {StorageFailedError} when the file system fails.
    */
   async setStanding(standing: Standing, founders?: Founders): Promise<void> {
-    await this.#write({ ...this.#meta, standing, ...(founders && { founders }) });
+    await this.#write({ standing, ...(founders && { founders }) });
   }
 
   /**
@@ -170,12 +171,17 @@ export class DataDirectory {
    * @throws {StorageFailedError} when the file system fails.
    */
   async setNewestReplica(replica: number): Promise<void> {
-    await this.#write({ ...this.#meta, newestReplica: replica });
+    await this.#write({ newestReplica: replica });
   }
 
-  async #write(meta: DataDirectoryMeta): Promise<void> {
-    await writeMeta(this.#files, this.path, meta);
-    this.#meta = meta;
+  /** Changes the meta file, one change after the other. */
+  #write(change: Partial<DataDirectoryMeta>): Promise<void> {
+    this.#writing = this.#writing.then(async () => {
+      const meta = { ...this.#meta, ...change };
+      await writeMeta(this.#files, this.path, meta);
+      this.#meta = meta;
+    });
+    return this.#writing;
   }
 
   /**

@@ -204,6 +204,20 @@ Deno.test("DataDirectory.open() replaces a damaged meta file beside replicas tha
   assertEquals(again.meta.standing, "lost");
 });
 
+Deno.test("DataDirectory keeps changes apart that are made at the same time", async () => {
+  const { disk, clock } = newDisk();
+  const options = { nodeId: 1, random };
+  const directory = await clock.run(DataDirectory.open(disk, "data", options));
+  const changes = [
+    directory.setNewestReplica(4_097),
+    directory.setStanding("member"),
+    directory.setNewestReplica(8_193),
+  ];
+  await clock.run(Promise.all(changes));
+  const { meta } = await clock.run(DataDirectory.open(disk.crash(() => 0), "data", options));
+  assertEquals([meta.standing, meta.newestReplica], ["member", 8_193]);
+});
+
 Deno.test("DataDirectory.open() says what the file system says, and leaves no lock", async () => {
   const { disk, clock } = newDisk();
   disk.makeDirectory("data");

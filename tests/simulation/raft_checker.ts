@@ -80,6 +80,8 @@ class ShardHistory {
   /** By index, then term. */
   readonly #entries: Map<number, Written>[] = [];
   readonly applied: Applied[] = [{ term: 0, digest: 0, committedInTerm: 0 }];
+  /** What was durable of replicas that were given up. */
+  readonly #lost = new Map<number, readonly number[]>();
   /** The newest configuration in which an entry was first applied, and the one before. */
   #configuration: Configuration | undefined;
   #previous: Configuration | undefined;
@@ -94,7 +96,10 @@ class ShardHistory {
   opened(node: number, shard: Shard, { isForgetful, isRolledBack }: DiskFaults): void {
     let log = this.nodes.get(node)!;
     if (log.replica !== shard.replica || isRolledBack) {
-      if (log.replica !== 0) this.#replaced(node, log, shard.replica, isForgetful);
+      if (log.replica !== 0) {
+        this.#replaced(node, log, shard.replica, isForgetful);
+        this.#lost.set(log.replica, log.durable);
+      }
       log = new NodeLog();
       log.replica = shard.replica;
       this.nodes.set(node, log);
@@ -403,6 +408,10 @@ class ShardHistory {
   #checkDurable(index: number, term: number, configuration: Configuration): void {
     const replicas = new Set<number>();
     for (const { replica, durable } of this.nodes.values()) {
+      if (durable[index] === term) replicas.add(replica);
+    }
+    // What a replica had acknowledged before it was lost was counted then.
+    for (const [replica, durable] of this.#lost) {
       if (durable[index] === term) replicas.add(replica);
     }
     if (configuration !== this.#configuration) {
