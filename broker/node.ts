@@ -335,17 +335,21 @@ class Node implements RunningNode, ShardHost {
       this.log.error("A replica is lost; a new one takes its place", { reason: missing.message });
     }
     try {
-      return await this.#openReplica(id, isFounder ? nodeId : this.#newReplica());
+      return await this.#openReplica(id, isFounder ? nodeId : await this.#newReplica());
     } catch (error) {
       if (!this.#hasPeers || !isDamage(error)) throw error;
       this.log.error("A replica is given up; a new one takes its place", { reason: error.message });
       await directory.giveUp(id);
-      return await this.#openReplica(id, this.#newReplica());
+      return await this.#openReplica(id, await this.#newReplica());
     }
   }
 
-  #newReplica(): ReplicaId {
-    return newReplica(this.nodeId, this.clock.now(), this.#directory!.meta.newestReplica);
+  /** Names a new replica, and notes it: where the clock goes back, the next one must have another name. */
+  async #newReplica(): Promise<ReplicaId> {
+    const directory = this.#directory!;
+    const replica = newReplica(this.nodeId, this.clock.now(), directory.meta.newestReplica);
+    await directory.setNewestReplica(replica);
+    return replica;
   }
 
   async #openReplica(id: number, replica: ReplicaId): Promise<Shard> {

@@ -169,7 +169,7 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     breaks: "a node whose disk was replaced does not speak under its old identity",
     edits: [{
       file: "broker/node.ts",
-      find: "return await this.#openReplica(id, isFounder ? nodeId : this.#newReplica());",
+      find: "return await this.#openReplica(id, isFounder ? nodeId : await this.#newReplica());",
       replace: "return await this.#openReplica(id, nodeId);",
     }],
     foundBy: "cluster",
@@ -180,7 +180,7 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     edits: [{
       file: "broker/node.ts",
       find: "      await directory.giveUp(id);\n" +
-        "      return await this.#openReplica(id, this.#newReplica());",
+        "      return await this.#openReplica(id, await this.#newReplica());",
       replace: "      await directory.giveUp(id);\n" +
         "      return await this.#openReplica(id, nodeId);",
     }],
