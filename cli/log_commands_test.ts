@@ -70,11 +70,11 @@ async function fill(node: RunningNode): Promise<void> {
 }
 
 /** The bytes of all files in a directory, by name. */
-function contentOf(directory: string): Map<string, string> {
-  const content = new Map<string, string>();
+function contentOf(directory: string): Map<string, Uint8Array> {
+  const content = new Map<string, Uint8Array>();
   for (const { name, isDirectory } of Deno.readDirSync(directory)) {
     const path = `${directory}/${name}`;
-    if (!isDirectory) content.set(path, new TextDecoder("latin1").decode(Deno.readFileSync(path)));
+    if (!isDirectory) content.set(path, Deno.readFileSync(path));
     else for (const [inner, bytes] of contentOf(path)) content.set(inner, bytes);
   }
   return content;
@@ -172,14 +172,14 @@ Deno.test("flowmq log verify finds nothing after an orderly end, and each byte t
       const at = Math.floor(bytes.length / 3);
       using file = Deno.openSync(path, { read: true, write: true });
       file.seekSync(at, Deno.SeekMode.Start);
-      file.writeSync(Uint8Array.of(bytes.charCodeAt(at) ^ 16));
+      file.writeSync(Uint8Array.of(bytes[at]! ^ 16));
       const { code, objects: [report] } = await jsonOf("log", "verify", directory);
       assertEquals([code, report.damaged], [ExitCode.failed, 1], path);
       assertEquals(report.findings[0].path, path);
       const { stdout } = await flowmq("log", "verify", directory);
       assertMatch(stdout, /: 1 damaged place\ndamage {2}\//);
       file.seekSync(at, Deno.SeekMode.Start);
-      file.writeSync(Uint8Array.of(bytes.charCodeAt(at)));
+      file.writeSync(Uint8Array.of(bytes[at]!));
     }
     assertMatch((await flowmq("log", "verify", directory)).stdout, /: no damage$/m);
   });
