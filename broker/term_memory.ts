@@ -13,14 +13,27 @@ import type { Message } from "../raft/mod.ts";
 import type { ReplicaTerm } from "../wire/mod.ts";
 import type { ReplicaId } from "./replica_id.ts";
 
+/**
+ * Messages that prove that their sender has their term on its disk: answers that wait for a sync, and
+ * those of leaders, who lead only when their own vote is durable. Others, like the request for a vote,
+ * go out before: whoever crashes then may forget the term, and nothing was promised in it.
+ */
+const PROOFS: ReadonlySet<Message["kind"]> = new Set([
+  "voteResponse",
+  "appendResponse",
+  "appendRequest",
+  "heartbeat",
+  "installSnapshot",
+  "timeoutNow",
+]);
+
 /** The highest term that each replica of one shard was heard to know of. */
 export class TermMemory {
   readonly #terms = new Map<ReplicaId, number>();
 
   /** A replica has sent a message. */
   heard({ kind, from, term }: Message): void {
-    // What somebody would do in a term is not yet a term.
-    if (kind === "preVoteRequest" || kind === "preVoteResponse") return;
+    if (!PROOFS.has(kind)) return;
     if (term > (this.#terms.get(from) ?? 0)) this.#terms.set(from, term);
   }
 

@@ -14,9 +14,15 @@ Deno.test("TermMemory notices a replica that knows of less than it said before",
   assertEquals(memory.forgotten({ replica: 3, term: 1 }), 0);
 });
 
-Deno.test("TermMemory does not take a pre-vote's term for one that was reached", () => {
+Deno.test("TermMemory does not count on a term that may not have been durable yet", () => {
   const memory = new TermMemory();
-  memory.heard({ kind: "preVoteRequest", from: 2, to: 1, term: 9, lastIndex: 0, lastTerm: 0 });
-  memory.heard({ kind: "preVoteResponse", from: 2, to: 1, term: 9, granted: true });
+  const head = { from: 2, to: 1, term: 9 };
+  const log = { lastIndex: 0, lastTerm: 0 };
+  memory.heard({ kind: "preVoteRequest", ...head, ...log });
+  memory.heard({ kind: "preVoteResponse", ...head, granted: true });
+  memory.heard({ kind: "voteRequest", ...head, ...log, leaderTransfer: false });
+  memory.heard({ kind: "heartbeatResponse", ...head, round: 1 });
   assertEquals(memory.forgotten({ replica: 2, term: 8 }), 0);
+  memory.heard({ kind: "voteResponse", ...head, granted: false });
+  assertEquals(memory.forgotten({ replica: 2, term: 8 }), 9);
 });
