@@ -8,9 +8,14 @@
  *
  * - The node with the lowest number founds the cluster, once *all* others have said that they are blank.
  *   It notes their incarnations, which are different after every wipe, and says so.
- * - A blank node that finds its own incarnation among the founders is one of them.
+ * - A blank node that finds its own incarnation among the founders is one of them, and notes that before
+ *   it makes anything: interrupted, it goes on with it.
  * - Any other blank node that meets members of the cluster has no part in it yet, or no longer: it gets
- *   new replicas, which come in as learners (`replacement.ts`).
+ *   new replicas, which come in as learners (`replacement.ts`). It passes on who the founders were, so
+ *   that one of them which has not begun yet hears of it whomever it meets first.
+ *
+ * No founder runs before it has all of its replicas, and then it is a member: one that is still founding
+ * has promised nothing, and may make them once more.
  *
  * The first start of a cluster therefore needs all of its nodes; every later one a majority.
  *
@@ -28,7 +33,7 @@ export class Formation {
   readonly #directory: DataDirectory;
   readonly #announce: () => void;
   readonly #heard = new Map<NodeId, PeerStanding>();
-  readonly #decided = Promise.withResolvers<Founders | undefined>();
+  readonly #decided = Promise.withResolvers<boolean>();
   #isDeciding = false;
 
   /**
@@ -47,16 +52,16 @@ export class Formation {
     this.#others = members.filter((id) => id !== nodeId);
     this.#directory = directory;
     this.#announce = announce;
-    const { standing, founders } = directory.meta;
+    const { standing } = directory.meta;
     if (standing === "blank") this.#consider();
-    else this.#decided.resolve(standing === "founding" ? founders : undefined);
+    else this.#decided.resolve(standing === "founding");
   }
 
   /**
-   * Whom the cluster begins with, if this node is one of them and has not come further yet; else
-   * `undefined`. Resolves once that is known.
+   * Whether this node is one of those that the cluster begins with, and has not come further yet.
+   * Resolves once that is known, and on disk.
    */
-  get decided(): Promise<Founders | undefined> {
+  get isFounder(): Promise<boolean> {
     return this.#decided.promise;
   }
 
@@ -91,25 +96,25 @@ export class Formation {
     if (this.#isDeciding || this.#directory.meta.standing !== "blank") return;
     const { incarnation } = this.#directory.meta;
     const all = [...this.#heard.values()];
-    const founders = all.find((one) => one.founders?.[this.#nodeId] === incarnation)?.founders;
-    if (founders !== undefined) return this.#decide(founders);
+    const told = all.filter(({ founders }) => founders !== undefined).map((one) => one.founders!);
+    const ours = told.find((founders) => founders[this.#nodeId] === incarnation);
+    if (ours !== undefined) return this.#decide(true, ours);
     // A node that has lost everything does not know whether this one was there from the beginning.
-    if (all.some((one) => !one.isBlank && !one.isLost)) return this.#decide(undefined);
+    if (all.some((one) => !one.isBlank && !one.isLost)) return this.#decide(false, told[0]);
     if (all.length < this.#others.length) return;
     // There was a cluster, and none of its members is left: this node must not make up another one.
-    if (all.some((one) => one.isLost)) return this.#decide(undefined);
+    if (all.some((one) => one.isLost)) return this.#decide(false);
     if (this.#others.some((id) => id < this.#nodeId)) return;
-    const found: Record<NodeId, string> = { [this.#nodeId]: incarnation };
-    for (const [id, one] of this.#heard) found[id] = one.incarnation;
-    this.#isDeciding = true;
-    this.#directory.setStanding("founding", found).then(() => {
-      this.#announce();
-      this.#decided.resolve(found);
-    }, (error) => this.#decided.reject(error));
+    const founders: Record<NodeId, string> = { [this.#nodeId]: incarnation };
+    for (const [id, one] of this.#heard) founders[id] = one.incarnation;
+    this.#decide(true, founders);
   }
 
-  #decide(founders: Founders | undefined): void {
+  #decide(isFounder: boolean, founders?: Founders): void {
     this.#isDeciding = true;
-    this.#decided.resolve(founders);
+    this.#directory.setStanding(isFounder ? "founding" : "blank", founders).then(() => {
+      this.#announce();
+      this.#decided.resolve(isFounder);
+    }, (error) => this.#decided.reject(error));
   }
 }

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { newDisk, randomFrom, settle } from "../storage/_testing.ts";
-import { DataDirectory, type Founders } from "../storage/mod.ts";
+import { DataDirectory } from "../storage/mod.ts";
 import type { PeerStanding } from "../wire/mod.ts";
 import { Formation } from "./formation.ts";
 
@@ -18,8 +18,8 @@ async function newFormation(nodeId: number, prepare?: (directory: DataDirectory)
   const formation = new Formation(nodeId, [1, 2, 3], directory, () => {
     announced.push(formation.standing);
   });
-  let decision: Founders | "newcomer" | undefined;
-  void formation.decided.then((founders) => decision = founders ?? "newcomer");
+  let decision: "founder" | "newcomer" | undefined;
+  void formation.isFounder.then((isFounder) => decision = isFounder ? "founder" : "newcomer");
   return {
     formation,
     directory,
@@ -39,7 +39,7 @@ Deno.test("the first node founds the cluster when all others are blank, and says
   assertEquals(await decision(), undefined);
   formation.heard(3, { ...blank, incarnation: "three" });
   const founders = { 1: directory.meta.incarnation, 2: "two", 3: "three" };
-  assertEquals(await decision(), founders);
+  assertEquals(await decision(), "founder");
   assertEquals(announced.map((standing) => standing.founders), [founders]);
   assertEquals(directory.meta.standing, "founding");
 });
@@ -59,7 +59,18 @@ Deno.test("another node waits for the founders, and knows itself among them", as
   assertEquals(await decision(), undefined);
   const founders = { 1: "one", 2: directory.meta.incarnation, 3: "three" };
   formation.heard(1, { ...member, founders });
-  assertEquals(await decision(), founders);
+  assertEquals(await decision(), "founder");
+  assertEquals([directory.meta.standing, directory.meta.founders], ["founding", founders]);
+});
+
+Deno.test("a node hears from a newcomer that it is a founder", async () => {
+  const founder = await newFormation(2);
+  const founders = { 1: "one", 2: founder.directory.meta.incarnation, 3: "of an earlier life" };
+  const newcomer = await newFormation(3);
+  newcomer.formation.heard(1, { ...member, founders });
+  assertEquals(await newcomer.decision(), "newcomer");
+  founder.formation.heard(3, { ...newcomer.formation.standing, isBlank: false, replicas: [] });
+  assertEquals(await founder.decision(), "founder");
 });
 
 Deno.test("a node that is not the one that founded the cluster is a newcomer", async () => {
@@ -82,7 +93,7 @@ Deno.test("a node that was interrupted while it founded goes on with that", asyn
   const { decision } = await newFormation(1, (directory) => {
     return directory.setStanding("founding", founders);
   });
-  assertEquals(await decision(), founders);
+  assertEquals(await decision(), "founder");
 });
 
 Deno.test("a member has nothing to wait for", async () => {

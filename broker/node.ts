@@ -5,21 +5,9 @@
  * @module
  */
 
-import { bootstrapConfiguration, isVoter } from "../raft/mod.ts";
-import type { Entry, Message, NodeId } from "../raft/mod.ts";
+import { type Entry, isVoter, type Message, type NodeId } from "../raft/mod.ts";
 import type { Effects } from "../queue/mod.ts";
-import {
-  CorruptFileError,
-  CorruptRecordError,
-  DataDirectory,
-  decodeRecords,
-  encodeRecords,
-  ForgottenEntriesError,
-  ForgottenTermError,
-  type Founders,
-  RecordEntry,
-  ShardStore,
-} from "../storage/mod.ts";
+import { DataDirectory, decodeRecords, encodeRecords, RecordEntry } from "../storage/mod.ts";
 import {
   clientProtocolVersion,
   decodeForgot,
@@ -34,16 +22,11 @@ import {
   decodeSnapshotChunk,
   defaultLimits,
   encodeError,
-  encodeForgot,
-  encodePeerStanding,
   encodeRaftMessage,
-  encodeReplicaFrame,
   type Frame,
   MalformedFrameError,
   PeerFrameType,
-  type PeerStanding,
   relayedFrame,
-  type ReplicaTerm,
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import { version } from "./version.ts";
@@ -68,14 +51,14 @@ import { type Logger, silentLogger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
 import { PeerNetwork } from "./peer_network.ts";
 import { RelayInbox, RelayOutbox } from "./relay.ts";
-import { StaleReplicaError } from "./replacement.ts";
-import { newReplica, nodeOf, type ReplicaId } from "./replica_id.ts";
+import { nodeOf, type ReplicaId } from "./replica_id.ts";
+import { isDamage, ReplicaOpener } from "./replica_opener.ts";
+import { ReplicaTalk } from "./replica_talk.ts";
 import { RequestHandler } from "./request_handler.ts";
 import { type Address, formatAddress, type Listener, type NodeRuntime } from "./runtime.ts";
-import { Shard, type ShardHost } from "./shard.ts";
+import type { Shard, ShardHost } from "./shard.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
 import { SnapshotSender } from "./snapshot_sender.ts";
-import { TermMemory } from "./term_memory.ts";
 
 /** How often a node that waits for others says so, in milliseconds. */
 const FORMATION_NEWS_MS = 5_000;
@@ -163,13 +146,6 @@ class Node implements RunningNode, ShardHost {
   readonly #config: NodeConfig;
   readonly #runtime: NodeRuntime;
   readonly #shards: LocalShard[] = [];
-  /** What the replicas of other nodes have said, shard by shard. */
-  readonly #terms: TermMemory[] = [];
-  /** What they had forgotten when they connected. */
-  readonly #reminders = new Map<NodeId, readonly Uint8Array[]>();
-  /** The terms that this node began with, shard by shard, and who was told of them. */
-  readonly #firstTerms: number[] = [];
-  readonly #toldTerms = new Set<NodeId>();
   readonly #connections = new Set<ClientConnection>();
   #fail!: (error: Error) => void;
   #hasFailed = false;
@@ -181,7 +157,9 @@ class Node implements RunningNode, ShardHost {
   #clientListener: Listener | undefined;
   #peerListener: Listener | undefined;
   #formation!: Formation;
+  #opener!: ReplicaOpener;
   #joining!: Joining;
+  #talk!: ReplicaTalk;
   /** The shards are open, and run. */
   #isReady = false;
   #peers!: PeerNetwork;
@@ -243,7 +221,7 @@ class Node implements RunningNode, ShardHost {
     });
     if (this.#config.cluster.length > 1) this.#every(JOIN_MS, () => this.#joining.check());
     this.#isReady = true;
-    this.#announce();
+    this.#talk.begin();
     for (const { shard } of this.#shards) shard.start();
     void this.#acceptClients(this.#clientListener!);
   }
@@ -277,7 +255,14 @@ class Node implements RunningNode, ShardHost {
       this.nodeId,
       cluster.map(({ id }) => id),
       this.#directory,
-      () => this.#announce(),
+      () => this.#talk.announce(),
+    );
+    this.#opener = new ReplicaOpener(
+      this.#config,
+      this.#runtime,
+      this.#directory,
+      this,
+      this.log,
     );
     this.#connect();
     await this.#openShards(await this.#formed(signal));
@@ -288,8 +273,8 @@ class Node implements RunningNode, ShardHost {
     return this.#config.cluster.length > 1;
   }
 
-  /** Waits until it is known whom the cluster begins with, or that it has begun. */
-  async #formed(signal: AbortSignal | undefined): Promise<Founders | undefined> {
+  /** Waits until it is known whether this node is one of those that the cluster begins with. */
+  async #formed(signal: AbortSignal | undefined): Promise<boolean> {
     const late = Promise.withResolvers<never>();
     const abort = () => late.reject(signal!.reason);
     if (signal?.aborted) abort();
@@ -302,102 +287,23 @@ class Node implements RunningNode, ShardHost {
     };
     let timer = this.clock.setTimeout(tell, FORMATION_NEWS_MS);
     try {
-      return await Promise.race([this.#formation.decided, late.promise]);
+      return await Promise.race([this.#formation.isFounder, late.promise]);
     } finally {
       this.clock.clearTimeout(timer);
       signal?.removeEventListener("abort", abort);
     }
   }
 
-  async #openShards(founders: Founders | undefined): Promise<void> {
+  async #openShards(isFounder: boolean): Promise<void> {
     const directory = this.#directory!;
     const { shards = 1 } = this.#config;
     for (let id = 0; id < shards; id++) {
-      const shard = await this.#openShard(id, founders !== undefined);
+      const shard = await this.#opener.open(id, isFounder);
       this.#shards.push(new LocalShard(shard));
-      this.#terms.push(new TermMemory());
-      this.#firstTerms.push(shard.term);
       const { configuration, replica } = shard;
       if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
     }
-    if (directory.meta.standing === "member") return;
-    await directory.setStanding("member", founders);
-  }
-
-  /** Opens a shard; where it is missing or damaged, makes a new replica that gets all from the others. */
-  async #openShard(id: number, isFounder: boolean): Promise<Shard> {
-    const directory = this.#directory!;
-    const path = directory.shardDirectory(id);
-    const { nodeId } = this;
-    if (directory.meta.standing === "member" && !directory.hasShard(id)) {
-      const missing = new CorruptFileError(path, "it is missing");
-      if (!this.#hasPeers) throw missing;
-      this.log.error("A replica is lost; a new one takes its place", { reason: missing.message });
-    }
-    try {
-      return await this.#openReplica(id, isFounder ? nodeId : await this.#newReplica());
-    } catch (error) {
-      if (!this.#hasPeers || !isDamage(error)) throw error;
-      this.log.error("A replica is given up; a new one takes its place", { reason: error.message });
-      await directory.giveUp(id);
-      return await this.#openReplica(id, await this.#newReplica());
-    }
-  }
-
-  /** Names a new replica, and notes it: where the clock goes back, the next one must have another name. */
-  async #newReplica(): Promise<ReplicaId> {
-    const directory = this.#directory!;
-    const replica = newReplica(this.nodeId, this.clock.now(), directory.meta.newestReplica);
-    await directory.setNewestReplica(replica);
-    return replica;
-  }
-
-  async #openReplica(id: number, replica: ReplicaId): Promise<Shard> {
-    const directory = this.#directory!;
-    const store = await ShardStore.open(this.#runtime.files, directory.shardDirectory(id), {
-      shard: id,
-      replica,
-      salt: directory.salt,
-      configuration: bootstrapConfiguration(this.#config.cluster.map((member) => member.id)),
-      ...this.#config.storage,
-    });
-    for (const { path, offset, bytes } of store.tornTails) {
-      this.log.warn("Cut off what a crash had torn", { path, offset, bytes });
-    }
-    const { mendedHardState: mended } = store;
-    if (mended !== undefined) {
-      this.log.warn("Mended term and vote from their other copy", { path: mended });
-    }
-    for (const path of store.damagedSnapshots) {
-      this.log.warn("Going on without a snapshot that is damaged", { path });
-    }
-    const timings = { ...DEFAULT_TIMINGS, ...this.#config.raft };
-    const limits = { ...DEFAULT_LIMITS, ...this.#config.limits };
-    try {
-      return new Shard(id, store, this, timings, limits);
-    } catch (error) {
-      await store.close();
-      throw error;
-    }
-  }
-
-  /** Tells the other nodes how far this one has come. */
-  #announce(): void {
-    for (const { id } of this.#config.cluster) this.#tellStanding(id);
-  }
-
-  /**
-   * A peer that hears from this life of the node for the first time is told the terms that the node
-   * began with: it may remember later ones. Before the shards are open there are none to tell.
-   */
-  #tellStanding(to: NodeId): void {
-    const isFirst = this.#isReady && !this.#toldTerms.has(to);
-    const replicas = this.#shards.map(({ shard: { replica, term } }, i) => {
-      return { replica, term: isFirst ? this.#firstTerms[i]! : term };
-    });
-    const standing = { ...this.#formation.standing, replicas: this.#isReady ? replicas : [] };
-    const isTold = this.#peers.sendRaft(to, [encodePeerStanding(standing)]);
-    if (isTold && isFirst) this.#toldTerms.add(to);
+    if (directory.meta.standing !== "member") await directory.setStanding("member");
   }
 
   /** Joins the parts. */
@@ -412,10 +318,7 @@ class Node implements RunningNode, ShardHost {
       },
       this.#runtime,
       {
-        sendingUp: (to) => {
-          this.#tellStanding(to);
-          this.#remind(to);
-        },
+        sendingUp: (to) => this.#talk.connected(to),
         received: (from, frame) => this.#receive(from, frame),
         sendingLost: (to) => {
           this.#endRelays(to);
@@ -424,7 +327,7 @@ class Node implements RunningNode, ShardHost {
         },
         receivingLost: (from) => {
           this.#formation.lost(from);
-          this.#reminders.delete(from);
+          this.#talk.lost(from);
           this.#endRelays(from);
           this.#snapshotSender.lost(from);
           this.#snapshotReceiver.lost(from);
@@ -468,6 +371,17 @@ class Node implements RunningNode, ShardHost {
       send: (to, parts) => this.#peers.sendRaft(to, parts),
       joined: ({ id }) => void this.#directory!.discardLost(id).catch((error) => this.fail(error)),
       fail: (error) => this.fail(error),
+    });
+    this.#talk = new ReplicaTalk({
+      nodeId: this.nodeId,
+      log: this.log,
+      members: cluster.map((member) => member.id),
+      shards: this.#shards,
+      directory: this.#directory!,
+      formation: this.#formation,
+      joining: this.#joining,
+      send: (to, parts) => this.#peers.sendRaft(to, parts),
+      fail: (error, shard) => this.fail(error, shard),
     });
     this.#peers.start(
       this.#peerListener!,
@@ -576,7 +490,7 @@ class Node implements RunningNode, ShardHost {
   #receive(from: NodeId, frame: Frame): void {
     if (this.#released) return;
     if (frame.type === PeerFrameType.standing) {
-      return this.#receiveStanding(from, decodePeerStanding(frame.payload));
+      return this.#talk.heardStanding(from, decodePeerStanding(frame.payload));
     }
     // Whoever sends anything else has not noticed yet that this node starts anew.
     if (!this.#isReady) return;
@@ -584,11 +498,12 @@ class Node implements RunningNode, ShardHost {
       case PeerFrameType.raft:
         return this.#receiveRaft(from, frame);
       case PeerFrameType.join:
-        return this.#receiveJoin(from, this.#shardOf(frame), decodeReplicaFrame(frame.payload));
+        return this.#talk.heardJoin(from, this.#shardOf(frame), decodeReplicaFrame(frame.payload));
       case PeerFrameType.stale:
-        return this.#receiveStale(this.#shardOf(frame), decodeReplicaFrame(frame.payload));
+        if (this.#hasFailed) return;
+        return this.#talk.heardStale(this.#shardOf(frame), decodeReplicaFrame(frame.payload));
       case PeerFrameType.forgot:
-        return this.#receiveForgot(this.#shardOf(frame), decodeForgot(frame.payload));
+        return this.#talk.heardForgot(this.#shardOf(frame), decodeForgot(frame.payload));
       case PeerFrameType.snapshotBegin: {
         const begin = decodeSnapshotBegin(frame.payload);
         const shard = this.#shardOf(frame);
@@ -646,71 +561,14 @@ class Node implements RunningNode, ShardHost {
     if (message.kind === "installSnapshot") {
       throw new MalformedFrameError("A snapshot came without what it stands for");
     }
-    if (message.kind === "preVoteRequest" && this.#toldStale(from, shard, message.from)) return;
-    this.#terms[shard.id]!.heard(message);
+    if (message.kind === "preVoteRequest" && this.#talk.toldStale(from, shard, message.from)) {
+      return;
+    }
+    this.#talk.heard(shard, message);
     shard.step(
       message.kind === "appendRequest" && records.length > 0
         ? { ...message, entries: decodeRecords(records) }
         : message,
-    );
-  }
-
-  /** Another node has told how far it has come. */
-  #receiveStanding(from: NodeId, standing: PeerStanding): void {
-    this.#formation.heard(from, standing);
-    const reminders = standing.replicas.flatMap((now, shard) => {
-      const term = this.#terms[shard]?.forgotten(now) ?? 0;
-      return term === 0 ? [] : [encodeForgot(shard, { replica: now.replica, term })];
-    });
-    this.#reminders.set(from, reminders);
-    this.#remind(from);
-  }
-
-  /** Tells a node of terms that it has forgotten; where that is not possible now, it is when it is. */
-  #remind(node: NodeId): void {
-    const reminders = this.#reminders.get(node) ?? [];
-    if (reminders.length > 0) this.#peers.sendRaft(node, reminders);
-  }
-
-  /** This node once knew of a later term: its disk was rolled back. */
-  #receiveForgot(shard: Shard, { replica, term }: ReplicaTerm): void {
-    if (replica === shard.replica) this.fail(new ForgottenTermError(shard.id, term), shard);
-  }
-
-  /** A replica without a vote asks for one. */
-  #receiveJoin(from: NodeId, shard: Shard, replica: ReplicaId): void {
-    if (nodeOf(replica) !== from) {
-      throw new MalformedFrameError(`Node ${from} asked for a vote of replica ${replica}`);
-    }
-    this.#joining.noteAsked(shard, from);
-    if (this.#toldStale(from, shard, replica)) return;
-    const { kind } = shard.admit(replica);
-    if (kind !== "ignored") {
-      this.log.info("A new replica takes the place of a lost one", {
-        shard: shard.id,
-        replica,
-        as: kind,
-      });
-    }
-  }
-
-  /** Tells a node that it goes on with a replica that it has replaced, if that is so. */
-  #toldStale(node: NodeId, shard: Shard, replica: ReplicaId): boolean {
-    const later = shard.laterThan(replica);
-    if (later === 0) return false;
-    this.#peers.sendRaft(node, [encodeReplicaFrame("stale", shard.id, later)]);
-    return true;
-  }
-
-  /** This node once had a later replica than the one it has: its disk was rolled back. */
-  #receiveStale(shard: Shard, later: ReplicaId): void {
-    if (nodeOf(later) !== this.nodeId) {
-      throw new MalformedFrameError(`Replica ${later} is none of node ${this.nodeId}`);
-    }
-    if (later <= shard.replica || this.#hasFailed) return;
-    this.#directory!.setNewestReplica(later).then(
-      () => this.fail(new StaleReplicaError(shard.replica, later), shard),
-      (error) => this.fail(error),
     );
   }
 
@@ -768,25 +626,11 @@ class Node implements RunningNode, ShardHost {
     this.#hasFailed = true;
     this.log.error("The node cannot go on", { error: error.message });
     if (shard === undefined || !this.#hasPeers || !isDamage(error)) return this.#fail(error);
-    this.#giveUp(shard).then(
+    this.#opener.giveUp(shard).then(
       () => this.#fail(new ReplicaLostError(shard.id, error)),
       (failure) => this.#fail(failure),
     );
   }
-
-  /** Sees to it that nobody uses what there is of a shard, whatever becomes of this process. */
-  async #giveUp({ id, replica }: Shard): Promise<void> {
-    const directory = this.#directory!;
-    if (replica > (directory.meta.newestReplica ?? 0)) await directory.setNewestReplica(replica);
-    await directory.giveUp(id);
-  }
-}
-
-/** Whether what is on the disk of this node cannot be trusted, while that of others can. */
-function isDamage(error: unknown): error is Error {
-  return error instanceof CorruptRecordError || error instanceof CorruptFileError ||
-    error instanceof ForgottenEntriesError || error instanceof ForgottenTermError ||
-    error instanceof StaleReplicaError;
 }
 
 /** The bytes of entries as they are on disk: what a follower writes to its own. */

@@ -1,10 +1,10 @@
 /**
  * The file `configuration` of a shard, and which directories there are beside it.
  *
- * It says which replica of the shard this is, who took part when the shard was made, and where log and snapshots are: in the directory of
- * the shard itself, or, since a log came from another node, in one named `log-N` in it. Replacing this
- * one file replaces the log. What it does not name is left over from before, or from an attempt that
- * came to nothing, and goes at the next start.
+ * It says which replica of the shard this is, who took part when the shard was made, and where log and
+ * snapshots are: in the directory of the shard itself, or, since a log came from another node, in one
+ * named `log-N` in it. Replacing this one file replaces the log. What it does not name is left over
+ * from before, or from an attempt that came to nothing, and goes at the next start.
  *
  * @module
  */
@@ -22,8 +22,8 @@ const configurationVersion = 2;
 
 /** What the file says. */
 export interface ShardFile {
-  /** The id of this replica in Raft, `undefined` in files of version 1: it is that of the node. */
-  readonly replica: NodeId | undefined;
+  /** The id of this replica in Raft. */
+  readonly replica: NodeId;
   /** Who took part when the shard was made. */
   readonly configuration: Configuration;
   /** The directory of the log, `undefined` for the one of the shard itself. */
@@ -44,7 +44,7 @@ export function readShardFile(files: FileSystem, directory: string): ShardFile |
   if (value === undefined) return undefined;
   if (!isConfiguration(value)) throw new CorruptFileError(path, "it holds no configuration");
   const { log, replica } = value as { log?: unknown; replica?: unknown };
-  if (replica !== undefined && !(Number.isSafeInteger(replica) && replica as number > 0)) {
+  if (!Number.isSafeInteger(replica) || replica as number <= 0) {
     throw new CorruptFileError(path, "it names no replica");
   }
   if (log !== undefined && (typeof log !== "string" || !isLogDirectory(log))) {
@@ -55,7 +55,7 @@ export function readShardFile(files: FileSystem, directory: string): ShardFile |
   }
   const { voters, votersOutgoing, learners, learnersNext, autoLeave } = value;
   const configuration = { voters, votersOutgoing, learners, learnersNext, autoLeave };
-  return { replica: replica as NodeId | undefined, configuration, log };
+  return { replica: replica as NodeId, configuration, log };
 }
 
 /**

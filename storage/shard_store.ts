@@ -66,8 +66,8 @@ const noBytes = new Uint8Array(0);
 export interface ShardStoreOptions extends SegmentedLogOptions {
   /** Who takes part, for a shard that is made now; one that exists knows it. */
   readonly configuration: Configuration;
-  /** The id of this replica in Raft, for a shard that is made now, or that never noted its own. */
-  readonly replica: NodeId;
+  /** The id of this replica in Raft, or what names it, for a shard that is made now; one that exists knows it. */
+  readonly replica: NodeId | (() => Promise<NodeId>);
 }
 
 /** Calls that wait for the same sync. */
@@ -227,7 +227,11 @@ export class ShardStore implements LogStorage {
     );
     let log: SegmentedLog | undefined;
     try {
-      const shardFile = known ?? { replica, configuration: initial, log: undefined };
+      const shardFile = known ?? {
+        replica: typeof replica === "number" ? replica : await replica(),
+        configuration: initial,
+        log: undefined,
+      };
       const logDirectory = joinPath(directory, shardFile.log ?? "");
       log = await SegmentedLog.open(files, logDirectory, logOptions);
       const snapshots = findSnapshots(files, logDirectory, options.shard);
@@ -240,7 +244,7 @@ export class ShardStore implements LogStorage {
         logOptions,
         log,
         hardStateFiles,
-        { ...shardFile, replica: shardFile.replica ?? replica },
+        shardFile,
         snapshots,
       );
     } catch (error) {
@@ -252,7 +256,7 @@ export class ShardStore implements LogStorage {
 
   /** The id of this replica in Raft. */
   get replica(): NodeId {
-    return this.#shardFile.replica!;
+    return this.#shardFile.replica;
   }
 
   /** What was cut off the log when the store was opened. */

@@ -168,9 +168,9 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     name: "takes-back-its-old-name",
     breaks: "a node whose disk was replaced does not speak under its old identity",
     edits: [{
-      file: "broker/node.ts",
-      find: "return await this.#openReplica(id, isFounder ? nodeId : await this.#newReplica());",
-      replace: "return await this.#openReplica(id, nodeId);",
+      file: "broker/replica_opener.ts",
+      find: "return await this.#open(id, isFounder ? this.#config.nodeId : newcomer);",
+      replace: "return await this.#open(id, this.#config.nodeId);",
     }],
     foundBy: "cluster",
   },
@@ -178,11 +178,9 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     name: "repairs-under-its-old-name",
     breaks: "a damaged replica is given up with its votes and what it acknowledged",
     edits: [{
-      file: "broker/node.ts",
-      find: "      await directory.giveUp(id);\n" +
-        "      return await this.#openReplica(id, await this.#newReplica());",
-      replace: "      await directory.giveUp(id);\n" +
-        "      return await this.#openReplica(id, nodeId);",
+      file: "broker/replica_opener.ts",
+      find: "      return await this.#open(id, newcomer);",
+      replace: "      return await this.#open(id, this.#config.nodeId);",
     }],
     foundBy: "cluster",
   },

@@ -20,6 +20,13 @@ export interface StageClient {
   readonly process: Process;
 }
 
+/** What may be different from one story to another. */
+export interface StageOptions {
+  /** @default {1} */
+  readonly shards?: number;
+  readonly trace?: (line: string) => void;
+}
+
 /** See the module comment. */
 export class Stage {
   readonly world: World;
@@ -27,9 +34,9 @@ export class Stage {
   #clients = 0;
   #messages = 0;
 
-  constructor(seed: number, trace?: (line: string) => void) {
+  constructor(seed: number, { shards = 1, trace }: StageOptions = {}) {
     this.world = new World(seed, trace);
-    const settings = { nodes: 3, shards: 1, storage: {}, raft: {}, limits: {} };
+    const settings = { nodes: 3, shards, storage: {}, raft: {}, limits: {} };
     this.cluster = new SimulatedCluster(this.world, settings, this.world.random.fork());
   }
 

@@ -6,7 +6,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import { joinPath, parentPath, writeAll } from "../../../storage/file_system.ts";
-import { nodeOf } from "../../../broker/mod.ts";
+import { NODE_ID_MAX, nodeOf } from "../../../broker/mod.ts";
 import { isJoint } from "../../../raft/mod.ts";
 import type { SimulatedNode } from "../cluster.ts";
 import { Stage } from "../stage.ts";
@@ -99,6 +99,19 @@ Deno.test("a node with a damaged meta file gives up everything, and founds no cl
   for (const { disk } of stage.cluster.nodes) assert(disk.exists("data/lost-shard-0"));
 });
 
+/** What a node's meta file says. */
+function meta({ disk }: SimulatedNode): string {
+  return disk.exists("data/meta") ? new TextDecoder().decode(disk.readFile("data/meta")) : "";
+}
+
+/** The name of a node's replica of a shard, as its disk has it. */
+function replicaOf({ disk }: SimulatedNode, shard: number): number | undefined {
+  const path = `data/shard-${shard}/configuration`;
+  if (!disk.exists(path)) return undefined;
+  const [, replica] = /"replica":(\d+)/.exec(new TextDecoder().decode(disk.readFile(path)))!;
+  return Number(replica);
+}
+
 /** All files below a directory of a disk, by path. */
 function backUp({ disk }: SimulatedNode, directory = "data"): Map<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
@@ -161,11 +174,7 @@ Deno.test("a new cluster begins when all of its nodes are there, and not before"
   assertEquals(stage.cluster.leaders, []);
   third!.start();
   await stage.until(() => stage.cluster.leaders.length === 1);
-  for (const { disk } of stage.cluster.nodes) {
-    await stage.until(() =>
-      new TextDecoder().decode(disk.readFile("data/meta")).includes("member")
-    );
-  }
+  for (const node of stage.cluster.nodes) await stage.until(() => meta(node).includes("member"));
   await stage.end();
 });
 
@@ -174,14 +183,64 @@ Deno.test("a founder that crashed before it knew is still one of them", async ()
   const [first, second, third] = stage.cluster.nodes;
   for (const node of stage.cluster.nodes) node.start();
   // The first has decided, and the last does not hear of it.
-  const isFounding = (node: SimulatedNode) =>
-    node.disk.exists("data/meta") &&
-    new TextDecoder().decode(node.disk.readFile("data/meta")).includes("founders");
-  await stage.until(() => isFounding(first!));
+  await stage.until(() => meta(first!).includes("founders"));
   third!.losePower();
   await stage.until(() => stage.cluster.leaders.length === 1);
   third!.start();
   await stage.until(() => third!.hasRun);
   await stage.end();
   assertEquals(voters(stage), [first!.id, second!.id, third!.id]);
+});
+
+Deno.test("a founder that crashed before it knew hears of it from a node that came later", async () => {
+  const stage = new Stage(9);
+  const [first, second, third] = stage.cluster.nodes;
+  for (const node of stage.cluster.nodes) node.start();
+  await stage.until(() => meta(first!).includes("founders"));
+  third!.losePower();
+  await stage.until(() => stage.cluster.leaders.length === 1);
+  second!.replaceDisk();
+  second!.start();
+  await stage.until(() => meta(second!).includes("member"));
+  first!.kill();
+  third!.start();
+  await stage.pass(5_000);
+  // With the second one's old vote lost, the cluster is whole again only if the third one has its own.
+  first!.start();
+  await waitForNewVote(stage, second!);
+  assert(voters(stage).includes(third!.id));
+  await stage.end();
+});
+
+Deno.test("a founder that crashed while it made its replicas goes on under its first name", async () => {
+  const stage = new Stage(10, { shards: 3 });
+  const third = stage.cluster.nodes[2];
+  for (const node of stage.cluster.nodes) node.start();
+  await stage.until(() => third!.disk.exists("data/shard-1"));
+  assert(!third!.disk.exists("data/shard-2"));
+  for (const node of stage.cluster.nodes) node.losePower();
+  // Nobody has to tell it again.
+  third!.start();
+  await stage.until(() => third!.hasRun);
+  await stage.start();
+  for (const shard of [0, 1, 2]) assertEquals(replicaOf(third!, shard), third!.id);
+  await stage.end();
+});
+
+Deno.test("a replica is later than the one before it, though the clock has gone back", async () => {
+  const { stage } = await startStage(11);
+  const [damaged] = stage.followers;
+  for (const node of stage.cluster.nodes) node.kill();
+  damaged!.isForgetful = true;
+  const names: number[] = [];
+  for (const jumpMs of [0, -60_000]) {
+    damaged!.disk.flipBit("data/shard-0/configuration", 20, 1);
+    damaged!.machine.wallOffsetMs += jumpMs;
+    damaged!.start();
+    const before = names.at(-1) ?? NODE_ID_MAX;
+    await stage.until(() => ![undefined, damaged!.id, before].includes(replicaOf(damaged!, 0)));
+    names.push(replicaOf(damaged!, 0)!);
+    damaged!.kill();
+  }
+  assert(names[1]! > names[0]!, `${names}`);
 });
