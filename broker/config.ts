@@ -74,6 +74,11 @@ export interface NodeConfig {
   readonly messageBytesMax?: number;
   /** Sizes of segments and caches. */
   readonly storage?: StorageLimits;
+  /**
+   * So much room on the disk is kept for deliveries and acks: with less, publishes are refused, once a
+   * majority has no more. @default {64 MiB}
+   */
+  readonly diskReserveBytes?: number;
   readonly raft?: Partial<RaftTimings>;
   readonly limits?: Partial<ShardLimits>;
   readonly log?: Logger;
@@ -93,6 +98,9 @@ export const DEFAULT_LIMITS: ShardLimits = {
   snapshotBytes: 64 << 20,
   snapshotChunkBytes: 256 << 10,
 };
+
+/** The default of {@linkcode NodeConfig.diskReserveBytes}. */
+export const DISK_RESERVE_BYTES: number = 64 << 20;
 
 /** The largest message any node can be told to accept: it has to fit into a frame with its address. */
 export const MESSAGE_BYTES_MAX: number = frameBytesMax - (64 << 10);

@@ -66,7 +66,7 @@ export class Formation {
   }
 
   /** What this node tells the others, besides its replicas. */
-  get standing(): Omit<PeerStanding, "replicas"> {
+  get standing(): Omit<PeerStanding, "replicas" | "isDiskLow"> {
     const { incarnation, standing, founders } = this.#directory.meta;
     return {
       incarnation,

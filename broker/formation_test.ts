@@ -4,9 +4,9 @@ import { DataDirectory } from "../storage/mod.ts";
 import type { PeerStanding } from "../wire/mod.ts";
 import { Formation } from "./formation.ts";
 
-const blank = { incarnation: "b", isBlank: true, isLost: false, replicas: [] };
-const lost = { incarnation: "l", isBlank: false, isLost: true, replicas: [] };
-const member = { incarnation: "m", isBlank: false, isLost: false, replicas: [] };
+const blank = { incarnation: "b", isBlank: true, isLost: false, isDiskLow: false, replicas: [] };
+const lost = { incarnation: "l", isBlank: false, isLost: true, isDiskLow: false, replicas: [] };
+const member = { incarnation: "m", isBlank: false, isLost: false, isDiskLow: false, replicas: [] };
 
 /** A formation on a new directory, and what it decides. */
 async function newFormation(nodeId: number, prepare?: (directory: DataDirectory) => Promise<void>) {
@@ -14,7 +14,7 @@ async function newFormation(nodeId: number, prepare?: (directory: DataDirectory)
   const options = { nodeId, random: randomFrom(nodeId) };
   const directory = await clock.run(DataDirectory.open(disk, "data", options));
   if (prepare !== undefined) await clock.run(prepare(directory));
-  const announced: Omit<PeerStanding, "replicas">[] = [];
+  const announced: Omit<PeerStanding, "replicas" | "isDiskLow">[] = [];
   const formation = new Formation(nodeId, [1, 2, 3], directory, () => {
     announced.push(formation.standing);
   });
@@ -69,7 +69,12 @@ Deno.test("a node hears from a newcomer that it is a founder", async () => {
   const newcomer = await newFormation(3);
   newcomer.formation.heard(1, { ...member, founders });
   assertEquals(await newcomer.decision(), "newcomer");
-  founder.formation.heard(3, { ...newcomer.formation.standing, isBlank: false, replicas: [] });
+  founder.formation.heard(3, {
+    ...newcomer.formation.standing,
+    isBlank: false,
+    isDiskLow: false,
+    replicas: [],
+  });
   assertEquals(await founder.decision(), "founder");
 });
 

@@ -39,8 +39,10 @@ import {
   clusterIdOf,
   DEFAULT_LIMITS,
   DEFAULT_TIMINGS,
+  DISK_RESERVE_BYTES,
   type NodeConfig,
 } from "./config.ts";
+import { DISK_CHECK_MS, DiskSpace } from "./disk_space.ts";
 import { denoNodeRuntime } from "./deno_runtime.ts";
 import { Formation } from "./formation.ts";
 import { InternalClient } from "./internal_client.ts";
@@ -49,6 +51,7 @@ import { listenOn } from "./listen_error.ts";
 import { LocalShard } from "./local_shard.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
+import { PublishRoom } from "./publish_room.ts";
 import { PeerNetwork } from "./peer_network.ts";
 import { RelayInbox, RelayOutbox } from "./relay.ts";
 import { nodeOf, type ReplicaId } from "./replica_id.ts";
@@ -68,6 +71,9 @@ const HAND_OVER_MS_MAX = 500;
 
 /** With more than this waiting for a node that clients' requests are relayed to, clients wait. */
 const RELAY_BYTES_MAX = 4 << 20;
+
+/** How often a leader whose disk is nearly full tries to hand over, in milliseconds. */
+const RELIEVE_MS = 1_000;
 
 /** The most clients that are served at a time. */
 const CONNECTIONS_MAX = 10_000;
@@ -157,6 +163,8 @@ class Node implements RunningNode, ShardHost {
   #clientListener: Listener | undefined;
   #peerListener: Listener | undefined;
   #formation!: Formation;
+  readonly #disk: DiskSpace;
+  readonly #publishRoom = new PublishRoom();
   #opener!: ReplicaOpener;
   #joining!: Joining;
   #talk!: ReplicaTalk;
@@ -181,6 +189,14 @@ class Node implements RunningNode, ShardHost {
     this.log = config.log ?? silentLogger;
     this.observer = config.observer;
     this.failed = new Promise((resolve) => this.#fail = resolve);
+    this.#disk = new DiskSpace({
+      files: runtime.files,
+      path: config.dataDirectory,
+      reserveBytes: config.diskReserveBytes ?? DISK_RESERVE_BYTES,
+      clock: this.clock,
+      log: this.log,
+      changed: () => this.#diskChanged(),
+    });
     const host = {
       clock: this.clock,
       log: this.log,
@@ -219,11 +235,25 @@ class Node implements RunningNode, ShardHost {
     this.#every(CONNECTION_CHECK_MS, () => {
       for (const connection of [...this.#connections]) connection.checkAlive();
     });
-    if (this.#config.cluster.length > 1) this.#every(JOIN_MS, () => this.#joining.check());
+    this.#every(DISK_CHECK_MS, () => this.#disk.check());
+    this.#every(RELIEVE_MS, () => this.#relieve());
+    if (this.#hasPeers) this.#every(JOIN_MS, () => this.#joining.check());
     this.#isReady = true;
+    this.#disk.check();
     this.#talk.begin();
     for (const { shard } of this.#shards) shard.start();
     void this.#acceptClients(this.#clientListener!);
+  }
+
+  #diskChanged(): void {
+    this.#publishRoom.note(this.nodeId, this.#disk.isLow);
+    this.#talk.announce();
+  }
+
+  /** A leader with hardly any room lets a node lead that has some, so that publishes go on. */
+  #relieve(): void {
+    if (!this.#disk.isLow || !this.#hasPeers) return;
+    for (const { shard } of this.#shards) shard.handOver((node) => this.#publishRoom.isOn(node));
   }
 
   /** Does something again and again until the node stops; a late turn is not made up for. */
@@ -263,6 +293,7 @@ class Node implements RunningNode, ShardHost {
       this.#directory,
       this,
       this.log,
+      this.#disk.whenFull,
     );
     this.#connect();
     await this.#openShards(await this.#formed(signal));
@@ -356,6 +387,8 @@ class Node implements RunningNode, ShardHost {
       peers: this.#peers,
       outbox: this.#outbox,
       keeper: this.#keeper,
+      disk: this.#disk,
+      room: this.#publishRoom,
       internal: this.#internal,
       runtime: this.#runtime,
       limits: { ...defaultLimits, messageBytesMax },
@@ -380,6 +413,8 @@ class Node implements RunningNode, ShardHost {
       directory: this.#directory!,
       formation: this.#formation,
       joining: this.#joining,
+      disk: this.#disk,
+      room: this.#publishRoom,
       send: (to, parts) => this.#peers.sendRaft(to, parts),
       fail: (error, shard) => this.fail(error, shard),
     });
@@ -417,6 +452,7 @@ class Node implements RunningNode, ShardHost {
     this.#stopping = true;
     this.#released = true;
     for (const timer of this.#timers) this.clock.clearTimeout(timer);
+    this.#disk.close();
     this.#clientListener?.close();
     for (const connection of [...this.#connections]) connection.close();
     if (this.#peers === undefined) this.#peerListener?.close();

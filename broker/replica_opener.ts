@@ -13,6 +13,7 @@ import {
   ForgottenEntriesError,
   ForgottenTermError,
   ShardStore,
+  type WhenFull,
 } from "../storage/mod.ts";
 import { DEFAULT_LIMITS, DEFAULT_TIMINGS, type NodeConfig } from "./config.ts";
 import type { Logger } from "./logger.ts";
@@ -28,6 +29,7 @@ export class ReplicaOpener {
   readonly #directory: DataDirectory;
   readonly #host: ShardHost;
   readonly #log: Logger;
+  readonly #whenFull: WhenFull;
 
   /**
    * @param config Who the node is.
@@ -35,6 +37,7 @@ export class ReplicaOpener {
    * @param directory Where its replicas are.
    * @param host Runs them.
    * @param log Is told what was found.
+   * @param whenFull Waits for room on the disk.
    */
   constructor(
     config: NodeConfig,
@@ -42,12 +45,14 @@ export class ReplicaOpener {
     directory: DataDirectory,
     host: ShardHost,
     log: Logger,
+    whenFull: WhenFull,
   ) {
     this.#config = config;
     this.#runtime = runtime;
     this.#directory = directory;
     this.#host = host;
     this.#log = log;
+    this.#whenFull = whenFull;
   }
 
   /**
@@ -94,6 +99,7 @@ export class ReplicaOpener {
       shard: id,
       replica,
       salt: directory.salt,
+      whenFull: this.#whenFull,
       configuration: bootstrapConfiguration(this.#config.cluster.map((member) => member.id)),
       ...this.#config.storage,
     });

@@ -1,7 +1,7 @@
 /**
- * What nodes tell each other about their replicas besides Raft's messages: how far each has come, which
- * of them want a vote, and who goes on with a replica that has been replaced or that has forgotten
- * something.
+ * What nodes tell each other about themselves besides Raft's messages: how far each has come, whether its
+ * disk is nearly full, which replicas want a vote, and who goes on with one that has been replaced or
+ * that has forgotten something.
  *
  * @module
  */
@@ -16,10 +16,12 @@ import {
   type PeerStanding,
   type ReplicaTerm,
 } from "../wire/mod.ts";
+import type { DiskSpace } from "./disk_space.ts";
 import type { Formation } from "./formation.ts";
 import type { Joining } from "./joining.ts";
 import type { LocalShard } from "./local_shard.ts";
 import type { Logger } from "./logger.ts";
+import type { PublishRoom } from "./publish_room.ts";
 import { StaleReplicaError } from "./replacement.ts";
 import { nodeOf, type ReplicaId } from "./replica_id.ts";
 import type { Shard } from "./shard.ts";
@@ -35,6 +37,9 @@ export interface ReplicaTalkHost {
   readonly directory: DataDirectory;
   readonly formation: Formation;
   readonly joining: Joining;
+  /** The room on this node's own disk, and on those of all. */
+  readonly disk: DiskSpace;
+  readonly room: PublishRoom;
   /** Sends to a node; `false` where there is no connection. */
   send(to: NodeId, parts: readonly Uint8Array[]): boolean;
   /** The node cannot go on, or not with the replica of that shard. */
@@ -87,12 +92,12 @@ export class ReplicaTalk {
   #tellStanding(to: NodeId): void {
     const isRunning = this.#firstTerms.length > 0;
     const isFirst = isRunning && !this.#toldTerms.has(to);
-    const { formation, shards } = this.#host;
+    const { disk, formation, shards } = this.#host;
     const replicas = this.#firstTerms.map((firstTerm, i) => {
       const { replica, term } = shards[i]!.shard;
       return { replica, term: isFirst ? firstTerm : term };
     });
-    const standing = { ...formation.standing, replicas };
+    const standing = { ...formation.standing, isDiskLow: disk.isLow, replicas };
     const isTold = this.#host.send(to, [encodePeerStanding(standing)]);
     if (isTold && isFirst) this.#toldTerms.add(to);
   }
@@ -100,6 +105,7 @@ export class ReplicaTalk {
   /** Another node has told how far it has come. */
   heardStanding(from: NodeId, standing: PeerStanding): void {
     this.#host.formation.heard(from, standing);
+    this.#host.room.note(from, standing.isDiskLow);
     const reminders = standing.replicas.flatMap((now, shard) => {
       const term = this.#terms[shard]?.forgotten(now) ?? 0;
       return term === 0 ? [] : [encodeForgot(shard, { replica: now.replica, term })];

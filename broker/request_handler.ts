@@ -29,6 +29,8 @@ import {
   type WireLimits,
 } from "../wire/mod.ts";
 import type { CatalogKeeper } from "./catalog_keeper.ts";
+import type { DiskSpace } from "./disk_space.ts";
+import type { PublishRoom } from "./publish_room.ts";
 import type { ClientLink } from "./client_link.ts";
 import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
 import type { LocalShard } from "./local_shard.ts";
@@ -47,6 +49,8 @@ export interface RequestContext {
   readonly peers: PeerNetwork;
   readonly outbox: RelayOutbox;
   readonly keeper: CatalogKeeper;
+  readonly disk: DiskSpace;
+  readonly room: PublishRoom;
   readonly internal: InternalClient;
   readonly runtime: NodeRuntime;
   readonly limits: WireLimits;
@@ -227,7 +231,9 @@ export class RequestHandler {
 
   #publish(link: ClientLink, frame: Frame, local: LocalShard): void {
     if (local.shard.full) return refuseFull(link, frame);
-    const { limits } = this.#context;
+    const { limits, room } = this.#context;
+    const lacking = room.missing(local.shard.configuration);
+    if (lacking.length > 0) return refuseForRoom(link, frame, lacking);
     const tooLarge = checkPublishCommand(frame.payload, limits);
     if (tooLarge >= 0) {
       return refuse(
@@ -357,7 +363,7 @@ export class RequestHandler {
   }
 
   #nodeStatus(): NodeStatus {
-    const { nodeId, runtime, clientAddress, peerAddress, shards } = this.#context;
+    const { nodeId, runtime, clientAddress, peerAddress, shards, disk } = this.#context;
     return {
       nodeId,
       version,
@@ -365,6 +371,8 @@ export class RequestHandler {
       peerAddress,
       uptimeMs: Math.round(runtime.clock.monotonic() - this.#startedAt),
       memoryBytes: runtime.memoryBytes(),
+      diskFreeBytes: Number.isFinite(disk.freeBytes) ? disk.freeBytes : null,
+      isDiskLow: disk.isLow,
       shards: shards.map(({ shard, bindings }) => {
         const { role, term, commitIndex, appliedIndex, lastIndex, durableIndex } = shard.status();
         return {
@@ -417,6 +425,14 @@ function refuseNoShard(link: ClientLink, frame: Frame, count: number): void {
 
 function refuseFull(link: ClientLink, frame: Frame): void {
   refuse(link, frame, "overloaded", `Shard ${frame.shard} has more waiting than it can take in`);
+}
+
+function refuseForRoom(link: ClientLink, frame: Frame, nodes: readonly NodeId[]): void {
+  const whose = nodes.length === 1 ? `disk of node ${nodes[0]} is` : `disks of nodes ${nodes} are`;
+  const message =
+    `The ${whose} nearly full: what is there can be consumed, and nothing published ` +
+    "until there is room";
+  refuse(link, frame, "diskFull", message);
 }
 
 function refuseConflict(link: ClientLink, frame: Frame, sessionId: number): void {

@@ -391,10 +391,13 @@ export class Shard {
   }
 
   /** Hands leadership to the follower that is furthest, where there is one. */
-  handOver(): void {
+  handOver(mayLead: (node: NodeId) => boolean = () => true): void {
     if (!this.#leading) return;
     const status = this.#raft.status();
-    const [best] = status.progress.filter(({ learner }) => !learner).sort((a, b) =>
+    const candidates = status.progress.filter(({ id, learner }) => {
+      return !learner && id !== this.replica && mayLead(nodeOf(id));
+    });
+    const [best] = candidates.sort((a, b) =>
       Number(b.recentlyActive) - Number(a.recentlyActive) || b.matchIndex - a.matchIndex
     );
     if (best === undefined) return;

@@ -17,7 +17,7 @@
 
 import type { Raft } from "../raft/mod.ts";
 import type { MachineCapture, ShardMachine } from "../queue/mod.ts";
-import type { ShardStore, SnapshotInProgress } from "../storage/mod.ts";
+import { DiskFullError, type ShardStore, type SnapshotInProgress } from "../storage/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import { concatBytes } from "../wire/mod.ts";
 import { encodeMachine } from "./machine_codec.ts";
@@ -41,6 +41,9 @@ const PIECE_BYTES = 256 << 10;
  */
 const LOG_PER_STATE = 4;
 
+/** How soon a snapshot that the disk had no room for is tried again, in milliseconds. */
+const RETRY_MS = 2_000;
+
 /** A follower that lacks more of the log than this many times the interval gets a snapshot instead. */
 const FOLLOWER_INTERVALS_MAX = 4;
 
@@ -53,6 +56,8 @@ export class SnapshotKeeper {
   readonly #events: SnapshotEvents;
   #bytesApplied = 0;
   #busy = false;
+  /** When to try again after the disk was full; 0 for no reason to wait. */
+  #retryAtMs = 0;
 
   /**
    * @param store Where log and snapshots are.
@@ -88,17 +93,38 @@ export class SnapshotKeeper {
   /** Takes a snapshot if it is time. Called between two turns, when all that was handed out is applied. */
   check(machine: ShardMachine): void {
     if (this.#busy || this.#bytesApplied < this.#interval) return;
+    if (this.#retryAtMs > 0 && this.#clock.monotonic() < this.#retryAtMs) return;
     const index = this.#raft.appliedIndex;
     if (index <= (this.#store.storedSnapshot?.index ?? 0)) return;
     this.#bytesApplied = 0;
+    this.#retryAtMs = 0;
     this.#busy = true;
     const neededIndex = Math.min(machine.lowestLiveEntryIndex() ?? Infinity, index + 1);
     const term = this.#store.term(index)!;
     const { configuration } = this.#raft;
-    const writer = this.#store.beginSnapshot({ index, term, configuration, neededIndex });
+    let writer: SnapshotInProgress | undefined;
+    const failed = (error: unknown) => this.#failed(error, writer);
+    try {
+      writer = this.#store.beginSnapshot({ index, term, configuration, neededIndex });
+    } catch (error) {
+      return failed(error);
+    }
     const capture = machine.capture();
     this.#events.taken(index);
-    this.#write(writer, capture).catch((error) => this.#events.failed(error));
+    this.#write(writer, capture).catch(failed);
+  }
+
+  /** A full disk is no reason to end: the log is as good without this snapshot. */
+  #failed(error: unknown, writer: SnapshotInProgress | undefined): void {
+    if (!(error instanceof DiskFullError)) return this.#events.failed(error);
+    try {
+      writer?.discard();
+    } catch (failure) {
+      return this.#events.failed(failure);
+    }
+    this.#busy = false;
+    this.#retryAtMs = this.#clock.monotonic() + RETRY_MS;
+    this.#bytesApplied = Infinity;
   }
 
   /** How much is to be applied from the newest snapshot to the next. */

@@ -15,6 +15,7 @@
 import type { NodeId } from "../raft/mod.ts";
 import {
   decodeRecords,
+  DiskFullError,
   MalformedRecordError,
   type ShardSnapshotMetadata,
   type StagedShard,
@@ -171,7 +172,9 @@ export class SnapshotReceiver {
   #failed(arrival: Arrival, error: unknown): void {
     const isMalformed = error instanceof MalformedRecordError ||
       error instanceof MalformedStateError;
-    if (isMalformed) return this.#refuse(arrival, error.message);
+    if (isMalformed || error instanceof DiskFullError) {
+      return this.#refuse(arrival, error.message);
+    }
     this.#drop(arrival);
     if (!this.#closed) {
       this.#host.fail(error instanceof Error ? error : new Error(String(error)), arrival.shard);

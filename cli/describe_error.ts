@@ -43,6 +43,7 @@ const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.messageTooLarge,
   ErrorCode.invalidArgument,
   ErrorCode.limitReached,
+  ErrorCode.diskFull,
 ]);
 
 function describeClientError(error: FlowMQError): ErrorDescription {
@@ -70,11 +71,16 @@ function describeClientError(error: FlowMQError): ErrorDescription {
   if (error.code === ErrorCode.queueNotFound) {
     return { line: lowerFirst(error.message), exitCode: ExitCode.notFound };
   }
-  const advice = error.code === ErrorCode.queueExists ? " (flowmq queue info shows them)" : "";
   return {
-    line: lowerFirst(error.message) + advice,
+    line: lowerFirst(error.message) + adviceOn(error.code),
     exitCode: refusalCodes.has(error.code) ? ExitCode.refused : ExitCode.failed,
   };
+}
+
+function adviceOn(code: number): string {
+  if (code === ErrorCode.queueExists) return " (flowmq queue info shows them)";
+  if (code === ErrorCode.diskFull) return " (flowmq cluster status shows how much there is)";
+  return "";
 }
 
 function describeStorageError(error: Error): string | undefined {

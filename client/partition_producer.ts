@@ -101,6 +101,8 @@ export class PartitionProducer implements SessionMember {
   readonly #runtime: ClientRuntime;
   readonly #arena = new PublishArena();
   readonly #backoff: Backoff;
+  /** Why the broker took nothing the last time, if it takes anything at all. */
+  #refusal: FlowMQError | undefined;
   /** Unconfirmed and closed, in order. Invariant: those that were sent come before those that were not. */
   #batches: Batch[] = [];
   #open: Batch | undefined;
@@ -232,6 +234,7 @@ export class PartitionProducer implements SessionMember {
     this.#landed(attempt);
     if (!this.#remove(batch)) return;
     this.#backoff.reset();
+    this.#refusal = undefined;
     this.#events.released(batch.messages.bytes);
     batch.confirm(this.partition.number, published);
     this.#flushMore();
@@ -246,7 +249,8 @@ export class PartitionProducer implements SessionMember {
       // A batch before this one went astray. The first one has none before it: its number is wrong.
       if (batch === this.#batches[0]) this.#giveUp(error);
       else this.#sendAgain();
-    } else if (error.code === ErrorCode.overloaded) {
+    } else if (error.code === ErrorCode.overloaded || error.code === ErrorCode.diskFull) {
+      this.#refusal = error;
       this.#sendAgain();
     } else if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
       this.#goBack();
@@ -284,17 +288,25 @@ export class PartitionProducer implements SessionMember {
     for (const batch of late) {
       this.#remove(batch);
       sentAny ||= batch.wasSent;
-      this.#fail(
-        batch,
-        new RequestTimeoutError(
-          `publish to queue ${JSON.stringify(this.partition.queue)}`,
-          batch.timeoutMs,
-          { maybeApplied: batch.wasSent, cause: this.session.lastError },
-        ),
-      );
+      this.#fail(batch, this.#lateError(batch));
     }
     if (sentAny) this.#retire();
     this.#flushMore();
+  }
+
+  /** What a batch fails with whose time is over. */
+  #lateError({ timeoutMs, wasSent }: Batch): FlowMQError {
+    const to = `publish to queue ${JSON.stringify(this.partition.queue)}`;
+    if (this.#refusal?.code === ErrorCode.diskFull) {
+      const { message, code } = this.#refusal;
+      return new FlowMQError(`Cannot ${to} within ${timeoutMs} ms. ${message}`, {
+        code,
+        maybeApplied: wasSent,
+        cause: this.#refusal,
+      });
+    }
+    const cause = this.#refusal ?? this.session.lastError;
+    return new RequestTimeoutError(to, timeoutMs, { maybeApplied: wasSent, cause });
   }
 
   /** Fails everything that is left: the client is being closed. */

@@ -217,6 +217,31 @@ Deno.test("a batch that went astray makes the client go back, not forward", asyn
   await client.close();
 });
 
+Deno.test("a publish waits while the disks are full, and fails with that when its time is over", async () => {
+  const network = new FakeNetwork(1);
+  network.addQueue("orders");
+  const [server] = network.servers;
+  const client = await network.connect({ requestTimeoutMs: 1_000 });
+  const queue = client.queue("orders");
+  let isFull = true;
+  server!.behaviour.publish = (received) => {
+    return isFull ? refusal(ErrorCode.diskFull, "The disk is full") : server!.published(received);
+  };
+  const late = outcomeOf(queue.publish("late"));
+  const patient = outcomeOf(queue.publish("patient", { timeoutMs: 5_000 }));
+  await network.clock.advance(1_500);
+  assertInstanceOf(late.error, FlowMQError);
+  assertEquals([late.error?.code, late.error?.message], [
+    ErrorCode.diskFull,
+    'Cannot publish to queue "orders" within 1000 ms. The disk is full',
+  ]);
+  assertEquals(patient.error, undefined);
+  isFull = false;
+  await network.clock.advance(2_000);
+  assertEquals(patient.value?.partition, 0);
+  await client.close();
+});
+
 Deno.test("a publish that nobody answers fails in time, and the next goes under a fresh session", async () => {
   const network = new FakeNetwork(1);
   network.addQueue("orders");

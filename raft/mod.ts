@@ -16,4 +16,5 @@ export * from "./invariant.ts";
 export * from "./membership.ts";
 export * from "./memory_storage.ts";
 export type { ProgressState } from "./progress.ts";
+export { quorumVote } from "./quorum.ts";
 export { Raft } from "./raft.ts";

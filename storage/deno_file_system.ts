@@ -4,6 +4,7 @@
  * @module
  */
 
+import { statfsSync } from "node:fs";
 import type { DirectoryEntry, FileHandle, FileSystem, OpenOptions } from "./file_system.ts";
 
 /**
@@ -63,6 +64,17 @@ class DenoFileSystem implements FileSystem {
     if (Deno.build.os === "windows") return;
     using directory = Deno.openSync(path, { read: true });
     await directory.sync();
+  }
+
+  freeBytes(path: string): number {
+    try {
+      const { bavail, bsize } = statfsSync(path);
+      return bavail * bsize;
+    } catch (error) {
+      // Deno may have been started without the permission to ask.
+      if ((error as Error).name === "NotCapable") return Infinity;
+      throw error;
+    }
   }
 }
 

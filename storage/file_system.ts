@@ -86,6 +86,8 @@ export interface FileSystem {
   readFile(path: string): Uint8Array;
   /** Resolves when the names in a directory would survive a power cut. */
   syncDirectory(path: string): Promise<void>;
+  /** How many more bytes there is room for where a path is; `Infinity` where nobody knows. */
+  freeBytes(path: string): number;
 }
 
 /**

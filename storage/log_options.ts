@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { DiskFullError } from "./errors.ts";
+
 /** The least that is worth a read. */
 const readAheadBytesMin = 4096;
 
@@ -47,7 +49,19 @@ export interface SegmentedLogOptions {
    * @default {0}
    */
   readonly salt?: number;
+  /**
+   * Called when a write finds the disk full. Nothing is lost then, and nothing was answered: the write
+   * is tried again when what this returns resolves, and fails when it rejects.
+   *
+   * @default {rejects with the error}
+   */
+  readonly whenFull?: WhenFull;
 }
+
+/** See {@linkcode SegmentedLogOptions.whenFull}. */
+export type WhenFull = (error: DiskFullError) => Promise<void>;
+
+const giveUp: WhenFull = (error) => Promise.reject(error);
 
 /**
  * Fills in what is left to us, and checks all of it.
@@ -57,6 +71,7 @@ export interface SegmentedLogOptions {
  * @throws {RangeError} when one makes no sense.
  */
 export function completeOptions(options: SegmentedLogOptions): Required<SegmentedLogOptions> {
+  const { whenFull = giveUp, ...sizes } = options;
   const complete = {
     segmentBytesMax: 64 * 1024 * 1024,
     recentBytesMax: 32 * 1024 * 1024,
@@ -64,7 +79,7 @@ export function completeOptions(options: SegmentedLogOptions): Required<Segmente
     readAheadBytes: 1024 * 1024,
     bufferBytes: 256 * 1024,
     salt: 0,
-    ...options,
+    ...sizes,
   };
   for (const [name, value] of Object.entries(complete)) {
     if (!Number.isSafeInteger(value) || value < 0) {
@@ -77,5 +92,5 @@ export function completeOptions(options: SegmentedLogOptions): Required<Segmente
         `current value is ${complete.readAheadBytes}`,
     );
   }
-  return complete;
+  return { ...complete, whenFull };
 }

@@ -42,7 +42,7 @@ export {
   type SegmentSummary,
   type ShardSummary,
 } from "./inspect.ts";
-export type { SegmentedLogOptions } from "./log_options.ts";
+export type { SegmentedLogOptions, WhenFull } from "./log_options.ts";
 export type { TornTail } from "./log_recovery.ts";
 export { ReadOnlyView } from "./read_only_view.ts";
 export { countRecords, decodeRecords, encodeRecords, RecordEntry } from "./record.ts";

@@ -101,6 +101,10 @@ export class ReadOnlyView implements FileSystem, Disposable {
     return Promise.reject(refusal("sync", path));
   }
 
+  freeBytes(_path: string): number {
+    return 0;
+  }
+
   /** Closes all files. */
   [Symbol.dispose](): void {
     for (const file of this.#files.values()) file.end();

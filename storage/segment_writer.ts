@@ -12,13 +12,17 @@
  * - To drop a prefix, what is before that step is made durable, then its segments go, the oldest before
  *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap.
  *
- * After a failure the writer must not be used any more.
+ * Where a write finds the disk full it waits for room and is tried again: it goes to the same place, and
+ * nothing counts on it yet. After any other failure, that of a sync above all, the writer must not be
+ * used any more.
  *
  * @module
  */
 
+import { DiskFullError } from "./errors.ts";
 import { attempt, attemptAsync } from "./failures.ts";
 import { type FileHandle, type FileSystem, writeAll } from "./file_system.ts";
+import type { WhenFull } from "./log_options.ts";
 import { encodeMark } from "./record.ts";
 import { encodeSegmentHeader, type Segment } from "./segment.ts";
 
@@ -67,16 +71,19 @@ export interface Plan {
 export class SegmentWriter {
   readonly #files: FileSystem;
   readonly #directory: string;
+  readonly #whenFull: WhenFull;
   #segment: Segment | undefined;
   #file: FileHandle | undefined;
 
   /**
    * @param files Where the segments are.
    * @param directory Their directory.
+   * @param whenFull Waits for room on the disk.
    */
-  constructor(files: FileSystem, directory: string) {
+  constructor(files: FileSystem, directory: string, whenFull: WhenFull) {
     this.#files = files;
     this.#directory = directory;
+    this.#whenFull = whenFull;
   }
 
   /**
@@ -101,7 +108,11 @@ export class SegmentWriter {
           unsynced = true;
           break;
         case "write":
-          this.#write(step.segment, step.buffer.subarray(step.start, step.end), step.position);
+          await this.#write(
+            step.segment,
+            step.buffer.subarray(step.start, step.end),
+            step.position,
+          );
           unsynced = true;
           break;
         case "truncate":
@@ -129,17 +140,33 @@ export class SegmentWriter {
   async #create(segment: Segment): Promise<void> {
     this.close();
     const path = segment.path;
-    this.#file = attempt("create", path, () => {
-      return this.#files.open(path, { write: true, createNew: true });
+    await this.#withRoom(() => {
+      this.#file = attempt("create", path, () => {
+        return this.#files.open(path, { write: true, createNew: true });
+      });
     });
     this.#segment = segment;
-    this.#write(segment, encodeSegmentHeader(segment.header), 0);
+    await this.#write(segment, encodeSegmentHeader(segment.header), 0);
     await this.#syncDirectory();
   }
 
-  #write(segment: Segment, bytes: Uint8Array, position: number): void {
-    const file = this.#open(segment);
-    attempt("write", segment.path, () => writeAll(file, bytes, position));
+  #write(segment: Segment, bytes: Uint8Array, position: number): Promise<void> {
+    return this.#withRoom(() => {
+      const file = this.#open(segment);
+      attempt("write", segment.path, () => writeAll(file, bytes, position));
+    });
+  }
+
+  /** Does what takes room on the disk, as often as it needs until there is some. */
+  async #withRoom(work: () => void): Promise<void> {
+    while (true) {
+      try {
+        return work();
+      } catch (error) {
+        if (!(error instanceof DiskFullError)) throw error;
+        await this.#whenFull(error);
+      }
+    }
   }
 
   async #truncate(

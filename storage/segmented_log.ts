@@ -66,7 +66,7 @@ export class SegmentedLog {
     this.#contents = new LogContents(files, recovered.segments, recovered.terms, options);
     this.tornTails = recovered.tornTails;
     this.changeIndexes = recovered.changeIndexes;
-    this.#writer = new SegmentWriter(files, directory);
+    this.#writer = new SegmentWriter(files, directory, options.whenFull);
     this.#unmarked = recovered.endsUnmarked;
     this.#durableIndex = this.lastIndex;
     this.#plan = { steps: [], lastIndex: this.lastIndex };

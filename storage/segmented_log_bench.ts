@@ -27,6 +27,7 @@ const nullFiles: FileSystem = {
   exists: () => true,
   readFile: () => new Uint8Array(),
   syncDirectory: () => Promise.resolve(),
+  freeBytes: () => Infinity,
 };
 
 async function append(log: SegmentedLog, entries: readonly Entry[], perFlush: number) {

@@ -107,6 +107,8 @@ export interface SnapshotInProgress {
    * @returns Whether it is; not so where the log was replaced, or the store closed, meanwhile.
    */
   finish(pause: Pause): Promise<boolean>;
+  /** Removes what there is of it, after it failed. */
+  discard(): void;
 }
 
 /** What a shard has on disk. */
@@ -389,6 +391,10 @@ export class ShardStore implements LogStorage {
         this.#stored = stored;
         await removeSnapshotsBut(this.#files, this.#logDirectory, index);
         return true;
+      },
+      discard: () => {
+        if (this.#snapshotWriter === writer) this.#snapshotWriter = undefined;
+        writer.discard();
       },
     };
   }

@@ -69,6 +69,45 @@ class Rig {
   }
 }
 
+Deno.test("a write that finds the disk full goes on where it stopped, when there is room", async () => {
+  const rig = new Rig();
+  const waits: (() => void)[] = [];
+  const store = await rig.open({
+    segmentBytesMax: 1_000,
+    whenFull: () => new Promise((resolve) => waits.push(resolve)),
+  });
+  await rig.clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, []));
+  rig.disk.capacityBytes = rig.disk.usedBytes + 1_500;
+  let isDone = false;
+  const entries = [1, 2, 3, 4].map((index) => {
+    return { index, term: 1, kind: 0, data: new Uint8Array(600).fill(index) } as const;
+  });
+  void store.persist(undefined, entries).then(() => isDone = true);
+  for (let round = 1; round <= 6; round++) {
+    while (await rig.clock.step());
+    await settle();
+    if (isDone) break;
+    assertEquals([waits.length, store.durableIndex < 4], [1, true], `round ${round}`);
+    rig.disk.capacityBytes += 300;
+    waits.pop()!();
+  }
+  assertEquals([isDone, store.durableIndex], [true, 4]);
+  rig.disk = rig.disk.crash();
+  const again = await rig.open({ segmentBytesMax: 1_000 });
+  assertEquals(again.entries(1, 5, Infinity).map(({ data }) => data[0]), [1, 2, 3, 4]);
+  assertEquals(rig.disk.counts.fullErrors > 1, true);
+});
+
+Deno.test("a sync that fails for want of room is not tried again", async () => {
+  const rig = new Rig();
+  const store = await rig.open({ whenFull: () => Promise.resolve() });
+  await rig.clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, []));
+  rig.disk.failSyncs(1, "ENOSPC");
+  const entry = { index: 1, term: 1, kind: 0, data: new Uint8Array(9) } as const;
+  await assertRejects(() => rig.clock.run(store.persist(undefined, [entry])), DiskFullError);
+  await assertRejects(() => rig.clock.run(store.persist(undefined, [])), DiskFullError);
+});
+
 Deno.test("ShardStore.open() makes a new shard, and finds it again", async () => {
   const rig = new Rig();
   const store = await rig.open();

@@ -184,6 +184,10 @@ export interface NodeStatus {
   readonly uptimeMs: number;
   /** What the process takes of the machine's memory. */
   readonly memoryBytes: number;
+  /** How many more bytes there is room for on its disk, `null` where it does not know. */
+  readonly diskFreeBytes: number | null;
+  /** Its disk is nearly full. */
+  readonly isDiskLow: boolean;
   /** Its replicas. */
   readonly shards: readonly ShardStatus[];
 }

@@ -89,6 +89,8 @@ const replies: ServerReply[] = [
     peerAddress: "a:2",
     uptimeMs: 1.5,
     memoryBytes: 2 ** 33,
+    diskFreeBytes: null,
+    isDiskLow: true,
     shards: [{
       id: 0,
       role: "leader",

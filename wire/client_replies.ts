@@ -250,6 +250,8 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
         peerAddress: textField(map, "peerAddress"),
         uptimeMs: amountField(map, "uptimeMs"),
         memoryBytes: amountField(map, "memoryBytes"),
+        diskFreeBytes: map["diskFreeBytes"] === null ? null : amountField(map, "diskFreeBytes"),
+        isDiskLow: booleanField(map, "isDiskLow"),
         shards: mapsField(map, "shards", readShardStatus),
       };
     case ReplyType.stateHashReply:

@@ -35,6 +35,8 @@ export const ErrorCode = {
   connectionLost: 16,
   /** The client was closed before the request was answered. Made by the client. */
   clientClosed: 17,
+  /** The disks of a majority are nearly full: messages can be consumed, and none published. */
+  diskFull: 18,
   /** No queue of that name. */
   queueNotFound: 20,
   /** A queue of that name exists, with other settings. */
@@ -86,6 +88,7 @@ const retryable: ReadonlySet<number> = new Set([
   ErrorCode.overloaded,
   ErrorCode.shuttingDown,
   ErrorCode.connectionLost,
+  ErrorCode.diskFull,
   ErrorCode.queueDeleting,
   ErrorCode.sessionConflict,
 ]);

@@ -107,6 +107,8 @@ export interface PeerStanding {
   readonly isBlank: boolean;
   /** It has lost everything and does not know what the cluster began with. */
   readonly isLost: boolean;
+  /** Its disk is nearly full. */
+  readonly isDiskLow: boolean;
   /** The nodes that the cluster began with, each with its incarnation then, where that is known. */
   readonly founders?: Readonly<Record<number, string>>;
   /** Its replicas, shard by shard, each with the term that it knows of; empty until they are open. */
@@ -207,6 +209,7 @@ export function decodePeerStanding(payload: Uint8Array): PeerStanding {
     incarnation: textField(map, "incarnation"),
     isBlank: booleanField(map, "isBlank"),
     isLost: booleanField(map, "isLost"),
+    isDiskLow: booleanField(map, "isDiskLow"),
     ...(founders.length > 0 && { founders: Object.fromEntries(founders) }),
     replicas: mapsField(map, "replicas", (item) => {
       return { replica: uintField(item, "replica"), term: uintField(item, "term") };

@@ -129,11 +129,18 @@ Deno.test("a peer's hello comes back as it went", () => {
 });
 
 Deno.test("a standing comes back as it went, with and without founders", () => {
-  const standing = { incarnation: "a1", isBlank: true, isLost: false, replicas: [] };
+  const standing = {
+    incarnation: "a1",
+    isBlank: true,
+    isLost: false,
+    isDiskLow: false,
+    replicas: [],
+  };
   const member = {
     incarnation: "b2",
     isBlank: false,
     isLost: true,
+    isDiskLow: true,
     founders: { 1: "b2", 3: "c3" },
     replicas: [{ replica: 2 ** 50, term: 7 }, { replica: 1, term: 0 }],
   };

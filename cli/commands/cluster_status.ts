@@ -44,6 +44,8 @@ function jsonLines(metadata: ClusterMetadata, reports: readonly NodeReport[]): s
         peerAddress: status.peerAddress,
         uptimeMs: status.uptimeMs,
         memoryBytes: status.memoryBytes,
+        diskFreeBytes: status.diskFreeBytes,
+        isDiskLow: status.isDiskLow,
         shards: status.shards.map((shard) => ({
           ...shard,
           lag: Math.max(0, commits.get(shard.id)! - shard.appliedIndex),
@@ -63,12 +65,13 @@ function rowsOf(
   if (status === undefined) return [[String(id), address ?? "unknown", paint.red("down")]];
   return status.shards.map((shard, i) => {
     const lag = Math.max(0, commits.get(shard.id)! - shard.appliedIndex);
-    const own = i > 0 ? ["", "", "", "", ""] : [
+    const own = i > 0 ? ["", "", "", "", "", ""] : [
       String(id),
       status.address,
       paint.green("up"),
       formatMs(status.uptimeMs),
       formatBytes(status.memoryBytes),
+      paintRoom(status, paint),
     ];
     return [
       ...own,
@@ -81,6 +84,11 @@ function rowsOf(
       formatBytes(shard.logBytes),
     ];
   });
+}
+
+function paintRoom({ diskFreeBytes, isDiskLow }: NodeStatus, paint: Paint): string {
+  const room = diskFreeBytes === null ? "unknown" : formatBytes(diskFreeBytes);
+  return isDiskLow ? paint.red(room) : room;
 }
 
 function paintRole(role: string, paint: Paint): string {
@@ -114,9 +122,13 @@ function summary(reports: readonly NodeReport[], metadata: ClusterMetadata, pain
       up - whole === 1 ? "is" : "are"
     } catching up`
     : "";
+  const low = reports.filter(({ status }) => status?.isDiskLow).map(({ id }) => id);
+  const noRoom = low.length === 0
+    ? ""
+    : paint.red(`, nearly full: the disk of node ${low.join(", ")}`);
   return `cluster ${metadata.clusterId}: ${up} of ${
     formatMany(reports.length, "node")
-  } up${catchingUp}, ${state}`;
+  } up${catchingUp}, ${state}${noRoom}`;
 }
 
 /** `flowmq cluster status`. */
@@ -127,7 +139,8 @@ export const clusterStatus = defineCommand({
   description: [
     "The exit code is 0 when every node is up, with a vote in every shard, and every shard has a " +
     "leader, and 1 otherwise, so that a script can wait for a healthy cluster. Lag is how many " +
-    "committed entries a node has yet to apply. A learner is a node whose disk was replaced or " +
+    "committed entries a node has yet to apply. With less free on the disks of a majority than their " +
+    "reserve (flowmq serve --disk-reserve-bytes), publishes are refused until there is room. A learner is a node whose disk was replaced or " +
     "damaged, and that gets everything from the others; then it has a vote again.",
   ],
   positionals: [],
@@ -170,6 +183,7 @@ export const clusterStatus = defineCommand({
         { title: "state" },
         { title: "uptime", ...right },
         { title: "memory", ...right },
+        { title: "disk free", ...right },
         { title: "shard", ...right },
         { title: "role" },
         { title: "term", ...right },

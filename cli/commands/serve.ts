@@ -97,6 +97,14 @@ const flags = {
     minimum: 4 << 10,
     maximum: 1 << 30,
   }),
+  diskReserveBytes: sizeFlag({
+    help:
+      "How much room on the disk is kept for deliveries and acks: with less, on a majority of " +
+      "the nodes, publishes are refused until there is room again.",
+    default: "64MiB",
+    minimum: 0,
+    maximum: 2 ** 40,
+  }),
   noAutoCreate: switchFlag({
     help: "Refuse to publish to a queue that nobody has made with flowmq queue add.",
   }),
@@ -241,6 +249,7 @@ export const serve = defineCommand({
       messageBytesMax: values.messageBytesMax,
       storage: { segmentBytesMax: values.segmentBytes },
       limits: { snapshotBytes: values.snapshotBytes },
+      diskReserveBytes: values.diskReserveBytes,
       log: logger,
       ...(values.advertise === undefined ? {} : { advertise: values.advertise }),
       ...(trace === undefined

@@ -7,7 +7,7 @@
 import { assert, assertEquals, assertGreater } from "@std/assert";
 import { program } from "../process/program.ts";
 import { LoopDisk } from "./disks.ts";
-import { fillDisk } from "./full_disk.ts";
+import { fillDisks } from "./full_disk.ts";
 import { cutPower } from "./power_cuts.ts";
 import { noMounts, noShim } from "./requirements.ts";
 import { runSweep, sweeps } from "./sweep.ts";
@@ -53,14 +53,20 @@ faultTest("a node whose power is cut at a storage call keeps what it confirmed",
 });
 
 faultTest(
-  "a node with a full disk keeps its promises, and works when there is room",
+  "a node with a full disk refuses, delivers, and goes on by itself",
   noMounts,
   async () => {
-    const { violations, confirmedBefore, confirmed } = await fillDisk({ program, nodes: 1 });
-    assertEquals(violations, []);
-    assertGreater(confirmed, confirmedBefore);
+    const report = await fillDisks({ program, nodes: 1, all: true });
+    assertEquals(report.violations, []);
+    assertGreater(report.confirmed, report.confirmedBefore);
   },
 );
+
+faultTest("a cluster publishes on while the disk of one node is full", noMounts, async () => {
+  const report = await fillDisks({ program, nodes: 3, all: false });
+  assertEquals(report.violations, []);
+  assertGreater(report.confirmed, report.confirmedBefore);
+});
 
 faultTest("three nodes whose power is cut at once keep what they confirmed", noMounts, async () => {
   const { cuts, violations } = await cutPower({ program, nodes: 3, all: true, cuts: 2 });

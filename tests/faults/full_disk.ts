@@ -1,19 +1,19 @@
 /**
- * A disk that is full, and has room again later.
+ * Disks that get full, and have room again later.
  *
- * What a node does meanwhile is its own business: it may end, saying why, or live on and refuse. What must
- * hold either way: no promise is broken that was made before, none is made that is not kept, and once
- * there is room (and the node, where it ended, was started again) everything works.
+ * Meanwhile nodes live on: publishes are refused, with the reason, once a majority has no room, and what is
+ * there can be consumed out of what is kept in reserve. Then something else takes even that: all stands
+ * still. When there is room again, everything goes on by itself. No promise is broken that was made before,
+ * and none is made that is not kept.
  *
  * @module
  */
 
-import { findLeader } from "../../cli/cluster_view.ts";
 import { LocalCluster } from "../../cli/local_cluster.ts";
-import type { LocalNode } from "../../cli/local_node.ts";
+import { findLeader } from "../../cli/cluster_view.ts";
 import type { SelfCommand } from "../../cli/self_command.ts";
-import { type Client, connect } from "../../mod.ts";
-import { until } from "../process/waiting.ts";
+import { connect, ErrorCode, FlowMQError } from "../../mod.ts";
+import { pause, until } from "../process/waiting.ts";
 import { SmallDisk } from "./disks.ts";
 import { Load } from "./load.ts";
 import { ownPlaces } from "./loopback.ts";
@@ -21,21 +21,19 @@ import { ownPlaces } from "./loopback.ts";
 /** What is tried. */
 export interface FullDiskOptions {
   readonly program: SelfCommand;
-  /** How many nodes; the disk of one of them gets full, that of the leader. */
+  /** How many nodes there are. */
   readonly nodes: number;
+  /** Whether the disks of all of them get full, or that of the leader only. */
+  readonly all: boolean;
 }
 
 /** What came of it. */
 export interface FullDiskReport {
-  /** How the node ended, or `undefined` where it lived on. */
-  readonly ended: string | undefined;
-  /** What the node said last. */
-  readonly lastWords: string;
-  /** What it said when it was started while the disk was still full; `undefined` where it started. */
-  readonly refusal: string | undefined;
-  /** Messages confirmed before the disk was full, and in all. */
+  /** Messages confirmed before the disks were full, and in all. */
   readonly confirmedBefore: number;
   readonly confirmed: number;
+  /** Messages acked while nothing could be published. */
+  readonly ackedMeanwhile: number;
   /** What must not have happened. */
   readonly violations: readonly string[];
 }
@@ -43,12 +41,20 @@ export interface FullDiskReport {
 const enoughKibibytes = 128 * 1024;
 
 /** Room that is left when a disk is made smaller. */
-const spareKibibytes = 700;
+const spareKibibytes = 3_000;
 
-const sizeArguments = ["--segment-bytes=64KiB", "--snapshot-bytes=256KiB"];
+const serveArguments = [
+  "--segment-bytes=64KiB",
+  "--snapshot-bytes=256KiB",
+  "--disk-reserve-bytes=2MiB",
+];
 
-/** Messages that have to be confirmed once there is room again. */
+/** Messages that have to be acked while nothing can be published, and confirmed once there is room again. */
+const messagesAcked = 300;
 const messagesAfter = 1_000;
+
+/** How long nothing at all can be written. */
+const standstillMs = 2_000;
 
 function kibibytesIn(directory: string): number {
   let kibibytes = 0;
@@ -59,22 +65,10 @@ function kibibytesIn(directory: string): number {
   return kibibytes;
 }
 
-async function leaderOf(cluster: LocalCluster, client: Client): Promise<LocalNode> {
-  let nodeId = 0;
-  await until("a node leads", async () => {
-    nodeId = (await findLeader(client, cluster.servers, 0))?.nodeId ?? 0;
-    return nodeId !== 0;
-  });
-  return cluster.node(nodeId);
-}
-
-/** The last line of a node's log. */
-function lastWordsOf(node: LocalNode): string {
-  return Deno.readTextFileSync(node.settings.logPath).trim().split("\n").at(-1)!;
-}
-
-/** Fills the disk of the node that leads, and looks at what becomes of it. */
-export async function fillDisk({ program, nodes }: FullDiskOptions): Promise<FullDiskReport> {
+/** Fills disks, and looks at what becomes of the cluster. */
+export async function fillDisks(
+  { program, nodes, all }: FullDiskOptions,
+): Promise<FullDiskReport> {
   await using stack = new AsyncDisposableStack();
   const disks: SmallDisk[] = [];
   for (let i = 0; i < nodes; i++) disks.push(stack.use(await SmallDisk.make(enoughKibibytes)));
@@ -83,7 +77,7 @@ export async function fillDisk({ program, nodes }: FullDiskOptions): Promise<Ful
       nodes,
       ...ownPlaces(nodes),
       program,
-      serveArguments: sizeArguments,
+      serveArguments,
       adapt: (settings) => {
         const dataDirectory = `${disks[settings.id - 1]!.directory}/data`;
         const serveArguments = [...settings.serveArguments, `--data=${dataDirectory}`];
@@ -91,56 +85,70 @@ export async function fillDisk({ program, nodes }: FullDiskOptions): Promise<Ful
       },
     }),
   );
+  // It asks for longer than anything stands still here: an ack that fails would come again much later.
   const client = stack.use(await connect(cluster.servers, { name: "full disk" }));
-  const load = new Load(client, { queue: "full", consume: false, stuckMs: 5_000 });
+  const load = new Load(client, { queue: "full", consume: false, stuckMs: 10_000 });
   const { history } = load;
-  await load.progressed(500);
+  await load.progressed(messagesAcked + 200);
 
-  const node = await leaderOf(cluster, client);
-  const disk = disks[node.id - 1]!;
-  await disk.resize(kibibytesIn(disk.directory) + spareKibibytes);
-  // It ends, or nothing is confirmed any more. In a cluster the others may go on, which takes room, too.
-  const longEnough = performance.now() + 20_000;
-  while (node.running && performance.now() < longEnough && await load.progressed(1));
+  let leader = 0;
+  await until("a node leads", async () => {
+    leader = (await findLeader(client, cluster.servers, 0))?.nodeId ?? 0;
+    return leader !== 0;
+  });
+  const filled = all ? disks : [disks[leader - 1]!];
+  for (const disk of filled) await disk.resize(kibibytesIn(disk.directory) + spareKibibytes);
+
+  const refusedByAll = all || nodes === 1;
+  let ackedMeanwhile = 0;
+  if (refusedByAll) {
+    await until("nothing is published any more", async () => {
+      const before = history.totals.confirmed;
+      await pause(1_000);
+      return history.totals.confirmed === before;
+    });
+    const refusal = await client.queue("full").publish("no room", { timeoutMs: 500 })
+      .then(() => undefined, (error) => error);
+    if (!(refusal instanceof FlowMQError && refusal.code === ErrorCode.diskFull)) {
+      history.violation(`with a full disk, publishing ended with ${refusal}`);
+    }
+    const ackedBefore = history.totals.acked;
+    load.startConsuming();
+    await until("messages are acked", () => {
+      return history.totals.acked - ackedBefore >= messagesAcked;
+    });
+    ackedMeanwhile = history.totals.acked - ackedBefore;
+  } else if (!await load.progressed(messagesAfter)) {
+    history.violation("with the disk of one node full, publishing did not go on");
+  }
   const confirmedBefore = history.totals.confirmed;
-  const ended = node.running ? undefined : await node.ended();
-  const lastWords = lastWordsOf(node);
-  if (ended !== undefined && (!/^exit code [1-9]/.test(ended) || !isAboutSpace(lastWords))) {
-    history.violation(`the node ended with ${ended}, and said ${JSON.stringify(lastWords)}`);
-  }
-  const refusal = ended === undefined ? undefined : await startOnFullDisk(node);
-  if (refusal !== undefined && !isAboutSpace(refusal)) {
-    history.violation(`the node did not start, and said ${JSON.stringify(refusal)}`);
-  }
 
-  await disk.resize(enoughKibibytes);
-  if (!await goesOn(load, node)) history.violation("publishing did not go on");
+  // Something else takes what was kept.
+  const ballast = filled.map((disk) => `${disk.mount}/ballast`);
+  for (const path of ballast) fillUp(path);
+  await pause(standstillMs);
+  for (const path of ballast) await Deno.remove(path);
+  for (const disk of filled) await disk.resize(enoughKibibytes);
+  if (!await load.progressed(messagesAfter)) history.violation("publishing did not go on");
+  for (const node of cluster.nodes) {
+    if (!node.running) history.violation(`node ${node.id} ended with ${await node.ended()}`);
+  }
   load.stopPublishing();
   load.startConsuming();
   await load.finish();
   const { confirmed } = history.totals;
-  return { ended, lastWords, refusal, confirmedBefore, confirmed, violations: history.check() };
+  return { confirmedBefore, confirmed, ackedMeanwhile, violations: history.check() };
 }
 
-/** Whether work goes on, now that there is room. The node may have ended while there was none. */
-async function goesOn(load: Load, node: LocalNode): Promise<boolean> {
-  for (let attempt = 0; attempt < 3; attempt++) {
-    if (!node.running) await node.start();
-    if (await load.progressed(messagesAfter)) return true;
-  }
-  return false;
-}
-
-function isAboutSpace(words: string): boolean {
-  return /no space left/i.test(words);
-}
-
-/** @returns Why it does not start, or `undefined` where it does. */
-async function startOnFullDisk(node: LocalNode): Promise<string | undefined> {
-  try {
-    await node.start();
-    return undefined;
-  } catch (error) {
-    return (error as Error).message;
+/** Writes a file until there is no room for more. */
+function fillUp(path: string): void {
+  using file = Deno.openSync(path, { write: true, create: true });
+  for (let bytes = new Uint8Array(64 << 10); bytes.length > 0;) {
+    try {
+      file.writeSync(bytes);
+    } catch (error) {
+      if ((error as { code?: string }).code !== "ENOSPC") throw error;
+      bytes = bytes.subarray(0, bytes.length >> 1);
+    }
   }
 }

@@ -14,7 +14,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { LoopDisk } from "./disks.ts";
-import { fillDisk } from "./full_disk.ts";
+import { fillDisks } from "./full_disk.ts";
 import { cutPower, type PowerCutOptions } from "./power_cuts.ts";
 import { program } from "../process/program.ts";
 import { runSweep, sweeps } from "./sweep.ts";
@@ -96,16 +96,23 @@ function controlOutcome(what: string, violations: readonly string[]): Outcome {
   };
 }
 
-const fullStudies: Study[] = [1, 3].map((nodes) => ({
-  name: nodes === 1 ? "full-1" : "full-3",
-  title: nodes === 1 ? "a disk that is full for a while" : "the same for the leader of three nodes",
+const fullStudies: Study[] = [
+  { name: "full-1", title: "a disk that is full for a while", nodes: 1, all: true },
+  { name: "full-one", title: "the same for the leader of three nodes", nodes: 3, all: false },
+  { name: "full-all", title: "the same for all three nodes", nodes: 3, all: true },
+].map(({ name, title, ...options }) => ({
+  name,
+  title,
   async run() {
-    const report = await fillDisk({ program, nodes });
+    const { confirmedBefore, confirmed, ackedMeanwhile, violations } = await fillDisks({
+      program,
+      ...options,
+    });
     return {
-      summary: `the node ${report.ended === undefined ? "lived on" : `ended, ${report.ended}`}; ` +
-        `${count(report.confirmedBefore)} messages were confirmed before, ` +
-        `${count(report.confirmed)} in all`,
-      violations: report.violations,
+      summary: `${count(confirmedBefore)} messages were confirmed before all stood still, ` +
+        `${count(ackedMeanwhile)} acked while none could be published, ${count(confirmed)} ` +
+        "confirmed in all",
+      violations,
     };
   },
 }));

@@ -35,6 +35,9 @@ export interface ClusterSettings {
 
 const CLIENT_PORT = 7400;
 const PEER_PORT = 7402;
+/** What is kept free on disks of simulated nodes: a few of their messages. */
+const DISK_RESERVE_BYTES = 3_000;
+
 const DATA_DIRECTORY = "data";
 
 /** A machine with a disk that runs a broker, most of the time. */
@@ -128,6 +131,7 @@ export class SimulatedNode {
       storage: settings.storage,
       raft: settings.raft,
       limits: settings.limits,
+      diskReserveBytes: DISK_RESERVE_BYTES,
       log: traceLogger(world, this.id),
       observer: this.#cluster.observer(this.id),
     };

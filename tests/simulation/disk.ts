@@ -73,6 +73,7 @@ export class SimulatedDisk implements FileSystem {
   readonly #state: DiskState;
   #dead = false;
   #syncFailures = 0;
+  #syncFailureCode = "EIO";
 
   /** How many bytes fit; to fill the disk, set it to {@linkcode usedBytes}. */
   capacityBytes: number;
@@ -116,9 +117,11 @@ export class SimulatedDisk implements FileSystem {
    * Lets syncs fail.
    *
    * @param count How many of the next ones.
+   * @param code What the system says then.
    */
-  failSyncs(count = 1): void {
+  failSyncs(count = 1, code = "EIO"): void {
     this.#syncFailures = count;
+    this.#syncFailureCode = code;
   }
 
   /**
@@ -249,6 +252,11 @@ export class SimulatedDisk implements FileSystem {
     return this.#sync(path, () => directory.settle(covered), () => {});
   }
 
+  freeBytes(_path: string): number {
+    this.#check();
+    return Math.max(0, this.capacityBytes - this.#state.usedBytes);
+  }
+
   /** Writes to a file; for {@linkcode SimulatedFile}. */
   write(node: FileNode, bytes: Uint8Array, position: number): number {
     this.#check();
@@ -328,7 +336,9 @@ export class SimulatedDisk implements FileSystem {
         if (fails) {
           this.#state.counts.failedSyncs++;
           lose();
-          reject(new SystemError("EIO", `Input/output error while syncing ${path}`));
+          reject(
+            new SystemError(this.#syncFailureCode, `Input/output error while syncing ${path}`),
+          );
         } else {
           settle();
           resolve();

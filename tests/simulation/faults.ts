@@ -146,13 +146,15 @@ const FAULTS: Record<string, Fault> = {
   },
 
   fillDisk(nemesis) {
-    const node = nemesis.pickNode();
-    nemesis.note(`the disk of node ${node.id} is full`, "fault: full disks");
-    node.disk.capacityBytes = node.disk.usedBytes + nemesis.random.below(20_000);
-    nemesis.later(nemesis.outageMs(), () => {
-      node.disk.capacityBytes = Infinity;
-      node.start();
-    });
+    const { cluster, random } = nemesis;
+    for (const node of random.chance(0.3) ? cluster.nodes : [nemesis.pickNode()]) {
+      nemesis.note(`the disk of node ${node.id} gets full`, "fault: full disks");
+      node.disk.capacityBytes = node.disk.usedBytes + random.below(20_000);
+      nemesis.later(nemesis.outageMs(), () => {
+        node.disk.capacityBytes = Infinity;
+        node.start();
+      });
+    }
   },
 
   replaceDisk(nemesis) {
