@@ -31,6 +31,9 @@ const countedHeaderBytes = 8;
 
 const chunkBytesDefault = 256 * 1024;
 
+/** The first chunk is smaller: most connections never need more. */
+const firstChunkBytes = 16 * 1024;
+
 /** Less space than this is not worth a read: the next one goes into a new chunk. */
 const spaceBytesMin = 4 * 1024;
 
@@ -70,7 +73,7 @@ export class Frame {
 export interface FrameParserOptions {
   /** The most a frame may hold behind its length field. @default {frameBytesMax} */
   readonly frameBytesMax?: number;
-  /** How many bytes to ask memory for at once. @default {262144} */
+  /** How many bytes to ask memory for at once, but for the first time. @default {262144} */
   readonly chunkBytes?: number;
 }
 
@@ -106,7 +109,7 @@ export class FrameParser {
     this.#onFrame = onFrame;
     this.#frameBytesMax = options.frameBytesMax ?? frameBytesMax;
     this.#chunkBytes = options.chunkBytes ?? chunkBytesDefault;
-    this.#chunk = new Uint8Array(this.#chunkBytes);
+    this.#chunk = new Uint8Array(Math.min(this.#chunkBytes, firstChunkBytes));
   }
 
   /** Bytes that came in and are not yet a whole frame: not 0 at the end means a cut-off frame. */
