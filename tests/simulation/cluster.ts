@@ -290,7 +290,8 @@ export class SimulatedCluster {
     for (let shard = 0; shard < this.settings.shards; shard++) {
       const last = this.raftChecker.lastApplied(shard);
       for (const { id, alive } of this.nodes) {
-        if (!alive || this.raftChecker.appliedBy(id, shard) !== last) return false;
+        if (!alive || !this.raftChecker.hasOpened(id, shard)) return false;
+        if (this.raftChecker.appliedBy(id, shard) !== last) return false;
       }
     }
     return true;

@@ -33,6 +33,7 @@ import {
   loseNames,
   type Node,
 } from "./disk_state.ts";
+import { copyOf } from "./slab.ts";
 
 export type { DiskCounts };
 
@@ -278,10 +279,10 @@ export class SimulatedDisk implements FileSystem {
       sizeBefore,
       position,
       length,
-      before: node.bytes.slice(
+      before: copyOf(node.bytes.subarray(
         position,
         Math.max(position, Math.min(position + length, sizeBefore)),
-      ),
+      )),
       lost: false,
     });
     node.resize(Math.max(sizeBefore, position + length));

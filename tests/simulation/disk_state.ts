@@ -11,6 +11,9 @@
 /** The smallest part of a write that is there or not, but for a sector torn in two. */
 const sectorBytes = 512;
 
+/** What a new file has memory for. */
+const fileBytesFirst = 1024;
+
 /** How often what happened. */
 export interface DiskCounts {
   writes: number;
@@ -50,9 +53,8 @@ export class FileNode {
 
   reserve(size: number): void {
     if (size <= this.bytes.length) return;
-    const grown = new Uint8Array(Math.max(size, this.bytes.length * 2, 4096));
-    grown.set(this.bytes.subarray(0, this.size));
-    this.bytes = grown;
+    const length = Math.max(size, this.bytes.length * 2, fileBytesFirst);
+    this.bytes = new Uint8Array(this.bytes.buffer.transfer(length));
   }
 
   resize(size: number): void {

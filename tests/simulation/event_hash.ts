@@ -25,8 +25,13 @@ export class EventHash {
 
   /** Adds bytes. */
   bytes(value: Uint8Array): void {
-    this.#word(value.length);
-    for (let i = 0; i < value.length; i++) this.#word(value[i]!);
+    const { length } = value;
+    this.#word(length);
+    const end = length - length % 4;
+    for (let i = 0; i < end; i += 4) {
+      this.#word(value[i]! | value[i + 1]! << 8 | value[i + 2]! << 16 | value[i + 3]! << 24);
+    }
+    for (let i = end; i < length; i++) this.#word(value[i]!);
   }
 
   /** The digest so far, 16 hexadecimal digits. */

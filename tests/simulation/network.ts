@@ -16,6 +16,7 @@ import type { Address, Listener } from "../../broker/runtime.ts";
 import { formatAddress } from "../../broker/runtime.ts";
 import type { DeathCause, Machine, Process, World } from "./world.ts";
 import type { Random } from "./random.ts";
+import { copyOf } from "./slab.ts";
 
 /** How good the network is. */
 export interface NetworkSettings {
@@ -141,7 +142,7 @@ export class Network {
   /** Whether packets travel in this direction. */
   open(from: Machine, to: Machine): boolean {
     return from.poweredOn && to.poweredOn &&
-      (from === to || !this.#blocked.has(`${from.name}>${to.name}`));
+      (from === to || this.#blocked.size === 0 || !this.#blocked.has(`${from.name}>${to.name}`));
   }
 
   /** How long the next packet takes. */
@@ -641,7 +642,7 @@ class Socket implements ByteStream {
     this.#writing = undefined;
     const count = this.#network.short(Math.min(room, writing.bytes.length));
     // A copy: the writer may use its buffer again.
-    if (count > 0) this.pipe.send(writing.bytes.slice(0, count));
+    if (count > 0) this.pipe.send(copyOf(writing.bytes.subarray(0, count)));
     writing.resolve(count);
   }
 }

@@ -67,8 +67,9 @@ class NodeLog {
   shard: Shard | undefined;
 }
 
-/** State hashes cost time in proportion to the state: this share of the indexes is compared. */
-const HASH_EVERY = 8;
+/** State hashes cost time in proportion to the state, which grows with the log: so do these steps. */
+const HASH_STEP_MIN = 8;
+const HASH_STEP_SHARE = 1 / 16;
 
 /** One shard's history. */
 class ShardHistory {
@@ -320,7 +321,7 @@ class ShardHistory {
           `before (term ${before.term})`,
       );
     }
-    if (index % HASH_EVERY === 0) this.compareState(node, shard, index);
+    if (index % hashStep(index) === 0) this.compareState(node, shard, index);
     return before === undefined;
   }
 
@@ -431,6 +432,12 @@ class ShardHistory {
   }
 }
 
+/** At multiples of this, near an index, states are compared. */
+function hashStep(index: number): number {
+  const powerOfTwo = 2 ** Math.floor(Math.log2(index));
+  return Math.max(HASH_STEP_MIN, powerOfTwo * HASH_STEP_SHARE);
+}
+
 /** Whether replicas are a majority of the voters, of both halves where there are two. */
 function isQuorum(configuration: Configuration, replicas: ReadonlySet<number>): boolean {
   const { voters, votersOutgoing } = configuration;
@@ -512,6 +519,11 @@ export class RaftChecker {
   /** What runs a shard on the nodes. */
   shards(shard: number): Shard[] {
     return [...this.#shards[shard]!.nodes.values()].map((log) => log.shard!);
+  }
+
+  /** Whether a node has ever opened its replica of a shard. */
+  hasOpened(node: number, shard: number): boolean {
+    return this.#shards[shard]!.nodes.get(node)!.shard !== undefined;
   }
 
   /** How far a node got with a shard. */

@@ -46,6 +46,9 @@ export interface WorkloadSettings {
   readonly create: boolean;
 }
 
+/** About how many bytes are published in a run: more of them find no more. */
+const BYTES_MAX = 2 << 20;
+
 /**
  * Draws the behaviour of a run.
  *
@@ -58,19 +61,25 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
   const publishers = random.integer(1, 3);
   const messages = random.magnitude(200, 5_000);
   const batchMax = Math.round(random.magnitude(1, 200));
+  const queues = Array.from({ length: count }, (_, i) => ({
+    name: `queue-${i}`,
+    partitions: random.pick([1, 1, 2, 3, 4]),
+    leaseMs,
+  }));
+  const consumers = random.integer(1, 4);
+  const requestTimeoutMs = Math.round(random.magnitude(2_000, 30_000));
+  const sessionTimeoutMs = Math.round(random.magnitude(1_000, 30_000));
+  const bodyBytesMax = Math.round(random.magnitude(20, random.chance(0.1) ? 200_000 : 2_000));
   return {
-    queues: Array.from({ length: count }, (_, i) => ({
-      name: `queue-${i}`,
-      partitions: random.pick([1, 1, 2, 3, 4]),
-      leaseMs,
-    })),
+    queues,
     publishers,
-    consumers: random.integer(1, 4),
-    requestTimeoutMs: Math.round(random.magnitude(2_000, 30_000)),
-    sessionTimeoutMs: Math.round(random.magnitude(1_000, 30_000)),
-    publishPauseMs: faultsMs * publishers * (batchMax / 2) / messages,
+    consumers,
+    requestTimeoutMs,
+    sessionTimeoutMs,
+    publishPauseMs: faultsMs * publishers * (batchMax / 2) /
+      Math.min(messages, BYTES_MAX / (bodyBytesMax / 2)),
     batchMax,
-    bodyBytesMax: Math.round(random.magnitude(20, random.chance(0.1) ? 200_000 : 2_000)),
+    bodyBytesMax,
     keyChance: random.pick([0, 0.3, 1]),
     prefetchMax: Math.round(random.magnitude(1, 300)),
     workMs: random.magnitude(0.5, 500),
