@@ -261,6 +261,7 @@ export class SimulatedCluster {
       opened(shard) {
         trace?.opened(shard);
         raftChecker.opened(node, shard, nodes[node - 1]!);
+        queueChecker.stepped(node, shard, raftChecker.appliedBy(node, shard.id));
       },
       received(shard, message) {
         trace?.received(shard, message);
@@ -276,11 +277,16 @@ export class SimulatedCluster {
       },
       snapshotTaken: (shard, index) => raftChecker.snapshotTaken(node, shard, index),
       compacted: (shard, firstIndex) => raftChecker.compacted(node, shard, firstIndex),
-      restored: (shard, index) => raftChecker.restored(node, shard, index),
+      restored(shard, index) {
+        raftChecker.restored(node, shard, index);
+        queueChecker.stepped(node, shard, index);
+      },
       applied(shard, entry, reply) {
         trace?.applied(shard, entry);
-        if (!raftChecker.applied(node, shard, entry)) return;
-        queueChecker.applied(shard.id, entry, reply, shard.machine.effects);
+        if (raftChecker.applied(node, shard, entry)) {
+          queueChecker.applied(shard.id, entry, reply, shard.machine.effects);
+        }
+        queueChecker.stepped(node, shard, entry.index);
       },
     };
   }

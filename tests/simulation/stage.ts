@@ -124,7 +124,7 @@ export class Stage {
   async end(): Promise<void> {
     await this.until(() => this.cluster.converged);
     this.cluster.raftChecker.compareFinalStates();
-    this.cluster.queueChecker.checkEnd((shard) => this.cluster.raftChecker.shards(shard));
+    this.cluster.queueChecker.checkEnd();
     await this.pass(1);
   }
 }
