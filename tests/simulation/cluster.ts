@@ -284,7 +284,7 @@ export class SimulatedCluster {
       applied(shard, entry, reply) {
         trace?.applied(shard, entry);
         if (raftChecker.applied(node, shard, entry)) {
-          queueChecker.applied(shard.id, entry, reply, shard.machine.effects);
+          queueChecker.applied(shard, entry, reply);
         }
         queueChecker.stepped(node, shard, entry.index);
       },

@@ -3,8 +3,8 @@
  * messages ever published to a partition are those that are ready, leased or acked.
  *
  * Two things are checked after each entry that any replica applies, for all partitions of its shard: its
- * own counts add up, and they are the counts at this index of the log. Those are kept in a ledger, which
- * is written from the model of the shard, by whoever applies an entry first, and so holds for replicas
+ * own counts add up, and they are the counts at this index of the log. Those are in ledgers, which are
+ * written from the model of the shard when an entry is first applied anywhere, and so hold for replicas
  * that lag, that start again, or go on from a snapshot.
  *
  * What it does not see is which messages are counted; that is up to the model and to the state hashes.
@@ -13,17 +13,12 @@
  */
 
 import type { PartitionStats } from "../../queue/mod.ts";
+import { Ledger } from "./ledger.ts";
 import type { ModelPartition } from "./queue_model.ts";
 import type { World } from "./world.ts";
 
 /** How many messages are where. */
-type Counts = Pick<PartitionStats, "published" | "ready" | "leased" | "acked">;
-
-/** The counts of a partition from an index of the log on; none where the partition is gone. */
-interface Line {
-  readonly index: number;
-  readonly counts: Counts | undefined;
-}
+export type Counts = Pick<PartitionStats, "published" | "ready" | "leased" | "acked">;
 
 /** What is asked of a replica. */
 export interface Replica {
@@ -34,7 +29,8 @@ export interface Replica {
 export class Conservation {
   readonly #shard: number;
   readonly #world: World;
-  readonly #ledger = new Map<number, Line[]>();
+  /** By partition; `undefined` is written where one is deleted. */
+  readonly #ledgers = new Map<number, Ledger<Counts | undefined>>();
 
   /**
    * @param shard Its number.
@@ -53,19 +49,15 @@ export class Conservation {
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
     for (const [id, { messages, ackedCount, leased }] of partitions) {
-      let lines = this.#ledger.get(id);
-      if (lines === undefined) this.#ledger.set(id, lines = []);
-      const last = lines.at(-1)?.counts;
+      let ledger = this.#ledgers.get(id);
+      if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
       const published = messages.length;
-      if (
-        last?.published === published && last.acked === ackedCount && last.leased === leased.size
-      ) continue;
       const ready = published - ackedCount - leased.size;
-      lines.push({ index, counts: { published, ready, leased: leased.size, acked: ackedCount } });
+      const counts = { published, ready, leased: leased.size, acked: ackedCount };
+      if (!areSame(ledger.last, counts)) ledger.write(index, counts);
     }
-    for (const [id, lines] of this.#ledger) {
-      if (partitions.has(id) || lines.at(-1)!.counts === undefined) continue;
-      lines.push({ index, counts: undefined });
+    for (const [id, ledger] of this.#ledgers) {
+      if (!partitions.has(id) && ledger.last !== undefined) ledger.write(index, undefined);
     }
   }
 
@@ -77,19 +69,26 @@ export class Conservation {
    * @param replica The counts it has.
    */
   check(node: number, index: number, replica: Replica): void {
-    for (const [id, lines] of this.#ledger) {
+    for (const [id, ledger] of this.#ledgers) {
       const stats = replica.stats(id);
       if (stats !== undefined && stats.published !== stats.ready + stats.leased + stats.acked) {
-        this.#violated(node, index, id, `${textOf(stats)} does not add up`);
+        this.#violated(node, index, id, `${countsText(stats)} does not add up`);
       }
-      const expected = countsAt(lines, index);
-      if (
-        stats?.published === expected?.published && stats?.ready === expected?.ready &&
-        stats?.leased === expected?.leased && stats?.acked === expected?.acked
-      ) continue;
-      this.#violated(node, index, id, `${textOf(stats)} should be ${textOf(expected)}`);
+      const expected = ledger.at(index);
+      if (areSame(stats, expected)) continue;
+      this.#violated(node, index, id, `${countsText(stats)} should be ${countsText(expected)}`);
     }
     this.#world.counters.add("queue: steps whose counts were checked");
+  }
+
+  /** The first index from `low` to `high` after which a partition has these counts. */
+  find(partition: number, counts: Counts, low: number, high: number): number | undefined {
+    return this.#ledgers.get(partition)?.find(low, high, (value) => areSame(value, counts));
+  }
+
+  /** The counts of a partition after an entry. */
+  at(partition: number, index: number): Counts | undefined {
+    return this.#ledgers.get(partition)?.at(index);
   }
 
   #violated(node: number, index: number, partition: number, details: string): never {
@@ -100,20 +99,13 @@ export class Conservation {
   }
 }
 
-/** The last line that is not behind an index; it is among the last ones, but for replicas that lag. */
-function countsAt(lines: readonly Line[], index: number): Counts | undefined {
-  let low = 0;
-  let high = lines.length;
-  if (high > 0 && lines[high - 1]!.index <= index) return lines[high - 1]!.counts;
-  while (low < high) {
-    const middle = (low + high) >> 1;
-    if (lines[middle]!.index <= index) low = middle + 1;
-    else high = middle;
-  }
-  return lines[low - 1]?.counts;
+function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
+  return a?.published === b?.published && a?.ready === b?.ready && a?.leased === b?.leased &&
+    a?.acked === b?.acked;
 }
 
-function textOf(counts: Counts | undefined): string {
+/** Counts, for people. */
+export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
   const { published, ready, leased, acked } = counts;
   return `${published} published, ${ready} ready, ${leased} leased, ${acked} acked`;

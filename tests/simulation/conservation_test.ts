@@ -8,7 +8,7 @@ const partitionId = 7;
 /** Entry 1 makes a partition, entry 3 publishes a message, 4 leases it, 5 acks it, 6 ends it all. */
 function setUp(): Conservation {
   const conservation = new Conservation(0, new World(1));
-  const partition = new ModelPartition("queue", 0, 1_000);
+  const partition = new ModelPartition(0, "queue", 0, 1_000);
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);
   const message = {
@@ -17,7 +17,9 @@ function setUp(): Conservation {
     index: 3,
     term: 1,
     acked: false,
+    ackedIndex: 0,
     deliveryCount: 0,
+    deliveredIndex: 0,
     lease: undefined,
     seen: new Map(),
   };

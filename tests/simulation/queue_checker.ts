@@ -10,10 +10,11 @@
  */
 
 import type { Entry } from "../../raft/mod.ts";
-import type { Effects, Reply } from "../../queue/mod.ts";
+import type { Reply } from "../../queue/mod.ts";
 import type { Shard } from "../../broker/mod.ts";
 import { Conservation } from "./conservation.ts";
 import { type ModelMessage, type ModelPartition, ShardModel } from "./queue_model.ts";
+import { ReadChecker } from "./read_checker.ts";
 import type { World } from "./world.ts";
 
 /** Where something is, as clients are told. */
@@ -47,6 +48,8 @@ export class QueueChecker {
   readonly publishes: PublishRecord[] = [];
   readonly #world: World;
   readonly #places = new Map<string, string>();
+  /** What clients read. */
+  readonly reads: ReadChecker;
   readonly #conservation: Conservation[];
 
   constructor(world: World, shardCount: number) {
@@ -56,13 +59,16 @@ export class QueueChecker {
       (_, id) => new ShardModel(id, world, this.#places),
     );
     this.#conservation = this.shards.map(({ shard }) => new Conservation(shard, world));
+    this.reads = new ReadChecker(world, this.#conservation);
   }
 
   /** An entry was applied for the first time anywhere. */
-  applied(shard: number, entry: Entry, reply: Reply | undefined, effects: Effects): void {
-    const model = this.shards[shard]!;
-    model.apply(entry, reply, effects);
-    this.#conservation[shard]!.record(entry.index, model.partitions);
+  applied({ id, machine }: Shard, entry: Entry, reply: Reply | undefined): void {
+    const model = this.shards[id]!;
+    model.apply(entry, reply, machine.effects);
+    this.#conservation[id]!.record(entry.index, model.partitions);
+    const mayChangeCatalog = id === 0 && (reply?.kind === "queue" || reply?.kind === "ok");
+    this.reads.applied(id, entry.index, mayChangeCatalog ? machine.queues() : undefined);
   }
 
   /** A replica has the state after an entry that was applied somewhere before, or is now. */
@@ -96,6 +102,7 @@ export class QueueChecker {
         `${record.id} in ${record.queue} ${placeText(place)}: there is ${found}`,
       );
     }
+    this.#told(record.queue, place, place.index);
     this.#world.counters.add("client: publishes confirmed");
   }
 
@@ -131,6 +138,9 @@ export class QueueChecker {
       this.#world.violated("a delivery reaches one application, once", who);
     }
     message.seen.set(seen.deliveryCount, consumer);
+    if (seen.deliveryCount === message.deliveryCount) {
+      this.#told(queue, seen, message.deliveredIndex);
+    }
     this.#world.trace(() => what);
     if (message.acked) this.#world.counters.add("client: stale deliveries after an ack");
     this.#world.counters.add("client: deliveries");
@@ -146,6 +156,7 @@ export class QueueChecker {
         `${consumer} acked ${seen.id} of ${queue} ${placeText(seen)}, and it is not acked`,
       );
     }
+    this.#told(queue, seen, message?.ackedIndex ?? 0);
     this.#world.counters.add("client: acks confirmed");
   }
 
@@ -198,6 +209,12 @@ export class QueueChecker {
       }
       last.set(key, record);
     }
+  }
+
+  /** A client knows from now on what an entry did to a queue. */
+  #told(queue: string, { partition }: Place, index: number): void {
+    const shard = this.#partition(queue, partition)?.shard;
+    if (shard !== undefined) this.reads.told(shard, index);
   }
 
   #message(queue: string, partition: number, offset: number): ModelMessage | undefined {

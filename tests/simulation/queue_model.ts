@@ -32,8 +32,12 @@ export interface ModelMessage {
   readonly index: number;
   readonly term: number;
   acked: boolean;
+  /** The entry that acked it, or 0. */
+  ackedIndex: number;
   /** How often it was delivered. */
   deliveryCount: number;
+  /** The entry by which it was last delivered, or 0. */
+  deliveredIndex: number;
   lease: Lease | undefined;
   /** Which application has seen each delivery, by its count. */
   readonly seen: Map<number, string>;
@@ -64,6 +68,7 @@ interface ModelSession {
 
 /** One partition. */
 export class ModelPartition {
+  readonly shard: number;
   readonly queue: string;
   readonly number: number;
   readonly leaseMs: number;
@@ -75,7 +80,8 @@ export class ModelPartition {
   /** Everything below was delivered at least once. */
   firstDeliveries = 0;
 
-  constructor(queue: string, number: number, leaseMs: number) {
+  constructor(shard: number, queue: string, number: number, leaseMs: number) {
+    this.shard = shard;
     this.queue = queue;
     this.number = number;
     this.leaseMs = leaseMs;
@@ -198,7 +204,8 @@ export class ShardModel {
       case "createPartition": {
         const { partitionId, queueName, partitionNumber, settings } = command;
         if (this.partitions.has(partitionId)) return;
-        const partition = new ModelPartition(queueName, partitionNumber, settings.leaseMs);
+        const { leaseMs } = settings;
+        const partition = new ModelPartition(this.shard, queueName, partitionNumber, leaseMs);
         this.partitions.set(partitionId, partition);
         return;
       }
@@ -260,7 +267,9 @@ export class ShardModel {
         index: entry.index,
         term: entry.term,
         acked: false,
+        ackedIndex: 0,
         deliveryCount: 0,
+        deliveredIndex: 0,
         lease: undefined,
         seen: new Map(),
       });
@@ -297,6 +306,7 @@ export class ShardModel {
       switch (command.operation) {
         case SettleOperation.ack:
           message!.acked = true;
+          message!.ackedIndex = entry.index;
           partition.ackedCount++;
           counters.add("queue: messages acked");
           return this.#release(partition, offset);
@@ -348,6 +358,7 @@ export class ShardModel {
       }
       this.#world.trace(() => `queue: delivery ${deliveryCount} of ${what}`);
       message.deliveryCount = deliveryCount;
+      message.deliveredIndex = entry.index;
       message.lease = { consumer, deadlineMs: this.#nowMs + partition.leaseMs };
       partition.leased.set(offset, message);
       let held = 0;

@@ -9,7 +9,14 @@
  * @module
  */
 
-import { type Client, connect, type Delivery, ErrorCode, FlowMQError } from "../../client/mod.ts";
+import {
+  type Client,
+  connect,
+  type Delivery,
+  ErrorCode,
+  FlowMQError,
+  QueueNotFoundError,
+} from "../../client/mod.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import type { PublishRecord } from "./queue_checker.ts";
 import type { Random } from "./random.ts";
@@ -27,6 +34,9 @@ export interface WorkloadSettings {
   readonly queues: readonly QueuePlan[];
   readonly publishers: number;
   readonly consumers: number;
+  readonly readers: number;
+  /** Pause between two reads. */
+  readonly readPauseMs: number;
   readonly requestTimeoutMs: number;
   readonly sessionTimeoutMs: number;
   /** Pause between two things a publisher does. */
@@ -88,6 +98,8 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     extendChance: random.pick([0, 0.1]),
     closeChance: random.pick([0, 0.005, 0.05]),
     create: random.chance(0.2),
+    readers: random.integer(0, 2),
+    readPauseMs: random.magnitude(20, 2_000),
   };
 }
 
@@ -117,6 +129,7 @@ export class Workload {
     add("creator", createQueues);
     for (let i = 0; i < settings.publishers; i++) add(`publisher-${i}`, publish);
     for (let i = 0; i < settings.consumers; i++) add(`consumer-${i}`, consume);
+    for (let i = 0; i < settings.readers; i++) add(`reader-${i}`, read);
   }
 
   get machines(): Machine[] {
@@ -291,6 +304,7 @@ export class Application {
 
 /** Makes the queues, and goes on making and listing some. */
 async function createQueues(application: Application, client: Client): Promise<void> {
+  const { reads } = application.workload.cluster.queueChecker;
   for (const { name, ...plan } of application.workload.settings.queues) {
     const queue = await client.createQueue(name, plan).catch((error) => {
       // A publisher was there first, and made it as queues are when nobody says how.
@@ -305,14 +319,37 @@ async function createQueues(application: Application, client: Client): Promise<v
     const { random } = application;
     const name = `extra-${random.below(4)}`;
     try {
-      if (random.chance(0.3)) await client.deleteQueue(name);
-      else await client.createQueue(name, { partitions: random.integer(1, 3) });
+      const isThere = random.chance(0.7);
+      const asked = reads.ask();
+      if (isThere) await client.createQueue(name, { partitions: random.integer(1, 3) });
+      else await client.deleteQueue(name);
+      reads.toldOfQueue(asked, name, isThere);
       application.world.counters.add("client: extra queues made or deleted");
     } catch (error) {
       if (!(error instanceof FlowMQError)) throw error;
       application.world.counters.add(`client: extra queue: ${error.name} ${error.code}`);
     }
     await application.sleep(random.wait(2_000));
+  }
+}
+
+/** Reads how many messages there are, and which queues. */
+async function read(application: Application, client: Client): Promise<void> {
+  const { random, workload, world } = application;
+  const { settings, cluster: { queueChecker: { reads } } } = workload;
+  const names = [...settings.queues.map(({ name }) => name), "extra-0"];
+  while (!application.closed) {
+    const name = random.pick(names);
+    const asked = reads.ask();
+    try {
+      if (random.chance(0.2)) reads.gotList(asked, await client.queues());
+      else reads.gotReport(asked, await client.queue(name).info());
+    } catch (error) {
+      if (!(error instanceof FlowMQError)) throw error;
+      if (error instanceof QueueNotFoundError) reads.gotNotFound(asked, name);
+      else world.counters.add(`client: read: ${error.name} ${error.code}`);
+    }
+    await application.sleep(random.wait(settings.readPauseMs));
   }
 }
 
