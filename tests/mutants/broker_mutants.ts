@@ -19,6 +19,27 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "answers-a-read-without-asking-raft",
+    breaks: "a read is answered once a quorum has confirmed the leader",
+    edits: [{
+      file: "broker/shard.ts",
+      find:
+        'this.#reads.ask((context) => this.#raft.readIndex(context).kind === "accepted", done);',
+      replace: "done(true);",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "answers-a-read-before-its-index-is-applied",
+    breaks: "a read is answered once its index is applied",
+    edits: [{
+      file: "broker/pending_reads.ts",
+      find: "    this.#waiting.push({ index, done });",
+      replace: "    done(index > 0);",
+    }],
+    foundBy: "cluster",
+  },
+  {
     name: "confirms-when-proposed",
     breaks: "a publish is confirmed when it is committed and applied",
     edits: [{

@@ -186,6 +186,53 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     why: "its checker follows the order of first deliveries only",
   },
   {
+    name: "does-not-count-what-came-back",
+    breaks: "published = ready + leased + acked, at every moment",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "ready: this.ready,",
+      replace: "ready: this.#nextOffset - this.#freshOffset,",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "forgets-what-comes-back-often",
+    breaks: "a message is there until it is acked, however often it comes back",
+    edits: [{
+      file: "queue/partition.ts",
+      find:
+        "    this.#returned.push(this.#leases.offsetAt(slot), this.#leases.deliveryCountAt(slot));\n" +
+        "    return consumer;",
+      replace: "    if (this.#leases.deliveryCountAt(slot) > 3) this.#leases.remove(slot);\n" +
+        "    else {\n" +
+        "      this.#returned.push(\n" +
+        "        this.#leases.offsetAt(slot),\n" +
+        "        this.#leases.deliveryCountAt(slot),\n" +
+        "      );\n" +
+        "    }\n" +
+        "    return consumer;",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "a-restored-lease-is-not-counted",
+    breaks: "a replica that went on from a snapshot counts as the others do",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "leased: this.#leases.leased,",
+      replace: "leased: this.#leases.leased - this.#restoredLeases,",
+    }, {
+      file: "queue/partition.ts",
+      find: "    this.#leases.restoreLease(",
+      replace: "    this.#restoredLeases++;\n    this.#leases.restoreLease(",
+    }, {
+      file: "queue/partition.ts",
+      find: "  #bytesPublished = 0;",
+      replace: "  #bytesPublished = 0;\n  #restoredLeases = 0;",
+    }],
+    foundBy: "cluster",
+  },
+  {
     name: "serves-one-consumer-until-it-is-full",
     breaks: "consumers take turns, message by message",
     edits: [{

@@ -188,8 +188,17 @@ export const RAFT_MUTANTS: readonly Mutant[] = [
       find: "if (isOnlyVoter(core) || holdsLease(core)) {",
       replace: "if (core.termCommitted) {",
     }],
-    foundBy: "core",
-    why: "no client of the simulated cluster reads anything that could be stale",
+    foundBy: "cluster",
+  },
+  {
+    name: "reads-before-its-term-is-established",
+    breaks: "a new leader serves no read before it has committed an entry of its own term",
+    edits: [{
+      file: "raft/reads.ts",
+      find: "if (!core.termCommitted) {",
+      replace: "if (core.log.commitIndex < 0) {",
+    }],
+    foundBy: "cluster",
   },
   {
     name: "forgets-the-members-of-a-snapshot",

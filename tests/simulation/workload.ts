@@ -98,8 +98,8 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     extendChance: random.pick([0, 0.1]),
     closeChance: random.pick([0, 0.005, 0.05]),
     create: random.chance(0.2),
-    readers: random.integer(0, 2),
-    readPauseMs: random.magnitude(20, 2_000),
+    readers: random.pick([0, 1, 2, 3]),
+    readPauseMs: random.magnitude(5, 500),
   };
 }
 
