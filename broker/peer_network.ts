@@ -79,6 +79,10 @@ export class PeerNetwork {
   readonly #outgoing = new Map<NodeId, OutgoingStream>();
   readonly #incoming = new Map<NodeId, ByteStream>();
   readonly #accepted = new Set<ByteStream>();
+  /** How many connections were ever accepted. */
+  #acceptedCount = 0;
+  /** Which of them was the last in use for each peer. */
+  readonly #newest = new Map<NodeId, number>();
   readonly #clientAddresses = new Map<NodeId, string>();
   #listener: Listener | undefined;
   #closed = false;
@@ -173,6 +177,7 @@ export class PeerNetwork {
 
   async #receive(stream: ByteStream): Promise<void> {
     this.#accepted.add(stream);
+    const number = ++this.#acceptedCount;
     const answers = new FrameWriter(stream);
     let from: NodeId = 0;
     const lateHello = this.#runtime.clock.setTimeout(() => {
@@ -180,7 +185,7 @@ export class PeerNetwork {
     }, HELLO_MS_MAX);
     try {
       await readFrames(stream, (frame) => {
-        if (from === 0) from = this.#greet(frame, stream);
+        if (from === 0) from = this.#greet(frame, stream, number);
         else if (frame.type === PeerFrameType.ping) answers.send(pong);
         // A second connection of the same peer replaces the first, whose frames are stale.
         else if (this.#incoming.get(from) === stream) this.#events.received(from, frame);
@@ -204,7 +209,7 @@ export class PeerNetwork {
   }
 
   /** Checks the first frame of a connection and makes it the one that counts for its peer. */
-  #greet(frame: Frame, stream: ByteStream): NodeId {
+  #greet(frame: Frame, stream: ByteStream, number: number): NodeId {
     if (frame.type !== PeerFrameType.hello) {
       throw new Error(`The first frame must be a peer's hello: it is of type ${frame.type}`);
     }
@@ -222,6 +227,11 @@ export class PeerNetwork {
     if (!this.#outgoing.has(hello.nodeId)) {
       throw new Error(`Node ${hello.nodeId} is not in the cluster list`);
     }
+    // A peer dials again only when it has given up the connection before. What it said there may come in
+    // late, and even in another life of the peer: it is about the past, the hello and all behind it.
+    const newest = this.#newest.get(hello.nodeId) ?? 0;
+    if (number < newest) throw new Error(`Node ${hello.nodeId} has made a newer connection`);
+    this.#newest.set(hello.nodeId, number);
     const previous = this.#incoming.get(hello.nodeId);
     this.#incoming.set(hello.nodeId, stream);
     this.#clientAddresses.set(hello.nodeId, hello.clientAddress);
