@@ -236,7 +236,7 @@ export class SimulatedCluster {
   constructor(world: World, settings: ClusterSettings, random: Random) {
     this.world = world;
     this.settings = settings;
-    this.network = new Network(world, random.fork());
+    this.network = new Network(world, random.fork(), PEER_PORT);
     const ids = Array.from({ length: settings.nodes }, (_, i) => i + 1);
     for (const id of ids) this.nodes.push(new SimulatedNode(this, id, random.fork()));
     this.raftChecker = new RaftChecker(world, settings.shards, ids);

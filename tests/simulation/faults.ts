@@ -11,6 +11,7 @@
  */
 
 import type { SimulatedCluster, SimulatedNode } from "./cluster.ts";
+import { ORDERLY_FRAMES } from "./frame_shuffler.ts";
 import { CALM_NETWORK } from "./network.ts";
 import type { Random } from "./random.ts";
 import type { Machine } from "./world.ts";
@@ -224,6 +225,14 @@ export class Nemesis {
       for (const { disk } of cluster.nodes) disk.shortWriteChance = random.next() * 0.2;
     }
     this.calmNetwork();
+    const { network } = cluster;
+    if (random.chance(0.3)) {
+      network.frameFaults = {
+        duplicateChance: random.magnitude(0.001, 0.3),
+        lateChance: random.magnitude(0.001, 0.1),
+      };
+    }
+    if (random.chance(0.5)) network.lateBytesChance = random.next();
   }
 
   /** Begins. */
@@ -237,6 +246,7 @@ export class Nemesis {
     const { network, nodes } = this.cluster;
     network.healAll();
     network.settings = CALM_NETWORK;
+    network.frameFaults = ORDERLY_FRAMES;
     for (const node of nodes) {
       if (broken.includes(node)) {
         this.#break(node);

@@ -15,6 +15,7 @@ import type { ByteStream, Dialer } from "../../client/runtime.ts";
 import type { Address, Listener } from "../../broker/runtime.ts";
 import { formatAddress } from "../../broker/runtime.ts";
 import type { DeathCause, Machine, Process, World } from "./world.ts";
+import { type FrameFaults, FrameShuffler, ORDERLY_FRAMES } from "./frame_shuffler.ts";
 import type { Random } from "./random.ts";
 import { copyOf } from "./slab.ts";
 
@@ -55,6 +56,11 @@ const DIAL_MS_MAX = 30_000;
 export class Network {
   readonly world: World;
   settings: NetworkSettings = CALM_NETWORK;
+  /** What happens to frames of Raft. */
+  frameFaults: FrameFaults = ORDERLY_FRAMES;
+  /** How likely what is under way, when a connection is reset, still comes in after that. */
+  lateBytesChance = 0;
+  readonly #peerPort: number | undefined;
   readonly #random: Random;
   readonly #listeners = new Map<string, PortListener>();
   readonly #machines = new Map<string, Machine>();
@@ -62,9 +68,15 @@ export class Network {
   readonly #pipes = new Set<Pipe>();
   readonly #dials = new Set<Dial>();
 
-  constructor(world: World, random: Random) {
+  /**
+   * @param world Where it is.
+   * @param random Decides.
+   * @param peerPort The port on which brokers take the streams of other brokers.
+   */
+  constructor(world: World, random: Random, peerPort?: number) {
     this.world = world;
     this.#random = random;
+    this.#peerPort = peerPort;
   }
 
   /** Connects a machine. */
@@ -129,11 +141,17 @@ export class Network {
     for (const pipe of [...this.#pipes]) {
       const { from, to } = pipe;
       if (from.closed || !which(from.process.machine, to.process.machine)) continue;
-      // What is under way arrives in part.
-      pipe.tear(this.#random);
-      to.pipe.tear(this.#random);
       from.fail("Connection reset by peer");
-      to.fail("Connection reset by peer");
+      to.pipe.tear(this.#random);
+      if (this.lateBytesChance > 0 && this.#random.chance(this.lateBytesChance)) {
+        // The other end goes on reading, for a while, what this one sent before it gave up.
+        pipe.linger(this.#random.magnitude(1, 3_000));
+        this.world.counters.add("network: connections that outlive their reset");
+      } else {
+        // What is under way arrives in part.
+        pipe.tear(this.#random);
+        to.fail("Connection reset by peer");
+      }
       count++;
     }
     return count;
@@ -166,6 +184,12 @@ export class Network {
   short(count: number): number {
     if (count <= 1 || !this.#random.chance(this.settings.shortChance)) return count;
     return this.#random.integer(1, count);
+  }
+
+  /** What a stream to an address goes through. */
+  shuffler({ port }: Address): FrameShuffler | undefined {
+    if (port !== this.#peerPort) return undefined;
+    return new FrameShuffler(() => this.frameFaults, this.#random, this.world.counters);
   }
 
   opened(pipe: Pipe): void {
@@ -281,6 +305,7 @@ class Dial {
     const ours = new Socket(this.#network, this.#process, formatAddress(this.#address));
     const theirs = new Socket(this.#network, listener.process, here);
     ours.join(theirs);
+    ours.shuffler = this.#network.shuffler(this.#address);
     this.#network.world.counters.add("network: connections");
     listener.take(theirs);
     timeline.after(backMs, () => {
@@ -388,6 +413,16 @@ class Pipe {
     this.#next();
   }
 
+  /** What is under way comes in later, and then the other end hears of the reset. */
+  linger(ms: number): void {
+    const { world } = this.#network;
+    this.send("reset");
+    const packets = this.#packets;
+    this.#packets = packets.map(({ packet, dueMs }) => ({ packet, dueMs: dueMs + ms }));
+    // One that is about to come in comes when it was due: the others wait behind it.
+    world.trace(() => `${this.from.process.name}: ${packets.length} packets come ${ms} ms late`);
+  }
+
   /** Cuts off what is under way at a random byte. */
   tear(random: Random): void {
     const left = random.below(this.#packets.length + 1);
@@ -466,6 +501,8 @@ class Socket implements ByteStream {
   readonly #network: Network;
   /** To the other end. */
   pipe!: Pipe;
+  /** What is written goes through this, where it is there. */
+  shuffler: FrameShuffler | undefined;
   #peer!: Socket;
   #received: Uint8Array[] = [];
   #receivedBytes = 0;
@@ -600,6 +637,11 @@ class Socket implements ByteStream {
     else this.pipe.stop();
   }
 
+  #send(bytes: Uint8Array): void {
+    if (this.shuffler === undefined) return this.pipe.send(bytes);
+    for (const frame of this.shuffler.take(bytes)) this.pipe.send(frame);
+  }
+
   #serveRead(): void {
     const reading = this.#reading;
     if (reading === undefined || !this.process.alive) return;
@@ -642,7 +684,7 @@ class Socket implements ByteStream {
     this.#writing = undefined;
     const count = this.#network.short(Math.min(room, writing.bytes.length));
     // A copy: the writer may use its buffer again.
-    if (count > 0) this.pipe.send(copyOf(writing.bytes.subarray(0, count)));
+    if (count > 0) this.#send(copyOf(writing.bytes.subarray(0, count)));
     writing.resolve(count);
   }
 }
