@@ -171,7 +171,7 @@ export class SimulatedNode {
    * @returns Where, or `undefined` where there is nothing yet.
    */
   rot(random: Random): string | undefined {
-    const place = pickDurableByte(this.disk, DATA_DIRECTORY, random);
+    const place = pickDurableByte(this.disk, DATA_DIRECTORY, this.id % 2 === 0 ? "b" : "a", random);
     if (place === undefined) return undefined;
     this.disk.flipBit(place.path, place.offset, random.below(8));
     this.isForgetful = true;

@@ -3,7 +3,8 @@
  *
  * Left out is the end of the newest segment, behind the last mark that calls what is before it durable:
  * damage there looks like the tail that a crash tears off, which was never answered for
- * (`docs/FORMAT.md`). So are the gaps in the files of term and vote, which nobody reads.
+ * (`docs/FORMAT.md`). So are the gaps in the files of term and vote, which nobody reads, and one of the two:
+ * with both copies of the newest slot damaged, it looks as if a crash had torn them.
  *
  * @module
  */
@@ -29,12 +30,14 @@ const SLOT_DISTANCE = 4_096;
  *
  * @param disk The disk.
  * @param directory The data directory on it.
+ * @param copy Which of the files of term and vote may rot.
  * @param random Chooses.
  * @returns The byte, or `undefined` where there is none.
  */
 export function pickDurableByte(
   disk: SimulatedDisk,
   directory: string,
+  copy: "a" | "b",
   random: Random,
 ): Place | undefined {
   // A node that was never a member has nothing that anybody counts on.
@@ -43,7 +46,7 @@ export function pickDurableByte(
     [joinPath(directory, "meta"), disk.readFile(joinPath(directory, "meta")).length],
   ]);
   for (const { name } of disk.list(directory)) {
-    if (/^shard-\d+$/.test(name)) addShard(sizes, disk, joinPath(directory, name));
+    if (/^shard-\d+$/.test(name)) addShard(sizes, disk, joinPath(directory, name), copy);
   }
   const [path, bytes] = random.pick([...sizes]);
   if (path.includes("hard-state")) {
@@ -53,7 +56,12 @@ export function pickDurableByte(
 }
 
 /** Adds the files of a shard, with how many bytes at their beginning are surely durable. */
-function addShard(sizes: Map<string, number>, disk: SimulatedDisk, directory: string): void {
+function addShard(
+  sizes: Map<string, number>,
+  disk: SimulatedDisk,
+  directory: string,
+  copy: "a" | "b",
+): void {
   const configuration = joinPath(directory, "configuration");
   if (!disk.exists(configuration)) return;
   try {
@@ -72,7 +80,5 @@ function addShard(sizes: Map<string, number>, disk: SimulatedDisk, directory: st
     return;
   }
   sizes.set(configuration, disk.readFile(configuration).length);
-  for (const name of ["hard-state-a", "hard-state-b"]) {
-    sizes.set(joinPath(directory, name), SLOT_DISTANCE + SLOT_BYTES);
-  }
+  sizes.set(joinPath(directory, `hard-state-${copy}`), SLOT_DISTANCE + SLOT_BYTES);
 }
