@@ -37,8 +37,8 @@ export interface Harm {
 export interface ShimSettings {
   /** The calls that count are about something in here. */
   readonly directory: string;
-  /** Gets a line for each of the calls. */
-  readonly logPath: string;
+  /** Gets a line for each of the calls, if anything does. */
+  readonly logPath?: string;
   readonly harm?: Harm | undefined;
   /** Where the file system is mounted whose power is cut. */
   readonly mount?: string | undefined;
@@ -46,6 +46,8 @@ export interface ShimSettings {
   readonly shortWrites?: boolean;
   /** Syncs do nothing, and say that all is well. */
   readonly noSyncs?: boolean;
+  /** Syncs take so much longer while a file is there. */
+  readonly slowSyncs?: { readonly ms: number; readonly whilePath: string };
 }
 
 let built: Promise<string> | undefined;
@@ -85,11 +87,11 @@ async function compile(): Promise<string> {
  * @returns Variables.
  */
 export function shimEnvironment(shim: string, settings: ShimSettings): Record<string, string> {
-  const { directory, logPath, harm, mount, shortWrites, noSyncs } = settings;
+  const { directory, logPath, harm, mount, shortWrites, noSyncs, slowSyncs } = settings;
   return {
     LD_PRELOAD: shim,
     FAULT_DIRECTORY: directory,
-    FAULT_LOG: logPath,
+    ...(logPath === undefined ? {} : { FAULT_LOG: logPath }),
     ...(harm === undefined ? {} : {
       FAULT_KIND: harm.kind,
       FAULT_AT: String(harm.at),
@@ -99,6 +101,9 @@ export function shimEnvironment(shim: string, settings: ShimSettings): Record<st
     ...(mount === undefined ? {} : { FAULT_MOUNT: mount }),
     ...(shortWrites ? { FAULT_SHORT_WRITES: "1" } : {}),
     ...(noSyncs ? { FAULT_NO_SYNCS: "1" } : {}),
+    ...(slowSyncs === undefined
+      ? {}
+      : { FAULT_SLOW_MS: String(slowSyncs.ms), FAULT_SLOW_WHILE: slowSyncs.whilePath }),
   };
 }
 

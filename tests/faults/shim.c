@@ -38,6 +38,8 @@ static long at;
 static int syncs_only;
 static int short_writes;
 static int no_syncs;
+static long slow_ms;
+static char slow_while[PATH_MAX];
 static char directory[PATH_MAX];
 static size_t directory_length;
 static int log_fd = -1;
@@ -64,6 +66,8 @@ __attribute__((constructor)) static void begin(void) {
   syncs_only = !strcmp(variable("FAULT_CALLS"), "syncs");
   short_writes = *variable("FAULT_SHORT_WRITES") != 0;
   no_syncs = *variable("FAULT_NO_SYNCS") != 0;
+  slow_ms = atol(variable("FAULT_SLOW_MS"));
+  strncpy(slow_while, variable("FAULT_SLOW_WHILE"), sizeof slow_while - 1);
   strncpy(directory, variable("FAULT_DIRECTORY"), sizeof directory - 1);
   directory_length = strlen(directory);
   const char *log = variable("FAULT_LOG");
@@ -221,6 +225,11 @@ ssize_t writev(int fd, const struct iovec *parts, int part_count) {
   return result;
 }
 
+/* A sync takes longer while a file is there. */
+static void dawdle(void) {
+  if (slow_ms > 0 && access(slow_while, F_OK) == 0) usleep((useconds_t)slow_ms * 1000);
+}
+
 #define SYNC_LIKE(function) \
   int function(int fd) { \
     REAL(function); \
@@ -228,6 +237,7 @@ ssize_t writev(int fd, const struct iovec *parts, int part_count) {
     if (!path_of(fd, path)) return real(fd); \
     struct verdict verdict = judge(#function, path, 0, 1, 0); \
     FAIL_IF(verdict) \
+    dawdle(); \
     return verdict.skipped ? 0 : real(fd); \
   }
 
