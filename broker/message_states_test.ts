@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { ShardMachine } from "../queue/mod.ts";
+import { liveSetOf } from "./live_set.ts";
 import { batchesOf, MessageStates } from "./message_states.ts";
 import { StepWriter } from "../queue/step_codec.ts";
 
@@ -80,6 +81,7 @@ Deno.test("MessageStates says of each message what the machine knows", () => {
       if (!acked) live.add(entryIndex);
     }
     assertEquals([...states.liveEntries()], [...live]);
+    assertEquals([...liveSetOf(rig.machine).from(0)], [...live], "as the log keeps them");
   }));
 });
 

@@ -7,6 +7,7 @@
 
 import type { Entry, Message, Ready } from "../raft/mod.ts";
 import type { Reply } from "../queue/mod.ts";
+import type { Rewritten } from "../storage/mod.ts";
 import type { Shard } from "./shard.ts";
 
 /** Watches the shards of a node. Its calls are synchronous; what they throw stops the node. */
@@ -28,6 +29,8 @@ export interface ShardObserver {
   snapshotTaken?(shard: Shard, index: number): void;
   /** The log begins at another index: what was before it is gone. */
   compacted?(shard: Shard, firstIndex: number): void;
+  /** Segments were rewritten to what is alive in them. */
+  rewritten?(shard: Shard, done: Rewritten): void;
   /** The machine was replaced by that of another node's snapshot; its ready is being handled. */
   restored?(shard: Shard, index: number): void;
 }

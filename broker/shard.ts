@@ -44,6 +44,7 @@ import {
 } from "../wire/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import type { RaftTimings, ShardLimits } from "./config.ts";
+import { liveSetOf } from "./live_set.ts";
 import { openMachine } from "./machine_codec.ts";
 import type { ShardObserver } from "./observer.ts";
 import { PendingReads, type ReadCallback } from "./pending_reads.ts";
@@ -175,6 +176,7 @@ export class Shard {
     this.#host = host;
     this.hashes = new StateHashes(host.clock);
     this.#machine = openMachine(id, store.readState());
+    if (store.storedSnapshot !== undefined) store.noteLive(liveSetOf(this.#machine));
     this.#raft = new Raft({
       id: store.replica,
       electionTicks: timings.electionTicks,
@@ -194,6 +196,7 @@ export class Shard {
     this.#snapshots = new SnapshotKeeper(store, this.#raft, host.clock, limits.snapshotBytes, {
       taken: (index) => observer?.snapshotTaken?.(this, index),
       compacted: (firstIndex) => observer?.compacted?.(this, firstIndex),
+      rewritten: (done) => observer?.rewritten?.(this, done),
       failed: (error) => this.#fail(error),
     });
     observer?.opened(this);
@@ -410,7 +413,7 @@ export class Shard {
     const { voters } = this.#raft.configuration;
     if (voters.length === 1 && voters[0] === this.replica) this.#enter(() => this.#raft.campaign());
     // A crash may have come before the log was given back that the snapshot does not need.
-    this.#snapshots.compact().catch((error) => this.#fail(error));
+    this.#snapshots.reclaim().catch((error) => this.#fail(error));
     this.#schedule();
   }
 

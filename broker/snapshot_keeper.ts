@@ -10,16 +10,24 @@
  * and reading them back, is a bounded part of what is written to the log.
  *
  * What can go is what neither the snapshot refers to nor a follower is about to ask for: one that is
- * there and only a little behind is fed from the log, which is far cheaper than another snapshot.
+ * there and only a little behind is fed from the log, which is far cheaper than another snapshot. Whole
+ * segments go from the beginning; others of which little is alive are rewritten, slowly, to just that.
+ * Which entries are alive is found while the snapshot is written, and counts once it is on disk.
  *
  * @module
  */
 
 import type { Raft } from "../raft/mod.ts";
 import type { MachineCapture, ShardMachine } from "../queue/mod.ts";
-import { DiskFullError, type ShardStore, type SnapshotInProgress } from "../storage/mod.ts";
+import {
+  DiskFullError,
+  type Rewritten,
+  type ShardStore,
+  type SnapshotInProgress,
+} from "../storage/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import { concatBytes } from "../wire/mod.ts";
+import { LiveSetBuilder } from "./live_set.ts";
 import { encodeMachine } from "./machine_codec.ts";
 import { Slices } from "./slices.ts";
 
@@ -29,6 +37,8 @@ export interface SnapshotEvents {
   taken(index: number): void;
   /** The log begins at this index now. */
   compacted(firstIndex: number): void;
+  /** Segments were rewritten to what is alive in them. */
+  rewritten(done: Rewritten): void;
   failed(error: unknown): void;
 }
 
@@ -47,6 +57,12 @@ const RETRY_MS = 2_000;
 /** A follower that lacks more of the log than this many times the interval gets a snapshot instead. */
 const FOLLOWER_INTERVALS_MAX = 4;
 
+/**
+ * How much is read and written in a millisecond to rewrite segments: 32 MB a second, a small part of
+ * what a disk does.
+ */
+const REWRITE_BYTES_PER_MS = 32 << 10;
+
 /** The snapshots of one shard. */
 export class SnapshotKeeper {
   readonly #store: ShardStore;
@@ -56,6 +72,9 @@ export class SnapshotKeeper {
   readonly #events: SnapshotEvents;
   #bytesApplied = 0;
   #busy = false;
+  /** Space is being given back; and whether there is reason to look once more. */
+  #reclaiming = false;
+  #reclaimAgain = false;
   /** When to try again after the disk was full; 0 for no reason to wait. */
   #retryAtMs = 0;
 
@@ -136,9 +155,10 @@ export class SnapshotKeeper {
   async #write(writer: SnapshotInProgress, capture: MachineCapture): Promise<void> {
     const slices = new Slices(this.#clock);
     await slices.pause();
+    const live = new LiveSetBuilder();
     let pieces: Uint8Array[] = [];
     let bytes = 0;
-    for (const piece of encodeMachine(capture.parts())) {
+    for (const piece of encodeMachine(live.watch(capture.parts()))) {
       pieces.push(piece);
       bytes += piece.length;
       if (bytes >= PIECE_BYTES) {
@@ -146,20 +166,46 @@ export class SnapshotKeeper {
         pieces = [];
         bytes = 0;
       }
-      await slices.step();
+      do await slices.step(); while (live.step());
     }
     writer.write(concatBytes(pieces));
-    const kept = await writer.finish(() => slices.pause());
+    const kept = await writer.finish(live.set, () => slices.pause());
     this.#busy = false;
-    if (kept) await this.compact();
+    // The snapshot is there; whatever fails now is of another kind.
+    if (kept) this.reclaim().catch((error) => this.#events.failed(error));
   }
 
-  /** Gives back the space of the log that is not needed any more. */
-  async compact(): Promise<void> {
-    const before = this.#store.firstIndex();
-    await this.#store.compact(this.#lastUnneeded());
-    const after = this.#store.firstIndex();
-    if (after > before) this.#events.compacted(after);
+  /**
+   * Gives back the space of the log that is not needed any more: first that of whole segments at its
+   * beginning, then that of what is dead in others.
+   */
+  async reclaim(): Promise<void> {
+    this.#reclaimAgain = true;
+    if (this.#reclaiming) return;
+    this.#reclaiming = true;
+    while (this.#reclaimAgain) {
+      this.#reclaimAgain = false;
+      const before = this.#store.firstIndex();
+      await this.#store.compact(this.#lastUnneeded());
+      await this.#rewrite();
+      const after = this.#store.firstIndex();
+      if (after > before) this.#events.compacted(after);
+    }
+    this.#reclaiming = false;
+  }
+
+  /** Rewrites segments, until a newer snapshot knows more. */
+  #rewrite(): Promise<void> {
+    return this.#store.rewriteSegments(this.#lastUnneeded(), {
+      pace: (bytes) => {
+        return new Promise((resolve) => {
+          this.#clock.setTimeout(resolve, bytes / REWRITE_BYTES_PER_MS);
+        });
+      },
+      spareBytesMax: FOLLOWER_INTERVALS_MAX * this.#interval,
+      isOver: () => this.#reclaimAgain,
+      done: (rewritten) => this.#events.rewritten(rewritten),
+    });
   }
 
   /** What followers have that are there and not far behind. */

@@ -7,7 +7,8 @@
  *
  * Nothing of it counts before all of it has been checked: every record has its checksum and its place in
  * the order of indexes and terms, the state has a checksum as a whole and must be one that a machine can
- * be made of. Only then the core gets the leader's message, and decides.
+ * be made of, and the entries are those that this machine needs. Only then the core gets the leader's
+ * message, and decides.
  *
  * @module
  */
@@ -28,6 +29,7 @@ import {
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
+import { gatherLiveSet } from "./live_set.ts";
 import { MachineDecoder, MalformedStateError } from "./machine_codec.ts";
 import type { Shard } from "./shard.ts";
 import { Slices } from "./slices.ts";
@@ -84,7 +86,7 @@ export class SnapshotReceiver {
   begin(from: NodeId, shard: Shard, begin: SnapshotBegin): void {
     if (this.#closed) return;
     const { index, term } = begin.message.snapshot.metadata;
-    const end = begin.stateBytes + index + 1 - begin.neededIndex;
+    const end = begin.stateBytes + begin.entries;
     const known = this.#arrivals.get(shard.id);
     if (shard.coversSnapshot(index, term)) {
       if (known !== undefined) this.#drop(known);
@@ -183,10 +185,8 @@ export class SnapshotReceiver {
   }
 
   async #write(arrival: Arrival): Promise<void> {
-    const staged = arrival.staged ??= await arrival.shard.store.stage(
-      metadataOf(arrival.begin),
-      arrival.begin.previousTerm,
-    );
+    const slices = new Slices(this.#host.clock);
+    const staged = arrival.staged ??= await arrival.shard.store.stage(metadataOf(arrival.begin));
     while (!arrival.dropped) {
       const chunk = arrival.waiting.shift();
       if (chunk === undefined) break;
@@ -195,7 +195,7 @@ export class SnapshotReceiver {
         continue;
       }
       this.#take(arrival, staged, chunk.bytes);
-      await staged.flush();
+      await staged.flush(() => slices.pause());
       if (arrival.position < arrival.end) this.#acknowledge(arrival);
     }
     if (arrival.dropped) return;
@@ -212,7 +212,7 @@ export class SnapshotReceiver {
       staged.writeState(bytes);
       arrival.position += bytes.length;
     } else {
-      const entries = decodeRecords(bytes);
+      const entries = decodeRecords(bytes, true);
       staged.append(entries);
       arrival.position += entries.length;
     }
@@ -233,6 +233,11 @@ export class SnapshotReceiver {
       }
     }
     const machine = decoder.finish();
+    const live = await gatherLiveSet(machine.capture().parts(), slices);
+    if (arrival.dropped) return;
+    if (!staged.held.equals(live)) {
+      throw new MalformedStateError("the entries are not those that the state refers to");
+    }
     this.#stopWaiting(arrival);
     this.#arrivals.delete(arrival.shard.id);
     arrival.shard.snapshotArrived(arrival.begin.message, staged, machine);
@@ -275,10 +280,13 @@ function metadataOf({ message, neededIndex }: SnapshotBegin): ShardSnapshotMetad
   return { ...message.snapshot.metadata, neededIndex };
 }
 
-/** Whether two offers are of the very same stream. Entries that are committed are the same everywhere. */
+/**
+ * Whether two offers are of the very same stream. Which entries are in it follows from the state, and
+ * entries that are committed are the same everywhere.
+ */
 function isSame(a: SnapshotBegin, b: SnapshotBegin): boolean {
   const { index, term } = a.message.snapshot.metadata;
   const other = b.message.snapshot.metadata;
   return index === other.index && term === other.term && a.neededIndex === b.neededIndex &&
-    a.previousTerm === b.previousTerm && a.stateBytes === b.stateBytes && a.stateCrc === b.stateCrc;
+    a.entries === b.entries && a.stateBytes === b.stateBytes && a.stateCrc === b.stateCrc;
 }

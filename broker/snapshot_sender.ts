@@ -1,9 +1,10 @@
 /**
  * Sends snapshots to followers that are further behind than the log reaches.
  *
- * What goes over is the newest snapshot on disk and the log that it needs, read as they lie there: the
- * follower then holds the very bodies, and the machine that knows which of them are alive. Both stay on
- * this node's disk until they are over. Only a few chunks are on their way at a time, each sent when the
+ * What goes over is the newest snapshot on disk and the entries of the log that it needs, read as they
+ * lie there: the follower then holds the very bodies, and the machine that knows which of them are alive.
+ * Both stay on this node's disk until they are over. What is sent follows from the snapshot alone, and
+ * not from what else this node still has: so another node can go on where this one ended. Only a few chunks are on their way at a time, each sent when the
  * follower has written an earlier one: so the stream is as fast as the slower disk, and appends and
  * heartbeats beside it never wait for more than those few.
  *
@@ -14,7 +15,12 @@
  */
 
 import type { InstallSnapshot, NodeId } from "../raft/mod.ts";
-import { countRecords, type PinnedSnapshot } from "../storage/mod.ts";
+import {
+  countRecords,
+  type PinnedSnapshot,
+  type RecordEntry,
+  recordSpans,
+} from "../storage/mod.ts";
 import { encodeSnapshotBegin, encodeSnapshotChunkHead, type SnapshotAck } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
@@ -99,7 +105,7 @@ export class SnapshotSender {
       to,
       replica,
       pin,
-      end: stateBytes + index + 1 - neededIndex,
+      end: stateBytes + pin.live.size,
       begun: false,
       position: 0,
       underWay: [],
@@ -108,11 +114,10 @@ export class SnapshotSender {
       timer: clock.setTimeout(() => this.#checkSilence(transfer), CHECK_MS),
     };
     this.#transfers.set(number, transfer);
-    const { previousTerm } = pin;
     const frame = encodeSnapshotBegin(shard.id, {
       transfer: number,
       neededIndex,
-      previousTerm,
+      entries: pin.live.size,
       stateBytes,
       stateCrc,
       message,
@@ -185,10 +190,18 @@ export class SnapshotSender {
 
   /** The next chunk. */
   #read({ shard, pin, position }: Transfer): Uint8Array[] {
-    const { index, neededIndex, bytes } = pin.stored;
+    const { bytes: stateBytes } = pin.stored;
     const { chunkBytes } = this.#host;
-    if (position < bytes) return [pin.read(position, chunkBytes)];
-    return shard.store.records(neededIndex + position - bytes, index + 1, chunkBytes);
+    if (position < stateBytes) return [pin.read(position, chunkBytes)];
+    const entries: RecordEntry[] = [];
+    let left = chunkBytes;
+    for (const index of pin.live.from(pin.live.nth(position - stateBytes)!)) {
+      const entry = shard.store.entry(index);
+      left -= entry.end - entry.start;
+      if (left < 0 && entries.length > 0) break;
+      entries.push(entry);
+    }
+    return recordSpans(entries);
   }
 
   #checkSilence(transfer: Transfer): void {

@@ -12,6 +12,7 @@ class Watcher {
   readonly taken: number[] = [];
   readonly compacted: number[] = [];
   readonly restored: number[] = [];
+  readonly rewritten: number[] = [];
 
   observer(): ShardObserver {
     return {
@@ -21,6 +22,7 @@ class Watcher {
       applied: () => {},
       snapshotTaken: (shard) => void this.taken.push(shard.status().id),
       compacted: (shard) => void this.compacted.push(shard.status().id),
+      rewritten: (shard) => void this.rewritten.push(shard.status().id),
       restored: (shard) => void this.restored.push(shard.status().id),
     };
   }
@@ -91,6 +93,36 @@ Deno.test("a node gives back the log that its snapshot stands for, and starts fr
   await until(async () => (await statusOf(cluster, 1)).appliedIndex >= appliedIndex);
   assertEquals(await textsOf(again, "waiting"), ["one", "two", "three"]);
   assertEquals(await textsOf(again, "jobs"), []);
+});
+
+Deno.test("one message that nobody acks keeps no log behind it, on any node, nor on one that comes late", async () => {
+  const watcher = new Watcher();
+  await using cluster = await TestCluster.start(3, small(watcher));
+  const leader = await cluster.leader();
+  const late = [1, 2, 3].find((id) => id !== leader)!;
+  await using client = await connectTo(cluster);
+  await cluster.stopNode(late);
+  await client.queue("waiting").publish("the first");
+  await churn(client, "jobs", 1_500);
+  await cluster.startNode(late);
+  const { lastIndex } = await statusOf(cluster, leader);
+  await until(async () => (await statusOf(cluster, late)).appliedIndex >= lastIndex);
+  await churn(client, "jobs", 200);
+  await until(() => Promise.resolve(new Set(watcher.rewritten).size === 3));
+  for (const id of [1, 2, 3]) {
+    const { logBytes } = await statusOf(cluster, id);
+    assert(logBytes < 130_000, `${logBytes} bytes of a million on node ${id}`);
+    await cluster.stopNode(id);
+    await cluster.startNode(id);
+    await cluster.leader();
+  }
+  const [held] = await client.queue("waiting").storage();
+  assertEquals([held!.records, held!.segments, held!.node], [1, 1, await cluster.leader()]);
+  assert(held!.bytes > 60 && held!.bytes < 200, `${held!.bytes} bytes for a record`);
+  assert(held!.segmentBytes < 8_000 && Date.now() - held!.oldestAtMs < 120_000);
+  assertEquals(await textsOf(client, "waiting"), ["the first"]);
+  const [empty] = await client.queue("waiting").storage();
+  assertEquals([empty!.records, empty!.bytes, empty!.oldestAtMs], [0, 0, 0]);
 });
 
 Deno.test("a follower behind the log catches up by a snapshot, and leads with all of it", async () => {

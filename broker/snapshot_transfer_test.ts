@@ -6,7 +6,7 @@
 import { assert, assertEquals } from "@std/assert";
 import type { InstallSnapshot } from "../raft/mod.ts";
 import { ShardMachine } from "../queue/mod.ts";
-import { denoFileSystem, ShardStore, type StagedShard } from "../storage/mod.ts";
+import { denoFileSystem, IndexSet, ShardStore, type StagedShard } from "../storage/mod.ts";
 import {
   concatBytes,
   decodeFrame,
@@ -18,6 +18,7 @@ import {
 } from "../wire/mod.ts";
 import { denoClientRuntime } from "../client/deno_runtime.ts";
 import { silentLogger } from "./logger.ts";
+import { liveSetOf } from "./live_set.ts";
 import { encodeMachine } from "./machine_codec.ts";
 import type { Shard } from "./shard.ts";
 import { SnapshotReceiver } from "./snapshot_receiver.ts";
@@ -33,6 +34,22 @@ const configuration = {
 };
 const SNAPSHOT_INDEX = 1_000;
 const NEEDED_INDEX = 400;
+
+/** Of three entries from the one that is needed on, one has a message. */
+function machineWithMessages(): ShardMachine {
+  const machine = new ShardMachine({ shard: 0 });
+  const metaAt = (index: number) => ({ index, term: 1, timestampMs: 1 });
+  const settings = { partitions: 1, leaseMs: 30_000 };
+  const identity = { queueId: 1, queueName: "q", partitionNumber: 0, settings };
+  const clientName = "x".repeat(200);
+  machine.apply(metaAt(6), { kind: "createPartition", partitionId: 5, ...identity });
+  machine.apply(metaAt(7), { kind: "openSession", timeoutMs: 9_000, clientName });
+  const message = { kind: "publish", sessionId: 7, partitionId: 5, count: 1, bytes: 1 } as const;
+  for (let index = NEEDED_INDEX, baseSequence = 0; index <= SNAPSHOT_INDEX; index += 3) {
+    machine.apply(metaAt(index), { ...message, baseSequence: baseSequence++ });
+  }
+  return machine;
+}
 
 /** A leader with a snapshot, a follower without anything, and the frames between them. */
 class Pair implements AsyncDisposable {
@@ -74,20 +91,18 @@ class Pair implements AsyncDisposable {
 
   async open(): Promise<this> {
     const files = denoFileSystem();
-    const options = { shard: 0, replica: 1, configuration, segmentBytesMax: 100_000 };
+    const options = { shard: 0, replica: 1, configuration, segmentBytesMax: 400_000 };
     this.leaderStore = await ShardStore.open(files, `${this.directory}/1`, options);
     this.followerStore = await ShardStore.open(files, `${this.directory}/2`, options);
     const entries = Array.from({ length: SNAPSHOT_INDEX + 10 }, (_, i) => {
-      return { index: i + 1, term: 1, kind: 0, data: new Uint8Array(5_000).fill(i) } as const;
+      return { index: i + 1, term: 1, kind: 0, data: new Uint8Array(20_000).fill(i) } as const;
     });
     await this.leaderStore.persist({ term: 1, vote: 1, commit: 0 }, entries);
     const metadata = { index: SNAPSHOT_INDEX, term: 1, configuration };
     const writer = this.leaderStore.beginSnapshot({ ...metadata, neededIndex: NEEDED_INDEX });
-    const machine = new ShardMachine({ shard: 0 });
-    const meta = { index: 7, term: 1, timestampMs: 1 };
-    machine.apply(meta, { kind: "openSession", timeoutMs: 9_000, clientName: "x".repeat(200) });
+    const machine = machineWithMessages();
     for (const part of encodeMachine(machine.capture().parts())) writer.write(part);
-    assert(await writer.finish(() => Promise.resolve()));
+    assert(await writer.finish(liveSetOf(machine), () => Promise.resolve()));
     const snapshot = { metadata, data: new Uint8Array(0) };
     this.message = { kind: "installSnapshot", from: 1, to: 2, term: 1, snapshot };
     Object.assign(this.#leader, { store: this.leaderStore });
@@ -164,12 +179,17 @@ class Pair implements AsyncDisposable {
   }
 }
 
-function checkArrived({ arrived, leaderStore }: Pair): void {
-  const { log, stored } = arrived!.staged;
-  assertEquals([log.firstIndex, log.lastIndex], [NEEDED_INDEX, SNAPSHOT_INDEX]);
+function checkArrived({ arrived, leaderStore, followerStore }: Pair): void {
+  const { log, stored, held } = arrived!.staged;
+  assertEquals([log.firstIndex, log.lastIndex], [SNAPSHOT_INDEX + 1, SNAPSHOT_INDEX]);
   assertEquals(stored?.index, SNAPSHOT_INDEX);
   assertEquals(arrived!.machine.sessions().length, 1);
-  assertEquals(log.entry(777).data, leaderStore.entry(777).data);
+  assertEquals([held.size, held.has(778), held.has(779)], [201, true, false]);
+  void followerStore.installSnapshot({ term: 1, vote: 0, commit: 0 }, arrived!.staged);
+  assertEquals(followerStore.reachIndex, NEEDED_INDEX);
+  for (const index of held.from(0)) {
+    assertEquals(followerStore.entry(index).data, leaderStore.entry(index).data);
+  }
 }
 
 Deno.test("a snapshot and its log arrive as they were, few chunks at a time", async () => {
@@ -231,6 +251,12 @@ Deno.test("what a snapshot needs stays on disk until its transfer is over", asyn
 async function compactBehind(store: ShardStore, index: number): Promise<void> {
   const writer = store.beginSnapshot({ index, term: 1, configuration, neededIndex: index + 1 });
   writer.write(new Uint8Array(10));
-  await writer.finish(() => Promise.resolve());
+  await writer.finish(new IndexSet(), () => Promise.resolve());
   await store.compact(index);
+  await store.rewriteSegments(index, {
+    pace: () => Promise.resolve(),
+    spareBytesMax: 0,
+    isOver: () => false,
+    done: () => assert(false, "nothing is rewritten that a pinned snapshot may need"),
+  });
 }

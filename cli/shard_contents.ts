@@ -19,6 +19,8 @@ export interface SegmentContents {
   readonly firstIndex: number;
   /** `firstIndex - 1` where it is empty. */
   readonly lastIndex: number;
+  /** Whether it holds, of its range, only the records that were still needed when it was written. */
+  readonly sparse: boolean;
   readonly records: number;
   /** The terms of its first and its last record, `null` where it has none. */
   readonly terms: readonly [number, number] | null;
@@ -63,12 +65,13 @@ export function shardContents(files: FileSystem, directory: string, shard: numbe
   return {
     ...summary,
     shard,
-    segments: summary.segments.map(({ path, firstIndex, lastIndex, bytes }) => {
+    segments: summary.segments.map(({ path, firstIndex, lastIndex, bytes, sparse }) => {
       const count = counts.get(path);
       return {
         path,
         firstIndex,
         lastIndex,
+        sparse,
         records: count?.records ?? 0,
         terms: count === undefined ? null : [count.firstTerm, count.lastTerm],
         bytes,

@@ -132,6 +132,13 @@ export class Model {
     return live.length === 0 ? undefined : Math.min(...live.map(({ entryIndex }) => entryIndex));
   }
 
+  /** The entries that hold a message which is not acked, ascending. */
+  liveEntries(): number[] {
+    const live = this.partitions.flatMap(({ messages }) => messages)
+      .filter(({ state }) => state !== "acked");
+    return [...new Set(live.map(({ entryIndex }) => entryIndex))].sort((a, b) => a - b);
+  }
+
   held(consumer: ModelConsumer): Message[] {
     return this.#leased().filter(({ holder }) => holder === consumer);
   }

@@ -29,6 +29,7 @@ import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "
 import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
+import { partsOfPartition } from "./partition_capture.ts";
 import { createPartition, deletePartition, publish, settle } from "./partition_commands.ts";
 import { OK, refused } from "./replies.ts";
 import {
@@ -322,6 +323,27 @@ export class ShardMachine {
    */
   capture(): MachineCapture {
     return this.#tables.capture();
+  }
+
+  /**
+   * Takes hold of one partition as it is now.
+   *
+   * @param id The partition.
+   * @returns Its parts of a snapshot, or `undefined` where there is no such partition.
+   */
+  capturePartition(id: number): Generator<SnapshotPart> | undefined {
+    const partition = this.#tables.partitions.get(id);
+    return partition === undefined ? undefined : partsOfPartition(partition.capture());
+  }
+
+  /**
+   * Finds the oldest message of a partition that is not acked.
+   *
+   * @param id The partition.
+   * @returns The log index of its entry, or `undefined` where there is none.
+   */
+  oldestEntryIndex(id: number): number | undefined {
+    return this.#tables.partitions.get(id)?.firstEntryIndex;
   }
 
   /**

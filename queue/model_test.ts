@@ -10,6 +10,7 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
 import type { Command, CommandMeta, Effects, Reply } from "./commands.ts";
+import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
 import type { MachineCapture } from "./machine_capture.ts";
 import { hashAll } from "./state_hash.ts";
@@ -337,6 +338,11 @@ class Pair {
     }
     const lowest = model.lowestLiveEntryIndex();
     assertSame(machine.lowestLiveEntryIndex(), lowest, "lowestLiveEntryIndex");
+    const live = new Set<number>();
+    const entries = new LiveEntries((index) => live.add(index));
+    for (const part of machine.capture().parts()) entries.take(part);
+    while (entries.step());
+    assertSame([...live].sort((a, b) => a - b), model.liveEntries(), "live entries");
     const queues = model.queues.map(({ info }) => info);
     assertSame(machine.queues(), queues.sort((a, b) => a.name < b.name ? -1 : 1), "queues");
     assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");

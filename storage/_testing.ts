@@ -7,7 +7,7 @@
 import { setImmediate } from "node:timers";
 import type { Configuration, Entry } from "../raft/types.ts";
 import { SimulatedDisk, type SimulatedDiskOptions } from "../tests/simulation/disk.ts";
-import { decodeRecords, encodeRecords } from "./record.ts";
+import { decodeRecords, encodeRecords, type RecordEntry } from "./record.ts";
 import type { ShardStore } from "./shard_store.ts";
 
 /** A clock that stands still until a test runs it. */
@@ -82,9 +82,9 @@ export function entriesFrom(low: number, high: number, term = 1, dataBytes = 20)
   return Array.from({ length: high - low }, (_, i) => entryAt(low + i, term, dataBytes));
 }
 
-/** The same entries as if they had come from a peer. */
-export function received(entries: readonly Entry[]): Entry[] {
-  return decodeRecords(encodeRecords(entries).slice());
+/** The same entries as if they had come from a peer; some may be left out. */
+export function received(entries: readonly Entry[]): RecordEntry[] {
+  return decodeRecords(encodeRecords(entries).slice(), true);
 }
 
 /** An entry without what only some entries have, for comparing. */

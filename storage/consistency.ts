@@ -13,6 +13,8 @@ import type { FoundSnapshots } from "./snapshot_files.ts";
 export interface LogExtent {
   readonly firstIndex: number;
   readonly lastIndex: number;
+  /** The first index of which something may be there, be it in front of the log. */
+  readonly reachIndex: number;
   /** The term of an entry, also of the one right before the first. */
   term(index: number): number | undefined;
 }
@@ -32,11 +34,19 @@ export function checkSnapshot(
 ): void {
   const { newest, damaged } = snapshots;
   const neededIndex = newest?.neededIndex ?? 1;
-  if (log.firstIndex > neededIndex) {
+  if (log.reachIndex > neededIndex) {
     if (damaged[0] !== undefined) throw new CorruptFileError(damaged[0], "it cannot be read");
     throw new CorruptFileError(
       directory,
-      `the log begins at ${log.firstIndex}, but is needed from ${neededIndex}: a segment is missing`,
+      `the log begins at ${log.reachIndex}, but is needed from ${neededIndex}: a segment is missing`,
+    );
+  }
+  const knownIndex = newest?.index ?? 0;
+  if (log.firstIndex > knownIndex + 1) {
+    if (damaged[0] !== undefined) throw new CorruptFileError(damaged[0], "it cannot be read");
+    throw new CorruptFileError(
+      directory,
+      `the log has all entries from ${log.firstIndex} on only, but its snapshot is of ${knownIndex}`,
     );
   }
   if (newest === undefined) return;

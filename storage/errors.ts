@@ -49,6 +49,8 @@ export class CorruptRecordError extends Error {
   readonly offset: number;
   /** The log index of the damaged record. */
   readonly index: number;
+  /** What is wrong with it. */
+  readonly reason: string;
 
   /**
    * @param path The file.
@@ -61,6 +63,7 @@ export class CorruptRecordError extends Error {
     this.path = path;
     this.offset = offset;
     this.index = index;
+    this.reason = reason;
   }
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import { CorruptFileError, UnsupportedFormatError } from "./errors.ts";
+import { CorruptFileError, CorruptRecordError, UnsupportedFormatError } from "./errors.ts";
 
 /** Something that is not as it should be, or not as one might expect. */
 export interface Finding {
@@ -33,6 +33,10 @@ export interface Finding {
 export function findingOf(error: unknown): Finding {
   if (error instanceof CorruptFileError) {
     return { kind: "damage", path: error.path, reason: error.reason };
+  }
+  if (error instanceof CorruptRecordError) {
+    const { path, offset, index, reason } = error;
+    return { kind: "damage", path, offset, index, reason };
   }
   if (error instanceof UnsupportedFormatError) {
     const reason = `its format version is ${error.version}, newer than this program reads`;

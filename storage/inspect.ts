@@ -7,6 +7,7 @@
  */
 
 import type { Configuration, HardState, NodeId } from "../raft/types.ts";
+import { listSegments } from "./archive_recovery.ts";
 import { CorruptFileError, CorruptRecordError } from "./errors.ts";
 import { type FileSystem, joinPath, readFull } from "./file_system.ts";
 import { readHardState } from "./hard_state.ts";
@@ -29,6 +30,8 @@ export interface SegmentSummary {
   readonly lastIndex: number;
   /** The length of what is good of the file. */
   readonly bytes: number;
+  /** Whether it stands for its range with only the records that were still needed. */
+  readonly sparse: boolean;
 }
 
 /** What is in the directory of a shard. */
@@ -42,7 +45,7 @@ export interface ShardSummary {
   readonly segments: readonly SegmentSummary[];
   /** What stands for the log before its first segment, if there is anything. */
   readonly snapshot: StoredSnapshot | undefined;
-  /** Where each term begins. */
+  /** Where each term begins, behind what is sparse. */
   readonly terms: readonly { readonly firstIndex: number; readonly term: number }[];
   /** What the next start would cut off. */
   readonly tornTails: readonly TornTail[];
@@ -61,7 +64,7 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
   const hardState = readHardState(files, directory);
   const shardFile = readShardFile(files, directory);
   const logDirectory = joinPath(directory, shardFile?.log ?? "");
-  const { segments, terms, tornTails } = readLog(files, logDirectory, undefined, 0);
+  const { archive, segments, terms, tornTails } = readLog(files, logDirectory, undefined, 0);
   const { newest: snapshot } = findSnapshots(files, logDirectory, undefined);
   return {
     hardState: hardState && {
@@ -71,9 +74,14 @@ export function inspectShard(files: FileSystem, directory: string): ShardSummary
     },
     configuration: shardFile?.configuration,
     replica: shardFile?.replica,
-    segments: segments.map(({ path, firstIndex, lastIndex, bytes }) => {
-      return { path, firstIndex, lastIndex, bytes };
-    }),
+    segments: [
+      ...archive.map(({ path, firstIndex, lastIndex, bytes, sparse }) => {
+        return { path, firstIndex, lastIndex, bytes, sparse };
+      }),
+      ...segments.map(({ path, firstIndex, lastIndex, bytes }) => {
+        return { path, firstIndex, lastIndex, bytes, sparse: false };
+      }),
+    ],
     snapshot,
     terms: [...terms],
     tornTails,
@@ -124,16 +132,17 @@ export function* readShardRecords(
   directory: string,
 ): Generator<LocatedEntry, void> {
   const logDirectory = logDirectoryOf(files, directory);
-  const names = files.list(logDirectory)
-    .map((entry) => entry.name)
-    .filter((name) => segmentFirstIndex(name) !== undefined);
+  const { names, sparse } = listSegments(files, logDirectory);
   for (const name of names) {
     const newest = name === names.at(-1);
+    const isSparse = sparse.has(name);
     const path = joinPath(logDirectory, name);
     const file = files.open(path, { read: true });
     try {
       const head = new Uint8Array(segmentHeaderBytes);
-      const header = decodeSegmentHeader(head.subarray(0, readFull(file, head, 0)), path);
+      const header = isSparse
+        ? { previousTerm: 0, salt: 0 }
+        : decodeSegmentHeader(head.subarray(0, readFull(file, head, 0)), path);
       if (header === undefined) {
         if (newest) return;
         throw new CorruptFileError(path, "the header is not what was written");
@@ -146,6 +155,7 @@ export function* readShardRecords(
         size: file.size(),
         chunkBytes,
         reuse: true,
+        sparse: isSparse,
       });
       let next = records.next();
       for (; !next.done; next = records.next()) {

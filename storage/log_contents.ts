@@ -16,6 +16,7 @@ import type { RecordEntry } from "./record.ts";
 import { LoadedBlocks, RecentBlocks, RecordBlock } from "./record_block.ts";
 import type { Segment } from "./segment.ts";
 import { readSegment } from "./segment_reader.ts";
+import { type ArchivedSegment, archivedSegment } from "./sparse_segment.ts";
 import type { TermRuns } from "./term_runs.ts";
 
 /** Bounds for the memory of a log, and how it is read. */
@@ -228,6 +229,13 @@ export class LogContents {
     return removed;
   }
 
+  /** All segments as they are now, the oldest first. */
+  get segments(): ArchivedSegment[] {
+    return this.#segments.map((segment) => {
+      return archivedSegment(segment, this.term(segment.lastIndex)!);
+    });
+  }
+
   /** Frees memory beyond the bounds, but none of what is not durable. */
   evict(durableIndex: number): void {
     this.#recent.evict(durableIndex);
@@ -246,7 +254,7 @@ export class LogContents {
     const before = this.#loaded.endingBefore(index);
     const place = before?.segment === segment
       ? { nextIndex: index, position: before.endPosition }
-      : segment.placeBefore(index);
+      : segment.places.before(index);
     const file = attempt("open", path, () => this.#files.open(path, { read: true }));
     try {
       const chunks = readSegment(file, {

@@ -1,6 +1,9 @@
 /**
  * What a log does when it is opened: reads every segment, and finds out what a crash has left.
  *
+ * Sparse segments, and what is before one, lie in front of the log (`archive.ts`). Files that one stands
+ * for are left over from its making, and go.
+ *
  * Only the newest segment can have been torn, in what was written to it since its last sync; such a
  * tail was never answered for, and is cut. Anything else that is not as it was written is damage:
  * somebody may count on what is there and behind it, so it is reported and never cut. In the newest
@@ -11,6 +14,7 @@
  */
 
 import { EntryKind } from "../raft/types.ts";
+import { listSegments, scanSparse } from "./archive_recovery.ts";
 import { CorruptFileError, CorruptRecordError, DataDirectoryMismatchError } from "./errors.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "./file_system.ts";
 import { readU32, readU64, recordBytes, type RecordFault } from "./record.ts";
@@ -22,7 +26,9 @@ import {
   wasDurable,
 } from "./segment.ts";
 import { storageError } from "./failures.ts";
+import { IndexSet } from "./index_set.ts";
 import { readSegment } from "./segment_reader.ts";
+import { type ArchivedSegment, archivedSegment, type SparseHeader } from "./sparse_segment.ts";
 import { TermRuns } from "./term_runs.ts";
 
 /** How much of a file is read at once. */
@@ -45,6 +51,12 @@ export interface TornTail {
 /** What is in the files of a log. */
 export interface RecoveredLog {
   readonly segments: Segment[];
+  /** What lies in front of them: sparse segments, and those between. */
+  readonly archive: ArchivedSegment[];
+  /** The entries that are there. */
+  readonly archived: IndexSet;
+  /** Files that a sparse segment stands for, and that are to be removed. */
+  readonly leftovers: string[];
   readonly terms: TermRuns;
   /** Where membership changes are: few, and wanted before anything else. */
   readonly changeIndexes: number[];
@@ -66,6 +78,9 @@ interface Tear {
 export function emptyLog(): RecoveredLog {
   return {
     segments: [],
+    archive: [],
+    archived: new IndexSet(),
+    leftovers: [],
     terms: new TermRuns(),
     changeIndexes: [],
     tornTails: [],
@@ -91,50 +106,121 @@ export function readLog(
   shard: number | undefined,
   salt: number,
 ): RecoveredLog {
-  const segments: Segment[] = [];
-  const terms = new TermRuns();
-  const changeIndexes: number[] = [];
-  const tornTails: TornTail[] = [];
-  let endsUnmarked = false;
-  let provenBytes = 0;
-  const names = files.list(directory)
-    .filter((entry) => !entry.isDirectory && segmentFirstIndex(entry.name) !== undefined)
-    .map((entry) => entry.name);
+  const { names, sparse, leftovers } = listSegments(files, directory);
+  const reader = new LogReader(shard, salt);
   for (const [i, name] of names.entries()) {
     const path = joinPath(directory, name);
     const file = files.open(path, { read: true });
     try {
-      const newest = i === names.length - 1;
-      const firstIndex = segmentFirstIndex(name)!;
-      const header = readHeader(file, path);
-      if (header === undefined) {
-        const proof = newest ? readFrom(file, segmentHeaderBytes) : undefined;
-        if (proof === undefined || wasDurable(proof, firstIndex, salt)) {
-          throw new CorruptFileError(path, "the header is not what was written");
-        }
-        const reason = "the header was not written";
-        tornTails.push({ path, offset: 0, bytes: file.size(), index: firstIndex, reason });
-        continue;
-      }
-      if (header.firstIndex !== firstIndex) {
-        throw new CorruptFileError(path, `its header says that it begins at ${header.firstIndex}`);
-      }
-      if (shard !== undefined && header.shard !== shard) {
-        throw new DataDirectoryMismatchError(path, "shard", `${header.shard}`, `${shard}`);
-      }
-      const segment = new Segment(path, header);
-      checkSuccession(segments.at(-1), segment, terms.lastTerm);
-      const { tear, ...scanned } = scanSegment(file, segment, terms, changeIndexes, newest);
-      ({ endsUnmarked, provenBytes } = scanned);
-      if (tear !== undefined) {
-        tornTails.push({ path, ...tear, bytes: file.size() - tear.offset });
-      }
-      segments.push(segment);
+      const sparseHeader = sparse.get(name);
+      if (sparseHeader !== undefined) reader.readSparse(file, path, sparseHeader);
+      else reader.read(file, path, segmentFirstIndex(name)!, i === names.length - 1);
     } finally {
       file.close();
     }
   }
-  return { segments, terms, changeIndexes, tornTails, endsUnmarked, provenBytes };
+  return reader.finish(leftovers.map((name) => joinPath(directory, name)));
+}
+
+/** Reads one segment after the other. */
+class LogReader {
+  readonly #shard: number | undefined;
+  readonly #salt: number;
+  readonly #archive: ArchivedSegment[] = [];
+  readonly #archived = new IndexSet();
+  readonly #tornTails: TornTail[] = [];
+  /** The segments since the last sparse one. */
+  #segments: Segment[] = [];
+  #terms = new TermRuns();
+  #changeIndexes: number[] = [];
+  #endsUnmarked = false;
+  #provenBytes = 0;
+
+  constructor(shard: number | undefined, salt: number) {
+    this.#shard = shard;
+    this.#salt = salt;
+  }
+
+  read(file: FileHandle, path: string, firstIndex: number, newest: boolean): void {
+    const header = readHeader(file, path);
+    if (header === undefined) {
+      const proof = newest ? readFrom(file, segmentHeaderBytes) : undefined;
+      if (proof === undefined || wasDurable(proof, firstIndex, this.#salt)) {
+        throw new CorruptFileError(path, "the header is not what was written");
+      }
+      const reason = "the header was not written";
+      this.#tornTails.push({ path, offset: 0, bytes: file.size(), index: firstIndex, reason });
+      return;
+    }
+    if (header.firstIndex !== firstIndex) {
+      throw new CorruptFileError(path, `its header says that it begins at ${header.firstIndex}`);
+    }
+    if (this.#shard !== undefined && header.shard !== this.#shard) {
+      throw new DataDirectoryMismatchError(path, "shard", `${header.shard}`, `${this.#shard}`);
+    }
+    const segment = new Segment(path, header);
+    const lastTerm = this.#segments.length > 0
+      ? this.#terms.lastTerm
+      : this.#archive.at(-1)?.lastTerm ?? 0;
+    checkSuccession(this.#previous, path, firstIndex);
+    if (this.#previous !== undefined && header.previousTerm !== lastTerm) {
+      throw new CorruptFileError(
+        path,
+        `it follows on term ${header.previousTerm}, but the segment before it ends in ${lastTerm}`,
+      );
+    }
+    const { tear, ...scanned } = scanSegment(
+      file,
+      segment,
+      this.#terms,
+      this.#changeIndexes,
+      newest,
+    );
+    this.#endsUnmarked = scanned.endsUnmarked;
+    this.#provenBytes = scanned.provenBytes;
+    if (tear !== undefined) {
+      this.#tornTails.push({ path, ...tear, bytes: file.size() - tear.offset });
+    }
+    this.#segments.push(segment);
+  }
+
+  /** What comes before a sparse segment is not of the log any more, either. */
+  readSparse(file: FileHandle, path: string, header: SparseHeader): void {
+    checkSuccession(this.#previous, path, header.firstIndex);
+    for (const segment of this.#segments) {
+      const lastTerm = this.#terms.termAt(segment.lastIndex);
+      this.#archive.push(archivedSegment(segment, lastTerm));
+      for (let index = segment.firstIndex; index <= segment.lastIndex; index++) {
+        this.#archived.add(index);
+      }
+    }
+    this.#segments = [];
+    this.#terms = new TermRuns();
+    this.#changeIndexes = [];
+    this.#archive.push(scanSparse(file, path, header, this.#shard, this.#archived));
+  }
+
+  finish(leftovers: string[]): RecoveredLog {
+    const last = this.#archive.at(-1);
+    if (last !== undefined && this.#segments.length === 0) {
+      throw new CorruptFileError(last.path, "the log goes on behind it, but a segment is missing");
+    }
+    return {
+      segments: this.#segments,
+      archive: this.#archive,
+      archived: this.#archived,
+      leftovers,
+      terms: this.#terms,
+      changeIndexes: this.#changeIndexes,
+      tornTails: this.#tornTails,
+      endsUnmarked: this.#endsUnmarked,
+      provenBytes: this.#provenBytes,
+    };
+  }
+
+  get #previous(): { readonly lastIndex: number } | undefined {
+    return this.#segments.at(-1) ?? this.#archive.at(-1);
+  }
 }
 
 /**
@@ -154,6 +240,11 @@ export async function settleLog(
 ): Promise<void> {
   let path = directory;
   try {
+    if (log.leftovers.length > 0) {
+      // What stands for them must be there to stay.
+      await files.syncDirectory(directory);
+      for (path of log.leftovers) files.remove(path);
+    }
     for (const tail of log.tornTails) {
       path = tail.path;
       if (tail.offset === 0) files.remove(path);
@@ -199,21 +290,16 @@ function readFrom(file: FileHandle, position: number): Uint8Array {
 }
 
 /** A segment must go on exactly where the one before it ends. */
-function checkSuccession(previous: Segment | undefined, next: Segment, lastTerm: number): void {
-  if (previous === undefined) return;
-  const expected = previous.lastIndex + 1;
-  if (next.firstIndex !== expected) {
-    throw new CorruptFileError(
-      next.path,
-      `it begins at index ${next.firstIndex} where ${expected} is due: a segment is missing`,
-    );
-  }
-  if (next.header.previousTerm !== lastTerm) {
-    throw new CorruptFileError(
-      next.path,
-      `it follows on term ${next.header.previousTerm}, but the segment before it ends in ${lastTerm}`,
-    );
-  }
+function checkSuccession(
+  previous: { readonly lastIndex: number } | undefined,
+  path: string,
+  firstIndex: number,
+): void {
+  if (previous === undefined || firstIndex === previous.lastIndex + 1) return;
+  throw new CorruptFileError(
+    path,
+    `it begins at index ${firstIndex} where ${previous.lastIndex + 1} is due: a segment is missing`,
+  );
 }
 
 /** Reads all records of a segment into the memory of where they are. */

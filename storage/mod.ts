@@ -42,10 +42,13 @@ export {
   type SegmentSummary,
   type ShardSummary,
 } from "./inspect.ts";
+export { IndexSet } from "./index_set.ts";
+export type { RewriteWork, Rewritten } from "./log_front.ts";
 export type { SegmentedLogOptions, WhenFull } from "./log_options.ts";
 export type { TornTail } from "./log_recovery.ts";
 export { ReadOnlyView } from "./read_only_view.ts";
-export { countRecords, decodeRecords, encodeRecords, RecordEntry } from "./record.ts";
+export { countRecords, decodeRecords, encodeRecords, RecordEntry, recordSpans } from "./record.ts";
+export { estimateLiveBytes } from "./rewrite_choice.ts";
 export { SegmentedLog } from "./segmented_log.ts";
 export {
   type PinnedSnapshot,
@@ -54,5 +57,6 @@ export {
   type SnapshotInProgress,
 } from "./shard_store.ts";
 export type { Pause, ShardSnapshotMetadata, StoredSnapshot } from "./snapshot_file.ts";
+export type { ArchivedSegment } from "./sparse_segment.ts";
 export { StagedShard } from "./staged_shard.ts";
 export { type CheckState, shardsIn, type Verification, verifyDataDirectory } from "./verify.ts";

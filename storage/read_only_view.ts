@@ -19,7 +19,7 @@ import {
   readFull,
 } from "./file_system.ts";
 
-/** How often to begin again because a file was removed between listing and opening it. */
+/** How often to begin again because files were made or removed between listing and opening them. */
 const attemptsMax = 20;
 
 /** Not ours, and closed to most: what `fsck` found. */
@@ -41,7 +41,9 @@ export class ReadOnlyView implements FileSystem, Disposable {
     for (let attempt = 1;; attempt++) {
       try {
         this.#open(files, directory);
-        return;
+        // What was replaced meanwhile must not be seen with what it was replaced for.
+        if (this.#isStillSo(files) || attempt === attemptsMax) return;
+        this[Symbol.dispose]();
       } catch (error) {
         this[Symbol.dispose]();
         const vanished = errorCode(error) === "ENOENT" && files.exists(directory);
@@ -110,6 +112,15 @@ export class ReadOnlyView implements FileSystem, Disposable {
     for (const file of this.#files.values()) file.end();
     this.#files.clear();
     this.#directories.clear();
+  }
+
+  /** Whether the same files are there as were opened. */
+  #isStillSo(files: FileSystem): boolean {
+    return [...this.#directories].every(([directory, entries]) => {
+      const names = files.list(directory).filter(({ name }) => name !== foreignName);
+      return names.length === entries.length &&
+        names.every(({ name }, i) => name === entries[i]!.name);
+    });
   }
 
   #open(files: FileSystem, directory: string): void {

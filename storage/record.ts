@@ -165,6 +165,23 @@ export function encodeRecords(entries: readonly Entry[]): Uint8Array {
 }
 
 /**
+ * The records of some entries, in as few spans as they lie in.
+ *
+ * @param entries Entries that were decoded from records.
+ * @returns Views of their bytes.
+ */
+export function recordSpans(entries: readonly RecordEntry[]): Uint8Array[] {
+  const spans: Uint8Array[] = [];
+  for (let i = 0; i < entries.length;) {
+    const run = verbatimRun(entries, i);
+    const { bytes, start } = entries[i]!;
+    spans.push(bytes.subarray(start, entries[i + run - 1]!.end));
+    i += run;
+  }
+  return spans;
+}
+
+/**
  * How many entries from `first` on lie one after the other in the same bytes.
  *
  * @param entries The entries.
@@ -189,10 +206,11 @@ export function verbatimRun(entries: readonly Entry[], first: number): number {
  * Takes apart what came from a peer: nothing but whole, good records of consecutive indexes.
  *
  * @param bytes The records. They belong to the entries from now on and must not change any more.
+ * @param sparse Whether indexes may be left out.
  * @returns The entries. Their data are views of the bytes.
  * @throws {MalformedRecordError} when the bytes are anything else.
  */
-export function decodeRecords(bytes: Uint8Array): RecordEntry[] {
+export function decodeRecords(bytes: Uint8Array, sparse = false): RecordEntry[] {
   const entries: RecordEntry[] = [];
   let previous: RecordEntry | undefined;
   for (let at = 0; at < bytes.length;) {
@@ -200,8 +218,10 @@ export function decodeRecords(bytes: Uint8Array): RecordEntry[] {
     if (fault !== undefined) throw new MalformedRecordError(at, fault.reason);
     if (bytes[at + 24] === markKind) throw new MalformedRecordError(at, "a mark is no entry");
     const entry = new RecordEntry(bytes, at);
-    if (previous !== undefined && entry.index !== previous.index + 1) {
-      throw new MalformedRecordError(at, `index ${entry.index} after ${previous.index}`);
+    const isNext = previous === undefined || entry.index === previous.index + 1 ||
+      (sparse && entry.index > previous.index);
+    if (!isNext) {
+      throw new MalformedRecordError(at, `index ${entry.index} after ${previous!.index}`);
     }
     if (previous !== undefined && entry.term < previous.term) {
       throw new MalformedRecordError(at, `term ${entry.term} after ${previous.term}`);

@@ -34,17 +34,19 @@ import {
   writeU32,
   writeU64,
 } from "./record.ts";
+import { RecordPlaces } from "./record_places.ts";
 
 /** Bytes of a segment before its first record. */
 export const segmentHeaderBytes = 64;
 
-/** The newest format of segments that we read, and the one that we write. */
+/** The format of segments with all of their records. */
 export const segmentVersion = 1;
 
-const magic = new TextEncoder().encode("FLOWMQSG");
+/** The format of segments that have lost some (`sparse_segment.ts`): the newest that we read. */
+export const sparseVersion = 2;
 
-/** Remember where a record is whenever this many bytes have passed since the last one. */
-const sparseBytes = 64 * 1024;
+/** What every segment begins with. */
+export const segmentMagic: Uint8Array = new TextEncoder().encode("FLOWMQSG");
 
 /** What the header of a segment says. */
 export interface SegmentHeader {
@@ -91,7 +93,7 @@ export function segmentFirstIndex(name: string): number | undefined {
  */
 export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   const bytes = new Uint8Array(segmentHeaderBytes);
-  bytes.set(magic);
+  bytes.set(segmentMagic);
   writeU32(bytes, 8, segmentVersion);
   writeU32(bytes, 12, header.shard);
   writeU64(bytes, 16, header.firstIndex);
@@ -110,11 +112,7 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
  * @throws {UnsupportedFormatError} when it is a good header of a newer version.
  */
 export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHeader | undefined {
-  if (bytes.length < segmentHeaderBytes) return undefined;
-  if (magic.some((byte, i) => bytes[i] !== byte)) return undefined;
-  if (crc32cRange(bytes, 0, 60) !== readU32(bytes, 60)) return undefined;
-  const version = readU32(bytes, 8);
-  if (version > segmentVersion) throw new UnsupportedFormatError(path, version, segmentVersion);
+  if (segmentVersionOf(bytes, path) !== segmentVersion) return undefined;
   return {
     shard: readU32(bytes, 12),
     firstIndex: readU64(bytes, 16),
@@ -123,16 +121,32 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
   };
 }
 
+/**
+ * Which kind of segment a file is.
+ *
+ * @param bytes The beginning of the file.
+ * @param path The file, for errors.
+ * @returns The format version, or `undefined` where it begins with no good header.
+ * @throws {UnsupportedFormatError} when it is a good header of a newer version.
+ */
+export function segmentVersionOf(bytes: Uint8Array, path: string): number | undefined {
+  if (bytes.length < segmentHeaderBytes) return undefined;
+  if (segmentMagic.some((byte, i) => bytes[i] !== byte)) return undefined;
+  if (crc32cRange(bytes, 0, 60) !== readU32(bytes, 60)) return undefined;
+  const version = readU32(bytes, 8);
+  if (version > sparseVersion) throw new UnsupportedFormatError(path, version, sparseVersion);
+  return version;
+}
+
 /** What is known of a segment in memory: how far it goes, and roughly where which record is. */
 export class Segment {
   readonly path: string;
   readonly header: SegmentHeader;
+  readonly places: RecordPlaces = new RecordPlaces();
   /** Length of the file once all that was appended is written. */
   bytes = segmentHeaderBytes;
   /** The index of the last record, `firstIndex - 1` where there is none. */
   lastIndex: number;
-  readonly #indexes: number[] = [];
-  readonly #positions: number[] = [];
 
   /**
    * @param path The file.
@@ -156,28 +170,8 @@ export class Segment {
    */
   append(size: number): void {
     this.lastIndex++;
-    if (this.bytes - (this.#positions.at(-1) ?? 0) >= sparseBytes || this.#positions.length === 0) {
-      this.#indexes.push(this.lastIndex);
-      this.#positions.push(this.bytes);
-    }
+    this.places.note(this.lastIndex, this.bytes);
     this.bytes += size;
-  }
-
-  /**
-   * A place from which to look for a record.
-   *
-   * @param index The index of a record in this segment.
-   * @returns The index and the position of that record, or of one not far before it.
-   */
-  placeBefore(index: number): { readonly nextIndex: number; readonly position: number } {
-    let low = 0;
-    let high = this.#indexes.length - 1;
-    while (low < high) {
-      const middle = (low + high + 1) >> 1;
-      if (this.#indexes[middle]! <= index) low = middle;
-      else high = middle - 1;
-    }
-    return { nextIndex: this.#indexes[low]!, position: this.#positions[low]! };
   }
 
   /**
@@ -189,10 +183,7 @@ export class Segment {
   truncateSuffix(lastIndex: number, bytes: number): void {
     this.lastIndex = lastIndex;
     this.bytes = bytes;
-    while (this.#indexes.length > 0 && this.#indexes.at(-1)! > lastIndex) {
-      this.#indexes.pop();
-      this.#positions.pop();
-    }
+    this.places.truncateSuffix(lastIndex);
   }
 }
 
@@ -202,6 +193,8 @@ export interface RecordScan {
   readonly offsets: number[];
   /** Where in the bytes the first thing begins that is no good record: their end, or a fault. */
   readonly end: number;
+  /** The index behind that of the last record. */
+  readonly nextIndex: number;
   /** The term of the last record. */
   readonly lastTerm: number;
   /** Why the scan ended before the bytes did. */
@@ -212,9 +205,10 @@ export interface RecordScan {
  * Finds the records in some bytes of a segment, and checks them.
  *
  * @param bytes The bytes, which begin at the start of a record or mark.
- * @param index The index of the first record.
+ * @param index The index of the first record, or the least that it may have.
  * @param previousTerm The term of the record before it.
  * @param salt The salt of the segment.
+ * @param sparse Whether indexes may be left out. There are no marks then.
  * @returns The records up to the end, or to the first fault.
  */
 export function scanRecords(
@@ -222,21 +216,24 @@ export function scanRecords(
   index: number,
   previousTerm: number,
   salt: number,
+  sparse = false,
 ): RecordScan {
   const offsets: number[] = [];
+  let nextIndex = index;
   let lastTerm = previousTerm;
   let at = 0;
   while (at < bytes.length) {
     const fault = recordFault(bytes, at, bytes.length, salt) ??
-      misplaced(bytes, at, index + offsets.length, lastTerm);
-    if (fault !== undefined) return { offsets, end: at, lastTerm, fault };
+      misplaced(bytes, at, nextIndex, lastTerm, sparse);
+    if (fault !== undefined) return { offsets, end: at, nextIndex, lastTerm, fault };
     if (bytes[at + 24] !== markKind) {
       lastTerm = readU64(bytes, at + 8);
+      nextIndex = readU64(bytes, at + 16) + 1;
       offsets.push(at);
     }
     at += recordBytes(readU32(bytes, at + 4));
   }
-  return { offsets, end: at, lastTerm };
+  return { offsets, end: at, nextIndex, lastTerm };
 }
 
 /**
@@ -263,11 +260,16 @@ function misplaced(
   at: number,
   index: number,
   previousTerm: number,
+  sparse: boolean,
 ): RecordFault | undefined {
   const found = readU64(bytes, at + 16);
-  if (found !== index) return { reason: `it has index ${found}`, bytesNeeded: 0 };
+  if (sparse ? found < index : found !== index) {
+    return { reason: `it has index ${found}`, bytesNeeded: 0 };
+  }
+  const isMark = bytes[at + 24] === markKind;
+  if (isMark && sparse) return { reason: "it is a mark", bytesNeeded: 0 };
   const term = readU64(bytes, at + 8);
-  if (bytes[at + 24] !== markKind && term < previousTerm) {
+  if (!isMark && term < previousTerm) {
     return { reason: `it has term ${term} after term ${previousTerm}`, bytesNeeded: 0 };
   }
   return undefined;

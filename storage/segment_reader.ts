@@ -14,7 +14,7 @@ export interface SegmentChunk {
   readonly bytes: Uint8Array;
   /** Where in the file they begin. */
   readonly position: number;
-  /** The index of the first record. */
+  /** The index of the first record, in a sparse segment the least that it may have. */
   readonly firstIndex: number;
   /** Where in the bytes each record begins. */
   readonly offsets: number[];
@@ -46,6 +46,8 @@ export interface ReadSegmentOptions {
   readonly chunkBytes: number;
   /** Whether the next chunk may be read over the one before. */
   readonly reuse: boolean;
+  /** Whether indexes may be left out: then `nextIndex` is the least that may come. */
+  readonly sparse?: boolean;
 }
 
 /**
@@ -59,7 +61,7 @@ export function* readSegment(
   file: FileHandle,
   options: ReadSegmentOptions,
 ): Generator<SegmentChunk, SegmentEnd> {
-  const { salt, size, chunkBytes, reuse } = options;
+  const { salt, size, chunkBytes, reuse, sparse } = options;
   let { position, nextIndex, previousTerm } = options;
   let buffer = new Uint8Array();
   let wanted = chunkBytes;
@@ -67,12 +69,12 @@ export function* readSegment(
     const length = Math.min(wanted, size - position);
     if (!reuse || buffer.length < length) buffer = new Uint8Array(length);
     const bytes = buffer.subarray(0, readFull(file, buffer.subarray(0, length), position));
-    const scan = scanRecords(bytes, nextIndex, previousTerm, salt);
+    const scan = scanRecords(bytes, nextIndex, previousTerm, salt, sparse);
     if (scan.offsets.length > 0) {
       yield { bytes, position, firstIndex: nextIndex, offsets: scan.offsets };
     }
     position += scan.end;
-    nextIndex += scan.offsets.length;
+    nextIndex = scan.nextIndex;
     previousTerm = scan.lastTerm;
     // A record that begins in this chunk and ends in the next, or is longer than a chunk, is no fault.
     const bytesNeeded = scan.fault?.bytesNeeded ?? 0;

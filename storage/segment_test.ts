@@ -30,17 +30,17 @@ Deno.test("decodeSegmentHeader() finds no header where any bit is flipped", () =
 
 Deno.test("decodeSegmentHeader() names a format that is newer", () => {
   const bytes = encodeSegmentHeader(header);
-  writeU32(bytes, 8, 2);
+  writeU32(bytes, 8, 3);
   writeU32(bytes, 60, crc32cRange(bytes, 0, 60));
   const error = assertThrows(
     () => decodeSegmentHeader(bytes, "data/1.seg"),
     UnsupportedFormatError,
-    "Cannot read data/1.seg as its format is newer than this program: version 2",
+    "Cannot read data/1.seg as its format is newer than this program: version 3",
   );
-  assertEquals((error as UnsupportedFormatError).version, 2);
+  assertEquals((error as UnsupportedFormatError).version, 3);
 });
 
-Deno.test("Segment.placeBefore() names a record near the one that is asked for", () => {
+Deno.test("RecordPlaces.before() names a record near the one that is asked for", () => {
   const segment = new Segment("x", header);
   const positions: number[] = [];
   for (let i = 0; i < 500; i++) {
@@ -50,7 +50,7 @@ Deno.test("Segment.placeBefore() names a record near the one that is asked for",
   segment.truncateSuffix(1_449, positions[450]!);
   assertEquals(segment.bytes, positions[450]);
   for (let index = 1_000; index < 1_450; index++) {
-    const { nextIndex, position } = segment.placeBefore(index);
+    const { nextIndex, position } = segment.places.before(index);
     assert(nextIndex <= index);
     assertEquals(position, positions[nextIndex - 1_000]);
     assert(positions[index - 1_000]! - position <= 265_536);

@@ -48,7 +48,7 @@ export type Step =
   | {
     readonly kind: "drop";
     /** The segments that go, the oldest first. */
-    readonly removed: readonly Segment[];
+    readonly removed: readonly { readonly path: string }[];
   };
 
 /** A place that was left for a mark. It is made when the plan is carried out. */
@@ -183,7 +183,7 @@ export class SegmentWriter {
   }
 
   /** Removes segments in this order. */
-  async #remove(removed: readonly Segment[]): Promise<void> {
+  async #remove(removed: readonly { readonly path: string }[]): Promise<void> {
     for (const { path } of removed) {
       attempt("remove", path, () => this.#files.remove(path));
       await this.#syncDirectory();

@@ -18,6 +18,7 @@
 
 import type { Entry } from "../raft/types.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
+import type { IndexSet } from "./index_set.ts";
 import { invariant } from "./invariant.ts";
 import { LogContents } from "./log_contents.ts";
 import { completeOptions, type SegmentedLogOptions } from "./log_options.ts";
@@ -32,6 +33,7 @@ import {
 } from "./record.ts";
 import { Segment, segmentName } from "./segment.ts";
 import { type Plan, SegmentWriter } from "./segment_writer.ts";
+import type { ArchivedSegment } from "./sparse_segment.ts";
 
 /** A run of received records this long is written from where it is, a shorter one is copied. */
 const verbatimBytesMin = 32 * 1024;
@@ -46,6 +48,10 @@ export class SegmentedLog {
   readonly tornTails: readonly TornTail[];
   /** Where membership changes were when the log was opened. */
   readonly changeIndexes: readonly number[];
+  /** What was found in front of the log when it was opened. */
+  readonly archive: readonly ArchivedSegment[];
+  /** The entries that were found there, until somebody takes them. */
+  archived: IndexSet | undefined;
   #plan: Plan;
   /** The least index that the plan cuts back to. */
   #planKeeps = Infinity;
@@ -66,6 +72,8 @@ export class SegmentedLog {
     this.#contents = new LogContents(files, recovered.segments, recovered.terms, options);
     this.tornTails = recovered.tornTails;
     this.changeIndexes = recovered.changeIndexes;
+    this.archive = recovered.archive;
+    this.archived = recovered.archived;
     this.#writer = new SegmentWriter(files, directory, options.whenFull);
     this.#unmarked = recovered.endsUnmarked;
     this.#durableIndex = this.lastIndex;
@@ -196,12 +204,40 @@ export class SegmentedLog {
    * Drops segments from the beginning of the log.
    *
    * @param lastIndex The last index that may go. Whole segments go, of what is durable; never the newest.
+   * @param before Segments in front of the log that go before those, the oldest first.
    * @returns How many segments go, once the plan is carried out.
    */
-  truncatePrefix(lastIndex: number): number {
-    const removed = this.#contents.truncatePrefix(Math.min(lastIndex, this.#durableIndex));
+  truncatePrefix(lastIndex: number, before: readonly { readonly path: string }[] = []): number {
+    const own = this.#contents.truncatePrefix(Math.min(lastIndex, this.#durableIndex));
+    const removed = [...before, ...own];
     if (removed.length > 0) this.#plan.steps.push({ kind: "drop", removed });
     return removed.length;
+  }
+
+  /** All segments as they are now, the oldest first. */
+  get segments(): ArchivedSegment[] {
+    return this.#contents.segments;
+  }
+
+  /**
+   * Lists segments that are durable, and surely followed by another one on disk.
+   *
+   * @param lastIndex The last index that one may have.
+   * @returns The segments, the oldest first.
+   */
+  closedSegments(lastIndex: number): ArchivedSegment[] {
+    const last = Math.min(lastIndex, this.#durableIndex - 1);
+    return this.segments.slice(0, -1).filter((segment) => segment.lastIndex <= last);
+  }
+
+  /**
+   * Gives up segments at the beginning of the log, whose files stay.
+   *
+   * @param lastIndex The last index of one of the {@linkcode closedSegments}.
+   */
+  releasePrefix(lastIndex: number): void {
+    this.#contents.truncatePrefix(lastIndex);
+    invariant(this.firstIndex === lastIndex + 1, "segments are released as a whole");
   }
 
   /** How many bytes of segments there are from an index on. */

@@ -16,6 +16,7 @@ import { CorruptFileError } from "./errors.ts";
 import { attempt, attemptAsync } from "./failures.ts";
 import { type FileSystem, joinPath, parentPath } from "./file_system.ts";
 import { segmentFirstIndex } from "./segment.ts";
+import { snapshotIndex } from "./snapshot_file.ts";
 
 /** The newest format of the configuration file that we read, and the one that we write. */
 const configurationVersion = 2;
@@ -129,7 +130,7 @@ export async function removeLog(
 }
 
 /**
- * Removes logs that do not count, and snapshots that were never finished.
+ * Removes logs that do not count, and segments and snapshots that were never finished.
  *
  * @param files Where the shard is.
  * @param directory Its directory.
@@ -147,7 +148,7 @@ export async function removeLeftovers(
   if (log !== undefined) await removeLog(files, directory, false);
   const current = joinPath(directory, log ?? "");
   for (const { name } of files.list(current)) {
-    if (!name.endsWith(".snap.new")) continue;
+    if (!isUnfinished(name)) continue;
     const path = joinPath(current, name);
     attempt("remove", path, () => files.remove(path));
   }
@@ -158,5 +159,11 @@ function isLogDirectory(name: string): boolean {
 }
 
 function isLogFile(name: string): boolean {
-  return segmentFirstIndex(name) !== undefined || /^\d{20}\.snap(\.new)?$/.test(name);
+  return segmentFirstIndex(name) !== undefined || snapshotIndex(name) !== undefined ||
+    isUnfinished(name);
+}
+
+/** A segment or a snapshot that was being written. */
+function isUnfinished(name: string): boolean {
+  return /^\d{20}\.(seg|snap)\.new$/.test(name);
 }

@@ -29,11 +29,13 @@ import type {
   NodeId,
   Snapshot,
 } from "../raft/types.ts";
-import { checkLog, checkSnapshot } from "./consistency.ts";
+import { checkLog, checkSnapshot, type LogExtent } from "./consistency.ts";
 import { CorruptFileError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { HardStateFiles, readHardState } from "./hard_state.ts";
 import { invariant } from "./invariant.ts";
+import type { IndexSet } from "./index_set.ts";
+import { LogFront, type RewriteWork } from "./log_front.ts";
 import type { TornTail } from "./log_recovery.ts";
 import type { RecordEntry } from "./record.ts";
 import { segmentFirstIndex } from "./segment.ts";
@@ -58,6 +60,7 @@ import {
   type StoredSnapshot,
 } from "./snapshot_file.ts";
 import { findSnapshots, type FoundSnapshots, removeSnapshotsBut } from "./snapshot_files.ts";
+import type { ArchivedSegment } from "./sparse_segment.ts";
 import { StagedShard } from "./staged_shard.ts";
 
 const noBytes = new Uint8Array(0);
@@ -83,8 +86,8 @@ interface Group {
 /** A snapshot that somebody reads, and the log that it needs: both stay until it is released. */
 export interface PinnedSnapshot {
   readonly stored: StoredSnapshot;
-  /** The term of the entry before the first one that the snapshot needs. */
-  readonly previousTerm: number;
+  /** The entries that the snapshot needs. */
+  readonly live: IndexSet;
   /** The log was replaced meanwhile: there is nothing more to read. */
   readonly stale: boolean;
   /** Reads a piece of the state. */
@@ -103,10 +106,12 @@ export interface SnapshotInProgress {
    * Makes it the newest snapshot, once it and the log up to its index are durable and it has been read
    * back. The one before it goes then.
    *
+   * @param live The entries of the log that it needs: those from `neededIndex` on in which it knows
+   *   something alive. They belong to the store from now on.
    * @param pause Called between pieces of work.
    * @returns Whether it is; not so where the log was replaced, or the store closed, meanwhile.
    */
-  finish(pause: Pause): Promise<boolean>;
+  finish(live: IndexSet, pause: Pause): Promise<boolean>;
   /** Removes what there is of it, after it failed. */
   discard(): void;
 }
@@ -118,10 +123,14 @@ export class ShardStore implements LogStorage {
   readonly #directory: string;
   readonly #logOptions: SegmentedLogOptions;
   #log: SegmentedLog;
+  /** The log, with what lies in front of it. */
+  #front: LogFront;
   readonly #hardStateFiles: HardStateFiles;
   /** What the file beside the log says: who took part at first, and where the log is. */
   #shardFile: ShardFile;
   #stored: StoredSnapshot | undefined;
+  /** The entries that the newest snapshot needs, once that is known. */
+  #live: IndexSet | undefined;
   /** Files of snapshots that could not be read when the store was opened. */
   readonly damagedSnapshots: readonly string[];
   #snapshotWriter: SnapshotFileWriter | undefined;
@@ -139,6 +148,8 @@ export class ShardStore implements LogStorage {
   #inFlight: Group | undefined;
   /** The loop that writes one group after the other, while there are any. */
   #writing: Promise<void> | undefined;
+  /** Segments that are being rewritten, now or before. */
+  #rewriting: Promise<void> | undefined;
   #failure: unknown;
   #closed = false;
 
@@ -155,6 +166,8 @@ export class ShardStore implements LogStorage {
     this.#directory = directory;
     this.#logOptions = logOptions;
     this.#log = log;
+    const logDirectory = joinPath(directory, shardFile.log ?? "");
+    this.#front = new LogFront(files, logDirectory, logOptions, log, log.archive);
     this.#hardStateFiles = hardStateFiles;
     this.#hardState = hardStateFiles.current;
     this.#shardFile = shardFile;
@@ -237,8 +250,8 @@ export class ShardStore implements LogStorage {
       const logDirectory = joinPath(directory, shardFile.log ?? "");
       log = await SegmentedLog.open(files, logDirectory, logOptions);
       const snapshots = findSnapshots(files, logDirectory, options.shard);
-      checkSnapshot(log, snapshots, logDirectory);
-      checkLog(log, hardStateFiles.current, directory);
+      checkSnapshot(extentOf(log), snapshots, logDirectory);
+      checkLog(extentOf(log), hardStateFiles.current, directory);
       if (known === undefined) await writeShardFile(files, directory, shardFile);
       return new ShardStore(
         files,
@@ -277,19 +290,24 @@ export class ShardStore implements LogStorage {
     return this.#hardStateFiles.mended;
   }
 
-  /** How many bytes the log has. */
+  /** How many bytes the log has, with what lies in front of it. */
   get logBytes(): number {
-    return this.#log.bytes;
+    return this.#front.bytes + this.#log.bytes;
   }
 
-  /** How many files the log has. */
+  /** How many files the log has, with what lies in front of it. */
   get segmentCount(): number {
-    return this.#log.segmentCount;
+    return this.#front.segmentCount + this.#log.segmentCount;
+  }
+
+  /** The files of the log as they are now, with what lies in front of it, the oldest first. */
+  get segments(): ArchivedSegment[] {
+    return this.#front.segments;
   }
 
   /** How much memory is used for entries. */
   get memoryBytes(): number {
-    return this.#log.memoryBytes;
+    return this.#front.memoryBytes + this.#log.memoryBytes;
   }
 
   /** Term and vote, and the configuration of the snapshot, or without one that before all entries. */
@@ -298,9 +316,14 @@ export class ShardStore implements LogStorage {
     return { hardState: this.#hardState, configuration };
   }
 
-  /** The index of the first entry, or where it would be. */
+  /** The index of the first entry from which on all of them are there, or where it would be. */
   firstIndex(): number {
     return this.#log.firstIndex;
+  }
+
+  /** The first index of which something may be there, if only what the newest snapshot needs. */
+  get reachIndex(): number {
+    return this.#front.firstIndex;
   }
 
   /** The index of the last entry, durable or not. */
@@ -313,9 +336,12 @@ export class ShardStore implements LogStorage {
     return this.#log.term(index);
   }
 
-  /** The entry at an index; see {@linkcode SegmentedLog.entry}. */
+  /**
+   * The entry at an index of the log, or of one before it that the newest snapshot needs; see
+   * {@linkcode SegmentedLog.entry}.
+   */
   entry(index: number): RecordEntry {
-    return this.#log.entry(index);
+    return this.#front.entry(index);
   }
 
   /** Some entries; see {@linkcode SegmentedLog.entries}. */
@@ -368,7 +394,7 @@ export class ShardStore implements LogStorage {
     invariant(this.#log.term(index) === term, "a snapshot stands for an entry of the log");
     invariant(index > (this.#stored?.index ?? 0), "snapshots go on");
     invariant(
-      neededIndex >= this.firstIndex() && neededIndex <= index + 1,
+      neededIndex >= this.reachIndex && neededIndex <= index + 1,
       "the log has what a snapshot needs",
     );
     const log = this.#log;
@@ -379,7 +405,7 @@ export class ShardStore implements LogStorage {
       write: (bytes) => {
         if (this.#snapshotWriter === writer) writer.write(bytes);
       },
-      finish: async (pause) => {
+      finish: async (live, pause) => {
         if (this.#snapshotWriter !== writer) return false;
         // It may have been made of entries that are durable elsewhere only.
         await this.persist(undefined, []);
@@ -389,7 +415,10 @@ export class ShardStore implements LogStorage {
         if (stored === undefined || this.#closed || this.#log !== log) return false;
         this.#snapshotWriter = undefined;
         this.#stored = stored;
+        // Before the one before it is gone for good, what that needs has to stay.
+        this.#live = undefined;
         await removeSnapshotsBut(this.#files, this.#logDirectory, index);
+        if (this.#log === log && this.#stored === stored) this.#live = live;
         return true;
       },
       discard: () => {
@@ -412,8 +441,44 @@ export class ShardStore implements LogStorage {
     }
     let last = Math.min(lastIndex, this.#stored.neededIndex - 1);
     for (const { stored } of this.#pins) last = Math.min(last, stored.neededIndex - 1);
-    if (this.#log.truncatePrefix(last) === 0) return Promise.resolve();
+    if (this.#front.truncatePrefix(last) === 0) return Promise.resolve();
     return this.#joinGroup().promise;
+  }
+
+  /**
+   * Says which entries the newest snapshot needs, where it was made by an earlier process.
+   *
+   * @param live The entries. They belong to the store from now on.
+   * @throws {CorruptFileError} when one of them is not there.
+   */
+  noteLive(live: IndexSet): void {
+    const { archived } = this.#log;
+    this.#log.archived = undefined;
+    for (const index of live.from(0)) {
+      if (index >= this.firstIndex()) break;
+      if (archived?.has(index)) continue;
+      throw new CorruptFileError(this.#logDirectory, `entry ${index} is missing, which is needed`);
+    }
+    this.#live = live;
+  }
+
+  /**
+   * Rewrites segments of which the newest snapshot needs little to what it needs, so that one message
+   * that waits for long keeps no more than its own record. Appends never wait for it.
+   *
+   * @param lastIndex The last index that Raft may lose.
+   * @param work How to go about it.
+   * @returns When there is nothing to do any more, for now.
+   * @throws {CorruptRecordError} when a record that is needed is damaged or missing.
+   * @throws {StorageFailedError} when the file system fails.
+   */
+  async rewriteSegments(lastIndex: number, work: RewriteWork): Promise<void> {
+    const [live, stored] = [this.#live, this.#stored];
+    if (live === undefined || stored === undefined) return;
+    // A snapshot that is being read may need more.
+    for (const pin of this.#pins) if (pin.stored !== stored) return;
+    this.#rewriting = this.#front.rewrite(Math.min(lastIndex, stored.index), live, work);
+    await this.#rewriting;
   }
 
   /** How many bytes of segments there are from an index on. */
@@ -427,15 +492,14 @@ export class ShardStore implements LogStorage {
    * @returns The snapshot, or `undefined` where there is none.
    */
   pinSnapshot(): PinnedSnapshot | undefined {
-    const stored = this.#stored;
-    if (stored === undefined || this.#closed) return undefined;
-    const log = this.#log;
+    const [log, live, stored] = [this.#log, this.#live, this.#stored];
+    if (live === undefined || stored === undefined || this.#closed) return undefined;
     const path = this.#snapshotPath(stored);
     const reader = new SnapshotFileReader(this.#files, path, stored);
     const isStale = () => this.#closed || this.#log !== log;
     const pin: PinnedSnapshot = {
       stored,
-      previousTerm: log.term(stored.neededIndex - 1)!,
+      live,
       get stale() {
         return isStale();
       },
@@ -453,13 +517,12 @@ export class ShardStore implements LogStorage {
    * Prepares for a log and a snapshot from another node. This node's own stay as they are.
    *
    * @param metadata What the snapshot stands for.
-   * @param previousTerm The term of the entry before the first one that it needs.
    * @returns Takes state and entries.
    */
-  stage(metadata: ShardSnapshotMetadata, previousTerm: number): Promise<StagedShard> {
+  stage(metadata: ShardSnapshotMetadata): Promise<StagedShard> {
     const name = `log-${++this.#logNumber}`;
     const directory = joinPath(this.#directory, name);
-    return StagedShard.begin(this.#files, directory, this.#logOptions, metadata, previousTerm);
+    return StagedShard.begin(this.#files, directory, this.#logOptions, metadata);
   }
 
   /**
@@ -486,9 +549,18 @@ export class ShardStore implements LogStorage {
     this.#snapshotWriter?.abandon();
     this.#snapshotWriter = undefined;
     for (const pin of this.#pins) pin.release();
+    this.#front.retire();
     this.#log = staged.log;
     this.#stored = stored;
+    this.#live = staged.held;
     this.#shardFile = { ...this.#shardFile, log: staged.name };
+    this.#front = new LogFront(
+      this.#files,
+      this.#logDirectory,
+      this.#logOptions,
+      staged.log,
+      staged.archived,
+    );
     this.#takeHardState(group, hardState);
     return group.promise;
   }
@@ -558,10 +630,12 @@ export class ShardStore implements LogStorage {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
+    this.#front.retire();
     this.#snapshotWriter?.abandon();
     this.#snapshotWriter = undefined;
     for (const pin of this.#pins) pin.release();
     try {
+      await this.#rewriting?.catch(() => {});
       await this.#writing;
       if (this.#failure === undefined) {
         if (this.#hardState.commit !== this.#hardStateFiles.current.commit) {
@@ -620,10 +694,17 @@ export class ShardStore implements LogStorage {
 
   #fail(group: Group, error: unknown): void {
     this.#failure = storageError("write", "the log", error);
+    this.#front.retire();
     group.reject(this.#failure);
     this.#waiting?.reject(this.#failure);
     this.#waiting = undefined;
   }
+}
+
+function extentOf(log: SegmentedLog): LogExtent {
+  const { firstIndex, lastIndex, archive } = log;
+  const reachIndex = archive[0]?.firstIndex ?? firstIndex;
+  return { firstIndex, lastIndex, reachIndex, term: (index) => log.term(index) };
 }
 
 function newGroup(): Group {

@@ -1,8 +1,9 @@
 /**
  * Random histories of a shard on the simulated disk, with crashes and failing syncs in between, while
  * it starts too, against a model: what was answered for is never lost, and what is found is always a
- * prefix of what was once written. Snapshots are saved, the log is compacted behind them, and logs of
- * other nodes take its place: what is found then is the old log or the new one.
+ * prefix of what was once written. Snapshots are saved, the log is compacted behind them, segments are
+ * rewritten to what is alive, and logs of other nodes take its place: what is found then is the old log
+ * or the new one, and with it every entry that its snapshot needs.
  */
 
 import { assert, assertEquals } from "@std/assert";
@@ -19,6 +20,7 @@ import {
   TestClock,
 } from "./_testing.ts";
 import { crc32c } from "./crc32c.ts";
+import { IndexSet } from "./index_set.ts";
 import { decodeRecords } from "./record.ts";
 import { ShardStore } from "./shard_store.ts";
 
@@ -48,6 +50,16 @@ class History {
   snapshots = 0;
   installs = 0;
   segmentsDropped = 0;
+  segmentsRewritten = 0;
+  segmentsMerged = 0;
+  /** Entries that nobody needs any more. */
+  readonly dead = new Set<number>();
+  /** How many die from one snapshot to the next. */
+  readonly deathRate: number;
+  /** Of so many entries one lives for ever. */
+  readonly tough: number;
+  /** What the snapshots need that were made, by their indexes. */
+  readonly liveOf = new Map<number, readonly number[]>();
   /** The index of a snapshot that is known to be on disk. */
   savedIndex = 0;
   /** Up to here a snapshot was, or is being, made: so it is committed. */
@@ -64,11 +76,13 @@ class History {
       random,
       shortWriteChance: random() < 0.5 ? 0 : 0.2,
     });
+    this.deathRate = [0.1, 0.5, 0.95][this.below(3)]!;
+    this.tough = [11, 53, Infinity][this.below(3)]!;
     this.options = {
       shard: 3,
       replica: 1,
       configuration: soloConfiguration,
-      segmentBytesMax: [300, 2_000, 8_000, 1e9][this.below(4)]!,
+      segmentBytesMax: [300, 1_000, 4_000, 1e9][this.below(4)]!,
       recentBytesMax: [0, 1_000, 1e9][this.below(3)]!,
       loadedBytesMax: [0, 8_192][this.below(2)]!,
       bufferBytes: [64, 1_000, 65_536][this.below(3)]!,
@@ -96,7 +110,38 @@ class History {
       this.end();
       this.interrupted++;
     }
-    return await this.clock.run(ShardStore.open(this.disk, "data/shard-3", this.options));
+    const store = await this.clock.run(
+      ShardStore.open(this.disk, "data/shard-3", this.options),
+    );
+    const { storedSnapshot } = store;
+    if (storedSnapshot !== undefined) {
+      store.noteLive(IndexSet.of(this.liveOf.get(storedSnapshot.index)!));
+    }
+    return store;
+  }
+
+  /** Lets entries die, and says which ones are alive then. */
+  reap(low: number, index: number): readonly number[] {
+    const live: number[] = [];
+    for (let at = low; at <= index; at++) {
+      if (at % this.tough !== 0 && this.random() < this.deathRate) this.dead.add(at);
+      if (!this.dead.has(at)) live.push(at);
+    }
+    this.liveOf.set(index, live);
+    return live;
+  }
+
+  /** Rewrites what is worth it. */
+  rewrite(store: ShardStore): Promise<void> {
+    return store.rewriteSegments(this.latest.log.length, {
+      pace: () => this.random() < 0.7 ? Promise.resolve() : this.pause(),
+      spareBytesMax: this.random() < 0.5 ? 0 : 2_000,
+      isOver: () => this.random() < 0.01,
+      done: ({ segments, merged }) => {
+        this.segmentsRewritten += segments - merged;
+        this.segmentsMerged += merged;
+      },
+    });
   }
 
   /** Lets some time pass. */
@@ -159,11 +204,12 @@ class History {
   /** Saves a snapshot of something that is committed, and compacts behind it. */
   async snapshot(store: ShardStore): Promise<void> {
     const committed = Math.max(this.latest.hardState.commit, this.snapshotIndex);
-    const least = Math.max(store.storedSnapshot?.index ?? 0, store.firstIndex() - 1);
+    const least = store.storedSnapshot?.index ?? 0;
     if (this.busy || committed <= least) return;
     this.busy = true;
     const index = this.snapshotIndex = least + 1 + this.below(committed - least);
-    const neededIndex = Math.max(store.firstIndex(), index + 1 - this.below(6));
+    const live = this.reap(store.reachIndex, index);
+    const neededIndex = live[0] ?? index + 1;
     const term = store.term(index)!;
     const metadata = { index, term, configuration: soloConfiguration, neededIndex };
     const writer = store.beginSnapshot(metadata);
@@ -173,7 +219,7 @@ class History {
     await this.pause();
     writer.write(state.subarray(middle));
     if (this.closing) return;
-    const saved = await writer.finish(this.pause);
+    const saved = await writer.finish(IndexSet.of(live), this.pause);
     this.busy = false;
     if (!saved) return;
     this.savedIndex = Math.max(this.savedIndex, index);
@@ -182,6 +228,7 @@ class History {
     const done = store.compact(index);
     this.segmentsDropped += before - store.segmentCount;
     await done;
+    if (!this.closing) await this.rewrite(store);
   }
 
   /** A log of another node arrives, and takes the place of this one. */
@@ -196,15 +243,16 @@ class History {
     });
     const whole = [...log.slice(0, committed), ...added];
     const index = whole.length;
-    const neededIndex = 1 + this.below(index + 1);
+    const live = this.reap(1 + this.below(index + 1), index);
+    const neededIndex = live[0] ?? index + 1;
     const metadata = { index, term, configuration: soloConfiguration, neededIndex };
-    const staged = await store.stage(metadata, whole[neededIndex - 2]?.term ?? 0);
+    const staged = await store.stage(metadata);
     const state = stateOf(index, term);
     staged.writeState(state.subarray(0, 100));
     staged.writeState(state.subarray(100));
-    for (let at = neededIndex - 1; at < index; at += 10) {
-      staged.append(received(whole.slice(at, at + 10)));
-      if (this.random() < 0.5) await staged.flush();
+    for (let at = 0; at < live.length; at += 10) {
+      staged.append(received(live.slice(at, at + 10).map((index) => whole[index - 1]!)));
+      if (this.random() < 0.5) await staged.flush(this.pause);
     }
     if (!await staged.finish(crc32c(state), this.pause)) return;
     this.busy = false;
@@ -226,6 +274,7 @@ class History {
     assertEquals(store.lastIndex(), log.length);
     assertEquals(store.term(log.length), log.at(-1)?.term ?? 0);
     assertEquals(store.term(log.length + 1), undefined);
+    this.checkLive(store, 1 + this.below(5));
     const first = store.firstIndex();
     if (log.length < first) return;
     assertEquals(store.term(first - 1), log[first - 2]?.term ?? 0);
@@ -246,6 +295,14 @@ class History {
     assertEquals(store.term(index), log[index - 1]!.term);
   }
 
+  /** What the newest snapshot needs is there. */
+  checkLive(store: ShardStore, step: number): void {
+    const live = this.liveOf.get(store.storedSnapshot?.index ?? 0) ?? [];
+    for (let at = this.below(step); at < live.length; at += step) {
+      assertEquals(plain(store.entry(live[at]!)), this.latest.log[live[at]! - 1]);
+    }
+  }
+
   /** What was found after the process ended in one way or another. */
   checkRecovered(store: ShardStore): void {
     const low = store.firstIndex();
@@ -258,16 +315,20 @@ class History {
     const least = Math.max(0, promised - low + 1);
     assertEquals(found.slice(0, least), first!.log.slice(low - 1, promised));
     const candidates = [first!, ...since];
+    const needed = (this.liveOf.get(store.storedSnapshot?.index ?? 0) ?? [])
+      .map((index) => plain(store.entry(index)));
     const version = candidates.find(({ log }) => {
       return last <= log.length && store.term(low - 1) === (log[low - 2]?.term ?? 0) &&
-        isPrefix(found, log.slice(low - 1));
+        isPrefix(found, log.slice(low - 1)) &&
+        needed.every((entry) => isSame(entry, log[entry.index - 1]!));
     });
     assert(version !== undefined, "what is there was never written so");
     const log = version!.log.slice(0, last);
     const snapshot = store.storedSnapshot;
     const savedIndex = snapshot?.index ?? 0;
     assert(savedIndex >= this.savedIndex && savedIndex <= last, `snapshot ${savedIndex}`);
-    assert(low <= (snapshot?.neededIndex ?? 1));
+    assert(store.reachIndex <= (snapshot?.neededIndex ?? 1));
+    assert(low <= savedIndex + 1);
     if (snapshot !== undefined) {
       assertEquals(snapshot.term, log[savedIndex - 1]!.term);
       assertEquals(readState(store), stateOf(savedIndex, snapshot.term));
@@ -283,6 +344,8 @@ class History {
     this.versions = [{ log, hardState, kept: 0 }];
     this.answered = 0;
     this.failedSyncs = this.disk.counts.failedSyncs;
+    this.checkLive(store, 1);
+    this.expect(this.rewrite(store));
   }
 }
 
@@ -292,10 +355,11 @@ function stateOf(index: number, term: number): Uint8Array {
 }
 
 function isPrefix(log: readonly Entry[], whole: readonly Entry[]): boolean {
-  return log.length <= whole.length && log.every((entry, i) => {
-    const other = whole[i]!;
-    return entry.term === other.term && entry.data.length === other.data.length;
-  });
+  return log.length <= whole.length && log.every((entry, i) => isSame(entry, whole[i]!));
+}
+
+function isSame(entry: Entry, other: Entry): boolean {
+  return entry.term === other.term && entry.data.length === other.data.length;
 }
 
 async function live(seed: number): Promise<History> {
@@ -305,14 +369,14 @@ async function live(seed: number): Promise<History> {
     const chance = history.random();
     if (chance < 0.4) {
       history.persist(store);
-    } else if (chance < 0.47) {
+    } else if (chance < 0.5) {
       history.expect(history.snapshot(store));
     } else if (chance < 0.53) {
       history.expect(history.install(store));
-    } else if (chance < 0.8) {
-      await history.steps(3);
+    } else if (chance < 0.85) {
+      await history.steps(4);
       assert(store.durableIndex <= store.lastIndex());
-    } else if (chance < 0.95) {
+    } else if (chance < 0.97) {
       history.checkReads(store);
     } else {
       const end = history.random();
@@ -350,6 +414,8 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
     short: 0,
     snapshots: 0,
     segmentsDropped: 0,
+    segmentsRewritten: 0,
+    segmentsMerged: 0,
     installs: 0,
   };
   for (let seed = 0; seed < 400; seed++) {
@@ -358,6 +424,8 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
       const { crashes, interrupted, failedStores, disk: { counts } } = history;
       totals.snapshots += history.snapshots;
       totals.segmentsDropped += history.segmentsDropped;
+      totals.segmentsRewritten += history.segmentsRewritten;
+      totals.segmentsMerged += history.segmentsMerged;
       totals.installs += history.installs;
       totals.crashes += crashes;
       totals.interrupted += interrupted;

@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
-import type { Entry } from "../raft/types.ts";
 import type { SimulatedDisk } from "../tests/simulation/disk.ts";
 import {
   entriesFrom,
@@ -18,6 +17,8 @@ import { InvariantError } from "./invariant.ts";
 import { ShardStore } from "./shard_store.ts";
 import type { StagedShard } from "./staged_shard.ts";
 import { crc32c } from "./crc32c.ts";
+import { IndexSet } from "./index_set.ts";
+import type { RecordEntry } from "./record.ts";
 
 const directory = "data/shard-0";
 const options = { shard: 0, replica: 1, configuration: soloConfiguration, segmentBytesMax: 500 };
@@ -68,19 +69,24 @@ async function writeSnapshot(store: ShardStore, index: number, neededIndex: numb
   const state = stateOf(index);
   writer.write(state.subarray(0, 700));
   writer.write(state.subarray(700));
-  return await writer.finish(pause);
+  return await writer.finish(IndexSet.range(neededIndex, index + 1), pause);
 }
 
 /** What a node in term 2 has: entries of term 2 from 31 on. */
-function foreign(low: number, high: number): Entry[] {
-  return Array.from({ length: high - low }, (_, i) => entryAt(low + i, low + i > 30 ? 2 : 1));
+function foreign(low: number, high: number): RecordEntry[] {
+  return received(
+    Array.from({ length: high - low }, (_, i) => entryAt(low + i, low + i > 30 ? 2 : 1)),
+  );
 }
 
 async function stage(store: ShardStore, index: number, neededIndex: number): Promise<StagedShard> {
   const metadata = { index, term: 2, configuration: others, neededIndex };
-  const staged = await store.stage(metadata, neededIndex > 31 ? 2 : 1);
+  const staged = await store.stage(metadata);
   staged.writeState(stateOf(index));
-  if (neededIndex <= index) staged.append(received(foreign(neededIndex, index + 1)));
+  for (let at = neededIndex; at <= index; at += 7) {
+    staged.append(foreign(at, Math.min(at + 7, index + 1)));
+    await staged.flush(pause);
+  }
   assert(await staged.finish(crc32c(stateOf(index)), pause));
   return staged;
 }
@@ -147,7 +153,7 @@ Deno.test("ShardStore keeps what a pinned snapshot needs until it is released", 
   await rig.clock.run(store.compact(40));
   assertEquals(store.firstIndex(), 1);
   assertEquals(pin.read(990, 1_000), stateOf(20).subarray(990));
-  assertEquals([pin.stored.index, pin.previousTerm, pin.stale], [20, 1, false]);
+  assertEquals([pin.stored.index, pin.live.size, pin.stale], [20, 16, false]);
   pin.release();
   await rig.clock.run(store.compact(40));
   assert(store.firstIndex() > 30);
@@ -160,7 +166,7 @@ Deno.test("ShardStore.installSnapshot() replaces log and snapshot, and reads see
   assertEquals(store.lastIndex(), 40, "what has arrived does not count yet");
   const done = store.installSnapshot({ term: 2, vote: 0, commit: 0 }, staged);
   const more = store.persist(undefined, foreign(61, 65));
-  assertEquals([store.firstIndex(), store.lastIndex()], [25, 64]);
+  assertEquals([store.reachIndex, store.firstIndex(), store.lastIndex()], [25, 61, 64]);
   assertEquals(store.durableIndex, 40);
   assertEquals(store.entry(30).term, 1);
   await rig.clock.run(Promise.all([done, more]));
@@ -168,8 +174,11 @@ Deno.test("ShardStore.installSnapshot() replaces log and snapshot, and reads see
   assertEquals(rig.names(), ["log-1"]);
   rig.disk = rig.disk.crash();
   const again = await rig.open();
-  assertEquals([again.firstIndex(), again.lastIndex(), again.term(24)], [25, 64, 1]);
-  assertEquals(again.entries(25, 65, 1e9).map(plain), foreign(25, 65));
+  assertEquals([again.firstIndex(), again.lastIndex(), again.term(60)], [61, 64, 2]);
+  assertEquals(again.entries(61, 65, 1e9).map(plain), foreign(61, 65).map(plain));
+  for (let index = 25; index < 65; index++) {
+    assertEquals(plain(again.entry(index)), plain(foreign(index, index + 1)[0]!));
+  }
   assertEquals(readState(again), stateOf(60));
   assertEquals([...readShardRecords(rig.disk, directory)].length, 40);
   // It goes on as any log does, and another one takes its place.
@@ -220,7 +229,10 @@ Deno.test("ShardStore.open() finds the old log or the new one, wherever an insta
       assertEquals(rig.names().filter((name) => name.startsWith("log-")), []);
       old++;
     } else {
-      assertEquals(found, foreign(25, 61));
+      assertEquals([again.reachIndex, again.firstIndex(), again.lastIndex()], [25, 61, 60]);
+      for (let index = 25; index < 61; index++) {
+        assertEquals(plain(again.entry(index)), plain(foreign(index, index + 1)[0]!));
+      }
       assertEquals(readState(again), stateOf(60));
       assertEquals(rig.names(), ["log-1"]);
       fresh++;
@@ -292,7 +304,7 @@ Deno.test("ShardStore gives every log that arrives a directory of its own", asyn
   const rig = new Rig();
   const store = await rig.filled();
   const metadata = { index: 60, term: 2, configuration: others, neededIndex: 25 };
-  const both = [store.stage(metadata, 1), store.stage(metadata, 1)];
+  const both = [store.stage(metadata), store.stage(metadata)];
   const [first, second] = await rig.clock.run(Promise.all(both));
   await rig.clock.run(first!.discard());
   second!.append(foreign(25, 61));
@@ -307,13 +319,15 @@ Deno.test("StagedShard takes only what goes on where it ends", async () => {
   const rig = new Rig();
   const store = await rig.filled();
   const metadata = { index: 60, term: 2, configuration: others, neededIndex: 25 };
-  const staged = await rig.clock.run(store.stage(metadata, 1));
-  assertThrows(() => staged.append(foreign(26, 27)), MalformedRecordError);
-  assertThrows(() => staged.append([entryAt(25, 0)]), MalformedRecordError);
+  const staged = await rig.clock.run(store.stage(metadata));
+  assertThrows(() => staged.append(foreign(24, 26)), MalformedRecordError);
+  assertThrows(() => staged.append(received([entryAt(25, 3)])), MalformedRecordError);
   assertThrows(() => staged.append(foreign(25, 62)), MalformedRecordError);
-  staged.append(foreign(25, 50));
-  assertEquals(await rig.clock.run(staged.finish(0, pause)), false, "entries are missing");
-  staged.append(foreign(50, 61));
+  staged.append(foreign(25, 40));
+  assertThrows(() => staged.append(foreign(39, 41)), MalformedRecordError);
+  assertThrows(() => staged.append(received([entryAt(41, 1)])), MalformedRecordError);
+  staged.append(foreign(45, 50));
+  assertEquals([...staged.held.from(0)].length, 20);
   assertEquals(await rig.clock.run(staged.finish(1, pause)), false, "the state is missing");
   await rig.clock.run(staged.discard());
   assertEquals(rig.names().filter((name) => name.startsWith("log-")), []);
@@ -331,6 +345,6 @@ Deno.test("a snapshot that is being written ends with the log that it is of", as
   const staged = await rig.stage(store, 60, 25);
   await rig.clock.run(store.installSnapshot({ term: 2, vote: 0, commit: 0 }, staged));
   writer.write(stateOf(20));
-  assertEquals(await rig.clock.run(writer.finish(pause)), false);
+  assertEquals(await rig.clock.run(writer.finish(new IndexSet(), pause)), false);
   assertEquals(store.storedSnapshot?.index, 60);
 });

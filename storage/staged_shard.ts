@@ -1,18 +1,22 @@
 /**
  * A log and a snapshot from another node, while they arrive.
  *
- * They are written to a directory of their own, as they will be used, and nothing refers to it. When
+ * Of the log, those entries come that the snapshot needs, and nobody else will ever ask for others: so
+ * they go into sparse segments, and the log begins behind the snapshot.
+ *
+ * All is written to a directory of its own, as it will be used, and nothing refers to it. When
  * all is there and durable, `ShardStore.installSnapshot()` makes it the log of the shard. If the process
  * ends before, the directory is left over, and the next start removes it.
  *
  * @module
  */
 
-import type { Entry } from "../raft/types.ts";
 import { MalformedRecordError } from "./errors.ts";
 import { makeDirectoryDurable } from "./failures.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
-import type { SegmentedLogOptions } from "./log_options.ts";
+import { IndexSet } from "./index_set.ts";
+import { completeOptions, type SegmentedLogOptions } from "./log_options.ts";
+import { encodeRecords, type RecordEntry } from "./record.ts";
 import { SegmentedLog } from "./segmented_log.ts";
 import { removeLog } from "./shard_file.ts";
 import {
@@ -23,15 +27,24 @@ import {
   snapshotName,
   type StoredSnapshot,
 } from "./snapshot_file.ts";
+import { type ArchivedSegment, SparseSegmentWriter } from "./sparse_segment.ts";
 
 /** What has arrived so far. */
 export class StagedShard {
   readonly metadata: ShardSnapshotMetadata;
-  /** The log, which begins with the first entry that the snapshot needs. */
+  /** The log, which begins behind the snapshot and is still empty. */
   readonly log: SegmentedLog;
+  /** The entries that have arrived. */
+  readonly held: IndexSet = new IndexSet();
   readonly #files: FileSystem;
   readonly #directory: string;
+  readonly #options: SegmentedLogOptions;
   readonly #writer: SnapshotFileWriter;
+  /** The segments that are finished. */
+  readonly #archived: ArchivedSegment[] = [];
+  #segment: SparseSegmentWriter | undefined;
+  #lastEntry = { index: 0, term: 0 };
+  #isAbandoned = false;
   #stored: StoredSnapshot | undefined;
 
   private constructor(
@@ -39,14 +52,15 @@ export class StagedShard {
     directory: string,
     options: SegmentedLogOptions,
     metadata: ShardSnapshotMetadata,
-    previousTerm: number,
   ) {
     this.metadata = metadata;
     this.#files = files;
     this.#directory = directory;
-    const { neededIndex } = metadata;
-    this.log = SegmentedLog.create(files, directory, options, neededIndex, previousTerm);
+    this.#options = options;
+    const { index, term, neededIndex } = metadata;
+    this.log = SegmentedLog.create(files, directory, options, index + 1, term);
     this.#writer = new SnapshotFileWriter(files, directory, options.shard, metadata);
+    if (neededIndex <= index) this.#beginSegment(neededIndex);
   }
 
   /**
@@ -56,7 +70,6 @@ export class StagedShard {
    * @param directory Its path; there is nothing.
    * @param options The settings of the log.
    * @param metadata What the snapshot stands for.
-   * @param previousTerm The term of the entry before the first one that it needs.
    * @returns Takes state and entries.
    * @throws {StorageFailedError} when the file system fails.
    */
@@ -65,12 +78,16 @@ export class StagedShard {
     directory: string,
     options: SegmentedLogOptions,
     metadata: ShardSnapshotMetadata,
-    previousTerm: number,
   ): Promise<StagedShard> {
     await makeDirectoryDurable(files, directory);
-    const staged = new StagedShard(files, directory, options, metadata, previousTerm);
-    await staged.flush();
+    const staged = new StagedShard(files, directory, options, metadata);
+    await staged.log.perform(staged.log.takePlan());
     return staged;
+  }
+
+  /** What lies in front of the log, once all is there. */
+  get archived(): readonly ArchivedSegment[] {
+    return this.#archived;
   }
 
   /** The name of the directory. */
@@ -100,33 +117,57 @@ export class StagedShard {
   /**
    * Takes the next entries.
    *
-   * @param entries Consecutive entries, decoded from records.
-   * @throws {MalformedRecordError} when they do not go on where the log ends.
+   * @param entries Entries of rising indexes, decoded from records.
+   * @throws {MalformedRecordError} when they cannot come here.
    */
-  append(entries: readonly Entry[]): void {
-    const { log } = this;
-    let term = log.term(log.lastIndex) ?? 0;
-    for (const [i, entry] of entries.entries()) {
-      const due = log.lastIndex + 1 + i;
-      if (entry.index !== due || entry.index > this.metadata.index || entry.term < term) {
+  append(entries: readonly RecordEntry[]): void {
+    const { index: lastIndex, term: lastTerm, neededIndex } = this.metadata;
+    let { index, term } = this.#lastEntry;
+    for (const entry of entries) {
+      const isInRange = entry.index >= neededIndex && entry.index <= lastIndex;
+      if (!isInRange || entry.index <= index || entry.term < term || entry.term > lastTerm) {
         throw new MalformedRecordError(
-          0,
-          `entry ${entry.index} of term ${entry.term} is not what is due at ${due}`,
+          entry.start,
+          `entry ${entry.index} of term ${entry.term} cannot come after ${index} of term ${term}`,
         );
       }
-      term = entry.term;
+      ({ index, term } = entry);
     }
-    log.append(entries);
+    if (this.#isAbandoned) return;
+    for (const entry of entries) this.held.add(entry.index);
+    this.#segment?.write(encodeRecords(entries));
+    this.#lastEntry = { index, term };
   }
 
   /**
-   * Writes the entries that were taken.
+   * Makes the entries durable that were taken.
    *
+   * @param pause Called between pieces of work.
    * @returns When they are durable.
    * @throws {StorageFailedError} when the file system fails.
    */
-  async flush(): Promise<void> {
-    if (this.log.isDirty) await this.log.perform(this.log.takePlan());
+  async flush(pause: Pause): Promise<void> {
+    const segment = this.#segment;
+    if (segment === undefined || segment.records === 0) return;
+    const { index, term } = this.#lastEntry;
+    const isFull = segment.bytes >= completeOptions(this.#options).segmentBytesMax;
+    if (!isFull || index === this.metadata.index) return await segment.sync();
+    await this.#endSegment(index, term, pause);
+    if (!this.#isAbandoned) this.#beginSegment(index + 1);
+  }
+
+  #beginSegment(firstIndex: number): void {
+    const { shard } = this.#options;
+    this.#segment = new SparseSegmentWriter(this.#files, this.#directory, shard, firstIndex);
+  }
+
+  async #endSegment(lastIndex: number, lastTerm: number, pause: Pause): Promise<void> {
+    const segment = this.#segment;
+    const archived = await segment?.finish(lastIndex, lastTerm, pause);
+    if (archived === undefined || this.#isAbandoned) return;
+    segment!.publish();
+    this.#segment = undefined;
+    this.#archived.push(archived);
   }
 
   /**
@@ -138,9 +179,9 @@ export class StagedShard {
    * @throws {StorageFailedError} when the file system fails.
    */
   async finish(crc: number, pause: Pause): Promise<boolean> {
-    await this.flush();
     const { index, term } = this.metadata;
-    if (this.log.lastIndex !== index || this.log.term(index) !== term) return false;
+    await this.#endSegment(index, term, pause);
+    if (this.#isAbandoned) return false;
     const stored = await this.#writer.finish(pause);
     if (stored?.crc !== crc) return false;
     this.#stored = stored;
@@ -159,6 +200,8 @@ export class StagedShard {
 
   /** Closes the files. What has arrived is left over. */
   abandon(): void {
+    this.#isAbandoned = true;
+    this.#segment?.abandon();
     this.#writer.abandon();
     this.log.abandon();
   }

@@ -144,7 +144,10 @@ class ShardVerifier {
     this.#noteStrangers(shardFile, logDirectory);
     const { extent, records } = log;
     if (extent === undefined) return { findings: this.#findings, records };
-    guard(this.#findings, () => checkSnapshot(extent, snapshots, logDirectory));
+    // Where none can be read, that has been said.
+    if (snapshots.newest !== undefined || snapshots.damaged.length === 0) {
+      guard(this.#findings, () => checkSnapshot(extent, snapshots, logDirectory));
+    }
     guard(this.#findings, () => {
       const hardState = readHardState(this.#files, this.#directory);
       if (hardState === undefined) throw new CorruptFileError(this.#directory, "no term and vote");

@@ -5,9 +5,11 @@
  */
 
 import { EntryKind } from "../raft/types.ts";
+import { listSegments, scanSparse, type SegmentNames } from "./archive_recovery.ts";
 import type { LogExtent } from "./consistency.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull } from "./file_system.ts";
 import { type Finding, findingOf } from "./findings.ts";
+import { IndexSet } from "./index_set.ts";
 import {
   markKind,
   readU32,
@@ -25,6 +27,7 @@ import {
   wasDurable,
 } from "./segment.ts";
 import { readSegment, type SegmentEnd } from "./segment_reader.ts";
+import type { SparseHeader } from "./sparse_segment.ts";
 import { TermRuns } from "./term_runs.ts";
 
 /** How much of a file is read at once. */
@@ -75,11 +78,13 @@ class LogVerifier {
   readonly #shard: number;
   readonly #salt: number;
   readonly #findings: Finding[] = [];
-  readonly #terms = new TermRuns();
+  #terms = new TermRuns();
   #records = 0;
   /** Where the log is so far known to end, unless it was damaged there. */
   #end: LogEnd | undefined;
+  /** The first segment since the last sparse one. */
   #first: SegmentHeader | undefined;
+  #reachIndex: number | undefined;
 
   constructor(files: FileSystem, directory: string, shard: number, salt: number) {
     this.#files = files;
@@ -89,14 +94,19 @@ class LogVerifier {
   }
 
   run(): VerifiedLog {
-    const names = this.#files.list(this.#directory)
-      .filter(({ name, isDirectory }) => !isDirectory && segmentFirstIndex(name) !== undefined)
-      .map(({ name }) => name);
+    const { names, sparse, leftovers } = this.#list();
+    for (const name of leftovers) {
+      const path = joinPath(this.#directory, name);
+      const reason = "left over, and does not count: a sparse segment stands for it";
+      this.#findings.push({ kind: "remark", path, reason });
+    }
     for (const [i, name] of names.entries()) {
       const path = joinPath(this.#directory, name);
       const file = this.#files.open(path, { read: true });
       try {
-        this.#verifySegment(path, file, segmentFirstIndex(name)!, i === 0, i === names.length - 1);
+        const header = sparse.get(name);
+        if (header !== undefined) this.#verifySparse(path, file, header);
+        else this.#verifySegment(path, file, segmentFirstIndex(name)!, i === names.length - 1);
       } catch (error) {
         this.#findings.push(findingOf(error));
       } finally {
@@ -111,12 +121,42 @@ class LogVerifier {
     };
   }
 
+  #list(): SegmentNames {
+    try {
+      return listSegments(this.#files, this.#directory);
+    } catch (error) {
+      this.#findings.push(findingOf(error));
+      return { names: [], sparse: new Map(), leftovers: [] };
+    }
+  }
+
+  /** Nothing of a sparse segment can be torn. What is before it lies in front of the log, too. */
+  #verifySparse(path: string, file: FileHandle, header: SparseHeader): void {
+    const { firstIndex, lastIndex, lastTerm } = header;
+    const before = this.#end;
+    this.#end = undefined;
+    this.#reachIndex ??= firstIndex;
+    this.#first = undefined;
+    this.#terms = new TermRuns();
+    if (header.shard !== this.#shard) {
+      return this.#note("damage", path, 0, firstIndex, `it is of shard ${header.shard}`);
+    }
+    const archived = scanSparse(file, path, header, undefined, new IndexSet());
+    this.#records += archived.records;
+    this.#end = { lastIndex, lastTerm };
+    if (before === undefined || firstIndex === before.lastIndex + 1) return;
+    const reason = `it begins where index ${before.lastIndex + 1} is due: a segment is missing`;
+    this.#note("damage", path, 0, firstIndex, reason);
+  }
+
   #extent(): LogExtent {
     const firstIndex = this.#first?.firstIndex ?? 1;
+    const reachIndex = this.#reachIndex ?? firstIndex;
     const lastIndex = this.#end?.lastIndex ?? firstIndex - 1;
     return {
       firstIndex,
       lastIndex,
+      reachIndex,
       term: (index) => {
         if (index < firstIndex - 1 || index > lastIndex) return undefined;
         if (index < firstIndex) return this.#first?.previousTerm ?? 0;
@@ -129,7 +169,6 @@ class LogVerifier {
     path: string,
     file: FileHandle,
     firstIndex: number,
-    oldest: boolean,
     newest: boolean,
   ): void {
     const before = this.#end;
@@ -145,7 +184,8 @@ class LogVerifier {
       }
       return;
     }
-    if (oldest) this.#first = header;
+    this.#first ??= header;
+    this.#reachIndex ??= firstIndex;
     this.#verifyHeader(path, header, firstIndex, before);
     this.#verifyRecords(path, file, header, newest);
   }

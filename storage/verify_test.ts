@@ -3,6 +3,7 @@ import type { SimulatedDisk } from "../tests/simulation/disk.ts";
 import { entriesFrom, newDisk, soloConfiguration } from "./_testing.ts";
 import { DataDirectory } from "./data_dir.ts";
 import type { Finding } from "./findings.ts";
+import { IndexSet } from "./index_set.ts";
 import { ShardStore } from "./shard_store.ts";
 import { verifyDataDirectory } from "./verify.ts";
 
@@ -34,7 +35,7 @@ async function written(end: "closed" | "killed" = "closed"): Promise<SimulatedDi
     neededIndex: 9,
   });
   snapshot.write(new Uint8Array(100).fill(7));
-  await clock.run(snapshot.finish(() => Promise.resolve()));
+  await clock.run(snapshot.finish(new IndexSet(), () => Promise.resolve()));
   await clock.run(store.persist({ term: 2, vote: 1, commit: 18 }, []));
   if (end === "killed") return disk.kill();
   await clock.run(store.close());

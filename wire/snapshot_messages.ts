@@ -3,16 +3,18 @@
  * beside everything else, of which only a few are on their way at a time.
  *
  * ```text
- * snapshotBegin    0 u64 transfer | 8 u64 neededIndex | 16 u64 previousTerm | 24 u64 stateBytes
+ * snapshotBegin    0 u64 transfer | 8 u64 neededIndex | 16 u64 entries | 24 u64 stateBytes
  *                 32 u32 stateCrc | 36 u32 0 | 40 a Raft message of kind 9, its snapshot empty
  * snapshotChunk    0 u64 transfer | 8 u64 position | 16 a piece of the state, or log records
  * snapshotAck      0 u64 transfer | 8 u64 position
  * snapshotAbort    0 u64 transfer
  * ```
  *
- * The stream is the state of the machine, `stateBytes` long, and then the records of the log from
- * `neededIndex` to the snapshot's index. A position counts the bytes of the state and then the entries:
- * with a state of 1,000 bytes, position 1,002 is that of the third entry. A chunk lies on one side only.
+ * The stream is the state of the machine, `stateBytes` long, and then the records of those entries that
+ * the state refers to, from `neededIndex` to the snapshot's index at most. What else there is of the log
+ * is not sent: so the stream is the same from every node that has the snapshot. A position counts the
+ * bytes of the state and then the entries: with a state of 1,000 bytes, position 1,002 is that of the
+ * third entry that is sent. A chunk lies on one side only.
  *
  * The receiver answers a begin with the position that it wants first: not 0 if it has a part of the very
  * same stream from before. It acks every chunk with the position behind it, and all of it with the last
@@ -35,8 +37,8 @@ export interface SnapshotBegin {
   readonly transfer: number;
   /** The first entry that comes with the snapshot; one behind its index where none does. */
   readonly neededIndex: number;
-  /** The term of the entry before that. */
-  readonly previousTerm: number;
+  /** How many entries come. */
+  readonly entries: number;
   /** How long the state is. */
   readonly stateBytes: number;
   /** Its CRC-32C. */
@@ -73,7 +75,7 @@ export function encodeSnapshotBegin(shard: number, begin: SnapshotBegin): Uint8A
   const head = new Uint8Array(beginHeadBytes);
   writeU64(head, 0, begin.transfer);
   writeU64(head, 8, begin.neededIndex);
-  writeU64(head, 16, begin.previousTerm);
+  writeU64(head, 16, begin.entries);
   writeU64(head, 24, begin.stateBytes);
   writeU32(head, 32, begin.stateCrc);
   const message = encodeRaftMessage(shard, begin.message).subarray(frameHeaderBytes);
@@ -92,7 +94,7 @@ export function decodeSnapshotBegin(payload: Uint8Array): SnapshotBegin {
   const begin = {
     transfer: readU64(payload, 0),
     neededIndex: readU64(payload, 8),
-    previousTerm: readU64(payload, 16),
+    entries: readU64(payload, 16),
     stateBytes: readU64(payload, 24),
     stateCrc: readU32(payload, 32),
   };
@@ -103,6 +105,12 @@ export function decodeSnapshotBegin(payload: Uint8Array): SnapshotBegin {
   if (begin.neededIndex < 1 || begin.neededIndex > index + 1) {
     throw new MalformedFrameError(
       `Cannot take a snapshot of entry ${index} that needs the log from ${begin.neededIndex}`,
+    );
+  }
+  const range = index + 1 - begin.neededIndex;
+  if (begin.entries > range || (begin.entries === 0) !== (range === 0)) {
+    throw new MalformedFrameError(
+      `Cannot take ${begin.entries} of the ${range} entries with a snapshot`,
     );
   }
   if (begin.stateBytes > snapshotStateBytesMax) {

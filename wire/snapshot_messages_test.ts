@@ -33,7 +33,7 @@ const message: InstallSnapshot = {
 const begin = {
   transfer: 2 ** 40,
   neededIndex: 400,
-  previousTerm: 5,
+  entries: 7,
   stateBytes: 123_456,
   stateCrc: 0xfedc_ba98,
   message,
@@ -59,7 +59,10 @@ Deno.test("a snapshot's begin, chunks, acks and abort come back as they were", (
 Deno.test("decodeSnapshotBegin() throws on what cannot be a snapshot", () => {
   const read = (other: Partial<typeof begin>) =>
     decodeSnapshotBegin(decodeFrame(encodeSnapshotBegin(0, { ...begin, ...other })).payload);
-  assertEquals(read({ neededIndex: 501 }).neededIndex, 501);
+  assertEquals(read({ neededIndex: 501, entries: 0 }).neededIndex, 501);
+  assertEquals(read({ entries: 101 }).entries, 101);
+  assertThrows(() => read({ entries: 102 }), MalformedFrameError, "102 of the 101");
+  assertThrows(() => read({ entries: 0 }), MalformedFrameError, "0 of the 101");
   assertThrows(() => read({ neededIndex: 0 }), MalformedFrameError, "from 0");
   assertThrows(() => read({ neededIndex: 502 }), MalformedFrameError, "from 502");
   assertThrows(() => read({ stateBytes: snapshotStateBytesMax + 1 }), MalformedFrameError);

@@ -105,12 +105,12 @@ function tableLines({ segments }: ShardContents, paint: Paint): string[] {
       { title: "dead", ...right },
     ],
     segments.map((segment) => {
-      const { path, firstIndex, lastIndex, records, terms, bytes, liveBytes } = segment;
+      const { path, firstIndex, lastIndex, sparse, records, terms, bytes, liveBytes } = segment;
       return [
         `  ${path.slice(path.lastIndexOf("/") + 1)}`,
         formatCount(firstIndex),
-        records === 0 ? "-" : formatCount(lastIndex),
-        formatCount(records),
+        lastIndex < firstIndex ? "-" : formatCount(lastIndex),
+        formatCount(records) + (sparse ? " (sparse)" : ""),
         terms === null ? "-" : terms[0] === terms[1] ? `${terms[0]}` : `${terms[0]}-${terms[1]}`,
         formatBytes(bytes),
         formatBytes(liveBytes),
@@ -130,7 +130,8 @@ export const logInspect = defineCommand({
     "Reads the files; the node may be running or stopped. Nothing is written, and no lock is taken.",
     "Live bytes are those of records with a message that is not acked. All others are dead: messages " +
     "that were acked, acks, sessions, what keeps the file in order. Dead bytes are given back once a " +
-    "snapshot makes the log before it superfluous.",
+    "snapshot makes the log before it superfluous: a segment with little alive is then rewritten to " +
+    "a sparse one.",
     "With --json each line is an object about one shard.",
   ],
   positionals: [{ name: "DIR", help: "The data directory of a node." }],

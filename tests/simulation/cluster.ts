@@ -277,6 +277,7 @@ export class SimulatedCluster {
       },
       snapshotTaken: (shard, index) => raftChecker.snapshotTaken(node, shard, index),
       compacted: (shard, firstIndex) => raftChecker.compacted(node, shard, firstIndex),
+      rewritten: (shard, done) => raftChecker.rewritten(node, shard, done),
       restored(shard, index) {
         raftChecker.restored(node, shard, index);
         queueChecker.stepped(node, shard, index);

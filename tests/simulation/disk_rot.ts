@@ -66,7 +66,8 @@ function addShard(
   if (!disk.exists(configuration)) return;
   try {
     const log = logDirectoryOf(disk, directory);
-    const { segments, provenBytes } = readLog(disk, log, undefined, 0);
+    const { archive, segments, provenBytes } = readLog(disk, log, undefined, 0);
+    for (const { path, bytes } of archive) sizes.set(path, bytes);
     for (const [i, { path, bytes }] of segments.entries()) {
       const isNewest = i === segments.length - 1;
       if (!isNewest || provenBytes > 0) sizes.set(path, isNewest ? provenBytes : bytes);

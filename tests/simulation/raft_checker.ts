@@ -10,14 +10,17 @@
  * log matching, leader completeness, state-machine safety, that nothing is applied anywhere before it
  * is durable on a majority, and that replicas at the same index have the same state: also those that
  * were restored from a snapshot. A snapshot stands for the entries that were applied up to its index, so
- * those count as written and durable wherever it is.
+ * those count as written and durable wherever it is; of the messages that are alive in it, every one must
+ * still be found in the log as it was.
  *
  * @module
  */
 
 import type { Configuration, Entry, Message, Ready } from "../../raft/mod.ts";
+import { liveSetOf } from "../../broker/live_set.ts";
 import { nodeOf } from "../../broker/mod.ts";
 import type { Shard } from "../../broker/shard.ts";
+import type { Rewritten } from "../../storage/mod.ts";
 import { digestOf } from "./digest.ts";
 import type { World } from "./world.ts";
 
@@ -140,6 +143,7 @@ class ShardHistory {
     log.shard = shard;
     if (log.appliedIndex === 0) return;
     this.#world.counters.add("snapshot: restored at a start");
+    if (!isForgetful) this.checkLiveEntries(node, shard);
     this.compareState(node, shard, log.appliedIndex);
   }
 
@@ -182,6 +186,20 @@ class ShardHistory {
     return this.applied.slice(0, index + 1).map((entry) => entry.term);
   }
 
+  /** Every entry that holds a message is there, wherever its record went. */
+  checkLiveEntries(node: number, { machine, store }: Shard): void {
+    for (const index of liveSetOf(machine).from(0)) {
+      const { term, data, kind } = store.entry(index);
+      const known = this.applied[index];
+      if (known?.term === term && known.digest === digestOf(data) + kind) continue;
+      this.#violated(
+        "what is rewritten stays as it was",
+        `node ${node} has another entry ${index} than was applied`,
+      );
+    }
+    this.#world.counters.add("log: live entries checked");
+  }
+
   /** A node goes on from another one's snapshot. */
   restored(node: number, shard: Shard, index: number): void {
     const log = this.nodes.get(node)!;
@@ -195,6 +213,7 @@ class ShardHistory {
     }
     log.appliedIndex = index;
     this.compareState(node, shard, index);
+    this.checkLiveEntries(node, shard);
   }
 
   ready(node: number, ready: Ready): void {
@@ -485,6 +504,12 @@ export class RaftChecker {
 
   compacted(_node: number, _shard: Shard, _firstIndex: number): void {
     this.#world.counters.add("log: prefixes given back");
+  }
+
+  rewritten(node: number, shard: Shard, { segments, merged }: Rewritten): void {
+    this.#world.counters.add("log: segments rewritten", segments - merged);
+    this.#world.counters.add("log: segments merged", merged);
+    this.#shards[shard.id]!.checkLiveEntries(node, shard);
   }
 
   ready(node: number, shard: Shard, ready: Ready): void {

@@ -1,0 +1,134 @@
+/**
+ * Which entries of the log hold a message that is not acked, read out of the parts of a snapshot.
+ *
+ * The bodies of messages are nowhere but in the log, so these are the entries that must stay, and the
+ * only ones that anybody will ever ask for: what is acked never comes back.
+ *
+ * @module
+ */
+
+import type { BatchRun, PartitionPart, SnapshotPart } from "./machine_snapshot.ts";
+import { StepReader } from "./step_codec.ts";
+
+/** What has come of a partition. */
+interface PartitionSoFar {
+  readonly partition: PartitionPart;
+  readonly runs: BatchRun[];
+  /** Messages that were delivered and are not acked. */
+  readonly delivered: Float64Array[];
+}
+
+/** Goes along with the parts of a snapshot. */
+export class LiveEntries {
+  readonly #found: (entryIndex: number) => void;
+  #current: PartitionSoFar | undefined;
+  /** What is left to do of the partitions that are whole. */
+  #work: Generator<void>[] = [];
+
+  /**
+   * @param found Takes the index of each entry that is alive, in no order.
+   *
+   * @example
+   * ```ts
+   * import { assertEquals } from "@std/assert";
+   * import { ShardMachine } from "./machine.ts";
+   *
+   * const found: number[] = [];
+   * const live = new LiveEntries((index) => found.push(index));
+   * for (const part of new ShardMachine({ shard: 0 }).capture().parts()) live.take(part);
+   * while (live.step());
+   * assertEquals(found, []);
+   * ```
+   */
+  constructor(found: (entryIndex: number) => void) {
+    this.#found = found;
+  }
+
+  /**
+   * Takes the next part.
+   *
+   * @param part The part.
+   */
+  take(part: SnapshotPart): void {
+    switch (part.kind) {
+      case "partition":
+        this.#endPartition();
+        this.#current = { partition: part, runs: [], delivered: [] };
+        return;
+      case "batches":
+        this.#current?.runs.push(part);
+        return;
+      case "leases":
+      case "returned":
+        this.#current?.delivered.push(part.offset);
+        return;
+      case "end":
+        this.end();
+    }
+  }
+
+  /** Says that no more parts come. */
+  end(): void {
+    this.#endPartition();
+  }
+
+  /**
+   * Does a millisecond's work.
+   *
+   * @returns Whether there was any.
+   */
+  step(): boolean {
+    const work = this.#work[0];
+    if (work === undefined) return false;
+    if (work.next().done) this.#work.shift();
+    return true;
+  }
+
+  #endPartition(): void {
+    if (this.#current !== undefined) this.#work.push(this.#search(this.#current));
+    this.#current = undefined;
+  }
+
+  /** Stops after each run of batches. */
+  *#search({ partition, runs, delivered }: PartitionSoFar): Generator<void> {
+    const { freshOffset, nextOffset } = partition;
+    const offsets = sorted(delivered);
+    let next = 0;
+    let lastOffset = -1;
+    let lastIndex = 0;
+    /** The batch before ends here, and another one may begin. */
+    const pass = (offset: number, entryIndex: number) => {
+      while (next < offsets.length && offsets[next]! < lastOffset) next++;
+      const holdsDelivered = next < offsets.length && offsets[next]! < offset;
+      if (lastOffset >= 0 && (offset > freshOffset || holdsDelivered)) this.#found(lastIndex);
+      lastOffset = offset;
+      lastIndex = entryIndex;
+    };
+    for (const run of runs) {
+      let { firstOffset, entryIndex } = run;
+      pass(firstOffset, entryIndex);
+      const reader = new StepReader(run.steps);
+      while (reader.next()) {
+        for (let left = reader.count; left > 0; left--) {
+          firstOffset += reader.offsetStep;
+          entryIndex += reader.indexStep;
+          pass(firstOffset, entryIndex);
+        }
+      }
+      yield;
+    }
+    pass(nextOffset, 0);
+  }
+}
+
+function sorted(parts: readonly Float64Array[]): Float64Array {
+  let length = 0;
+  for (const part of parts) length += part.length;
+  const all = new Float64Array(length);
+  let at = 0;
+  for (const part of parts) {
+    all.set(part, at);
+    at += part.length;
+  }
+  return all.sort();
+}
