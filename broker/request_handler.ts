@@ -34,6 +34,7 @@ import type { PublishRoom } from "./publish_room.ts";
 import type { ClientLink } from "./client_link.ts";
 import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
 import type { LocalShard } from "./local_shard.ts";
+import { partitionStorage } from "./partition_storage.ts";
 import type { PeerNetwork } from "./peer_network.ts";
 import type { RelayOutbox } from "./relay.ts";
 import type { NodeRuntime } from "./runtime.ts";
@@ -204,18 +205,37 @@ export class RequestHandler {
         });
       case "queueStats":
         if (request.partitionIds.length > STATS_COUNT_MAX) {
-          const count = request.partitionIds.length;
-          const message = `Ask about ${STATS_COUNT_MAX} partitions at most: there were ${count}`;
-          return refuse(link, frame, "invalidArgument", message);
+          return refuseTooMany(link, frame, request.partitionIds.length);
         }
         return this.#read(link, frame, local, () => {
           const partitions = request.partitionIds.map((id) => local.shard.machine.stats(id))
             .filter((stats) => stats !== undefined);
           answer(link, frame, { kind: "queueStatsReply", partitions });
         });
+      case "queueStorage":
+        if (request.partitionIds.length > STATS_COUNT_MAX) {
+          return refuseTooMany(link, frame, request.partitionIds.length);
+        }
+        return this.#queueStorage(link, frame, local, request.partitionIds);
       default:
         return request satisfies never;
     }
+  }
+
+  /** Looks at what partitions hold, and answers when all has been counted. */
+  #queueStorage(
+    link: ClientLink,
+    frame: Frame,
+    { shard }: LocalShard,
+    partitionIds: readonly number[],
+  ): void {
+    const { nodeId, runtime: { clock } } = this.#context;
+    shard.read((current) => {
+      if (!current) return refuseNotLeader(link, frame, shard.leader);
+      void partitionStorage(shard, partitionIds, clock).then((partitions) => {
+        answer(link, frame, { kind: "queueStorageReply", nodeId, partitions });
+      });
+    });
   }
 
   /** Answers when the mark is applied here, or will not be waited for any more. */
@@ -420,6 +440,11 @@ function refuse(
 
 function refuseNoShard(link: ClientLink, frame: Frame, count: number): void {
   const message = `There is no shard ${frame.shard}: the cluster has ${count}`;
+  refuse(link, frame, "invalidArgument", message);
+}
+
+function refuseTooMany(link: ClientLink, frame: Frame, count: number): void {
+  const message = `Ask about ${STATS_COUNT_MAX} partitions at most: there were ${count}`;
   refuse(link, frame, "invalidArgument", message);
 }
 

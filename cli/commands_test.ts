@@ -271,7 +271,9 @@ Deno.test("flowmq queue add, ls, info and rm", async () => {
     await call("pub mail --key a", "1\n2");
     const listed = await call("queue ls");
     assertMatch(listed.stdout, /^mail +3 +5\.00 s +2 +0 +0 +2 /m);
-    assertMatch((await call("queue info mail")).stdout, /2 messages ready/);
+    const { stdout } = await call("queue info mail");
+    assertMatch(stdout, /2 messages ready/);
+    assertMatch(stdout, /^ +1 +1 +1 +\d+ B +1 +[\d.]+ \w+ +[\d.]+ m?s old$/m);
     assertEquals((await call("queue rm mail")).code, ExitCode.ok);
     for (
       const command of ["queue rm mail", "queue info mail", "sub mail", "pub mail x --no-create"]

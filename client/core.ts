@@ -341,6 +341,7 @@ const readingKinds: ReadonlySet<ClientRequest["kind"]> = new Set([
   "findQueue",
   "listQueues",
   "queueStats",
+  "queueStorage",
 ]);
 
 function changesSomething(request: ClientRequest): boolean {

@@ -25,6 +25,7 @@ export type { ConnectOptions } from "./options.ts";
 export type { OutgoingMessage, PublishOptions } from "./publisher.ts";
 export {
   type PartitionReport,
+  type PartitionStorageReport,
   type PublishMessageOptions,
   Queue,
   type QueueReport,
@@ -37,6 +38,7 @@ export type {
   NodeStatus,
   PartitionInfo,
   PartitionStats,
+  PartitionStorage,
   QueueInfo,
   QueueSettings,
   ShardInfo,

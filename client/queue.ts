@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { PartitionStats, QueueSettings } from "../wire/mod.ts";
+import type { PartitionStats, PartitionStorage, QueueSettings } from "../wire/mod.ts";
 import type { Receipt } from "./batch.ts";
 import { type ConsumeOptions, Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
@@ -25,6 +25,16 @@ export interface PartitionReport extends PartitionStats {
   readonly partition: number;
   /** The shard it lives in. */
   readonly shard: number;
+}
+
+/** What a partition of a queue holds on the disk of the node that leads its shard. */
+export interface PartitionStorageReport extends PartitionStorage {
+  /** Its number in the queue, from 0. */
+  readonly partition: number;
+  /** The shard it lives in. */
+  readonly shard: number;
+  /** The node that looked: the one that leads the shard. */
+  readonly node: number;
 }
 
 /** What `Queue.info()` tells. Counts are of messages; those of the queue are the sums of its partitions'. */
@@ -164,6 +174,36 @@ export class Queue {
       });
       partitions.sort((a, b) => a.partition - b.partition);
       return { name: queue.name, id: queue.id, settings: queue.settings, ...sum(partitions) };
+    } catch (error) {
+      throw asQueueError(error, this.name);
+    }
+  }
+
+  /**
+   * Tells what the queue holds on disk: of each partition, on the node that leads its shard. Other nodes
+   * hold about the same. Costs the nodes a look at every batch of messages that waits.
+   *
+   * @param options How long to wait.
+   * @returns One report for each partition.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   */
+  async storage(options: WaitOptions = {}): Promise<PartitionStorageReport[]> {
+    const { core } = this.#host;
+    checkOpen(core);
+    try {
+      const { partitions } = await core.refreshQueue(this.name, options);
+      const shards = Map.groupBy(partitions, ({ shard }) => shard);
+      const reports = await Promise.all([...shards].map(async ([shard, own]) => {
+        const partitionIds = own.map(({ id }) => id);
+        const what = `get what queue ${JSON.stringify(this.name)} holds`;
+        const request = { kind: "queueStorage", partitionIds } as const;
+        const reply = await core.call(what, request, shard, "queueStorageReply", options);
+        const numberOf = new Map(own.map(({ id, number }) => [id, number]));
+        return reply.partitions.map((one) => {
+          return { ...one, partition: numberOf.get(one.partitionId)!, shard, node: reply.nodeId };
+        });
+      }));
+      return reports.flat().sort((a, b) => a.partition - b.partition);
     } catch (error) {
       throw asQueueError(error, this.name);
     }

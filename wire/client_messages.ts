@@ -33,6 +33,7 @@ export const RequestType = {
   findQueue: 32,
   listQueues: 33,
   queueStats: 34,
+  queueStorage: 35,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -49,6 +50,7 @@ export const ReplyType = {
   queueReply: 158,
   queueList: 159,
   queueStatsReply: 160,
+  queueStorageReply: 161,
   error: 255,
 } as const;
 
@@ -109,7 +111,8 @@ export type ClientRequest =
   | { readonly kind: "deleteQueue"; readonly name: string }
   | { readonly kind: "findQueue"; readonly name: string }
   | { readonly kind: "listQueues" }
-  | { readonly kind: "queueStats"; readonly partitionIds: readonly number[] };
+  | { readonly kind: "queueStats"; readonly partitionIds: readonly number[] }
+  | { readonly kind: "queueStorage"; readonly partitionIds: readonly number[] };
 
 /** One request, by its name. */
 export type RequestOf<K extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: K }>;
@@ -281,10 +284,31 @@ export type ServerReply =
   | { readonly kind: "queueReply"; readonly queue: QueueInfo; readonly created: boolean }
   | { readonly kind: "queueList"; readonly queues: readonly QueueInfo[] }
   | { readonly kind: "queueStatsReply"; readonly partitions: readonly PartitionStats[] }
+  | {
+    readonly kind: "queueStorageReply";
+    readonly nodeId: number;
+    readonly partitions: readonly PartitionStorage[];
+  }
   | (ErrorReply & { readonly kind: "error" });
 
 /** One reply, by its name. */
 export type ReplyOf<K extends ServerReply["kind"]> = Extract<ServerReply, { kind: K }>;
+
+/** What a partition holds on the disk of the node that leads its shard. */
+export interface PartitionStorage {
+  /** The partition. */
+  readonly partitionId: number;
+  /** Records of the log with a message that is not acked. */
+  readonly records: number;
+  /** About how many bytes those records have. */
+  readonly bytes: number;
+  /** Files of the log that stay because of such a record, be it of others, too. */
+  readonly segments: number;
+  /** The bytes of those files. */
+  readonly segmentBytes: number;
+  /** When the oldest message that is not acked was published, 0 where there is none. */
+  readonly oldestAtMs: number;
+}
 
 /** A consumer that asked to drain has got all there was. */
 export interface Drained {

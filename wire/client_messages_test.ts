@@ -60,6 +60,7 @@ const requests: ClientRequest[] = [
   { kind: "findQueue", name: "orders" },
   { kind: "listQueues" },
   { kind: "queueStats", partitionIds: [1, 2, 3] },
+  { kind: "queueStorage", partitionIds: [4, 5] },
 ];
 
 const replies: ServerReply[] = [
@@ -131,6 +132,18 @@ const replies: ServerReply[] = [
       redelivered: 6,
       consumers: 7,
       nextOffset: 8,
+    }],
+  },
+  {
+    kind: "queueStorageReply",
+    nodeId: 2,
+    partitions: [{
+      partitionId: 9,
+      records: 1,
+      bytes: 2 ** 40,
+      segments: 3,
+      segmentBytes: 2 ** 41,
+      oldestAtMs: 1_700_000_000_000,
     }],
   },
   {

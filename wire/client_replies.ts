@@ -21,6 +21,7 @@ import type {
   Drained,
   ErrorReply,
   NodeInfo,
+  PartitionStorage,
   Published,
   ServerReply,
   SessionEnded,
@@ -280,6 +281,12 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
       return { kind: "queueList", queues: mapsField(map, "queues", readQueue) };
     case ReplyType.queueStatsReply:
       return { kind: "queueStatsReply", partitions: mapsField(map, "partitions", readStats) };
+    case ReplyType.queueStorageReply:
+      return {
+        kind: "queueStorageReply",
+        nodeId: uintField(map, "nodeId"),
+        partitions: mapsField(map, "partitions", readStorage),
+      };
     case ReplyType.error:
       return decodeError(map);
     default:
@@ -384,6 +391,17 @@ function readStats(map: CborMap): PartitionStats {
     redelivered: uintField(map, "redelivered"),
     consumers: uintField(map, "consumers"),
     nextOffset: uintField(map, "nextOffset"),
+  };
+}
+
+function readStorage(map: CborMap): PartitionStorage {
+  return {
+    partitionId: uintField(map, "partitionId"),
+    records: uintField(map, "records"),
+    bytes: uintField(map, "bytes"),
+    segments: uintField(map, "segments"),
+    segmentBytes: uintField(map, "segmentBytes"),
+    oldestAtMs: uintField(map, "oldestAtMs"),
   };
 }
 

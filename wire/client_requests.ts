@@ -135,6 +135,8 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return { kind: "findQueue", name: textField(map, "name") };
     case RequestType.listQueues:
       return { kind: "listQueues" };
+    case RequestType.queueStorage:
+      return { kind: "queueStorage", partitionIds: uintsField(map, "partitionIds") };
     default:
       return { kind: "queueStats", partitionIds: uintsField(map, "partitionIds") };
   }
