@@ -116,12 +116,14 @@ Deno.test("one message that nobody acks keeps no log behind it, on any node, nor
     await cluster.startNode(id);
     await cluster.leader();
   }
-  const [held] = await client.queue("waiting").storage();
+  // Nodes that start again take clients on other ports.
+  await using again = await connectTo(cluster);
+  const [held] = await again.queue("waiting").storage();
   assertEquals([held!.records, held!.segments, held!.node], [1, 1, await cluster.leader()]);
   assert(held!.bytes > 60 && held!.bytes < 200, `${held!.bytes} bytes for a record`);
   assert(held!.segmentBytes < 8_000 && Date.now() - held!.oldestAtMs < 120_000);
-  assertEquals(await textsOf(client, "waiting"), ["the first"]);
-  const [empty] = await client.queue("waiting").storage();
+  assertEquals(await textsOf(again, "waiting"), ["the first"]);
+  const [empty] = await again.queue("waiting").storage();
   assertEquals([empty!.records, empty!.bytes, empty!.oldestAtMs], [0, 0, 0]);
 });
 
