@@ -25,6 +25,7 @@ export interface Edit {
  * - `cluster`: the simulator of whole clusters (`simulation/simulation.ts`);
  * - `core`: the simulation of bare Raft cores (`simulation/raft_core.ts`);
  * - `disk`: random histories of a shard's store with crashes (`storage/shard_store_crash_test.ts`);
+ * - `rewriting`: every moment at which a rewriting may end (`storage/rewriting_test.ts`);
  * - `damage`: every bit of a log flipped (`storage/segmented_log_test.ts`);
  * - `model`: the queue machine against its naive model (`queue/model_test.ts`);
  * - `client`: the client's publisher and a server of its own (`client/publisher_test.ts`);
@@ -34,6 +35,7 @@ export type SimulatorName =
   | "cluster"
   | "core"
   | "disk"
+  | "rewriting"
   | "damage"
   | "model"
   | "client"

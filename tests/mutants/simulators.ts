@@ -52,6 +52,11 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
         firstSeed: 0,
       }),
   },
+  rewriting: {
+    seeds: 1,
+    unit: "runs",
+    run: (root) => test(root, "storage/rewriting_test.ts", {}),
+  },
   damage: {
     seeds: 1,
     unit: "runs",

@@ -100,6 +100,49 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "rewrites-without-delivered-messages",
+    breaks: "a segment that is rewritten keeps every entry with a message that is not acked",
+    edits: [{
+      file: "queue/live_entries.ts",
+      find: "(offset > freshOffset || holdsDelivered)",
+      replace: "offset > freshOffset",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "names-a-sparse-segment-before-it-is-synced",
+    breaks: "a sparse segment is durable before it takes the place of others",
+    edits: [{
+      file: "storage/sparse_segment.ts",
+      find: "writeAll(file, header, 0));\n    await this.sync();",
+      replace: "writeAll(file, header, 0));",
+    }],
+    foundBy: "disk",
+    why: "the power has to go right after a rewriting, and to take the one file",
+  },
+  {
+    name: "removes-what-was-rewritten-too-soon",
+    breaks: "segments go only once the name of the one that stands for them is durable",
+    edits: [{
+      file: "storage/log_front.ts",
+      find: "await this.#syncDirectory();\n    for (const { path } of leftOver)",
+      replace: "for (const { path } of leftOver)",
+    }],
+    foundBy: "rewriting",
+    why: "the power has to go between two changes of a directory",
+  },
+  {
+    name: "forgets-to-remove-what-came-back",
+    breaks: "files that a sparse segment stands for do not count, and are removed",
+    edits: [{
+      file: "storage/archive_recovery.ts",
+      find: "if (firstIndex <= coveredIndex) {",
+      replace: "if (firstIndex < coveredIndex - 1e9) {",
+    }],
+    foundBy: "disk",
+    why: "the power has to go after a file is removed, and bring it back",
+  },
+  {
     name: "cuts-off-a-damaged-record",
     breaks: "damage in what was durable is reported, not cut off",
     edits: [{
