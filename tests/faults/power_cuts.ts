@@ -40,7 +40,11 @@ export interface PowerCutReport {
   readonly violations: readonly string[];
 }
 
-const sizeArguments = ["--segment-bytes=256KiB", "--snapshot-bytes=1MiB"];
+const sizeArguments = [
+  "--segment-bytes=256KiB",
+  "--snapshot-bytes=1MiB",
+  "--disk-reserve-bytes=1MiB",
+];
 
 /** A cut comes at some moment within this time after work has gone on. */
 const cutMsMax = 400;

@@ -64,7 +64,13 @@ export interface TrialReport {
 }
 
 const queueName = "trial";
-const clusterArguments = ["--segment-bytes=16KiB", "--snapshot-bytes=64KiB", "--stop-with-stdin"];
+const clusterArguments = [
+  "--segment-bytes=16KiB",
+  "--snapshot-bytes=64KiB",
+  // The disks of trials are smaller than what is kept in reserve otherwise.
+  "--disk-reserve-bytes=1MiB",
+  "--stop-with-stdin",
+];
 
 /** No trial takes longer: each of its waits has an end. */
 const secondsMax = 180;
