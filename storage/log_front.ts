@@ -60,6 +60,7 @@ export class LogFront {
   readonly #log: SegmentedLog;
   readonly #archive: Archive;
   #rewriting = false;
+  #isStopped = false;
   #isRetired = false;
 
   /**
@@ -113,9 +114,14 @@ export class LogFront {
     return index >= this.#log.firstIndex ? this.#log.entry(index) : this.#archive.entry(index);
   }
 
-  /** The log does not count any more, or is closed: nothing is done to any file from now on. */
+  /** Ends a rewriting that is under way as soon as possible, and leaves nothing of it behind. */
+  stop(): void {
+    this.#isStopped = true;
+  }
+
+  /** The log does not count any more: nothing is done to any file from now on. */
   retire(): void {
-    this.#isRetired = true;
+    this.#isStopped = this.#isRetired = true;
   }
 
   /**
@@ -147,7 +153,7 @@ export class LogFront {
       const liveBytes: number[] = [];
       let liveTotal = 0;
       for (const segment of segments) {
-        if (this.#isRetired) return;
+        if (this.#isStopped) return;
         liveTotal += liveBytes[liveBytes.push(estimateLiveBytes(segment, live)) - 1]!;
         await work.pace(0);
       }
@@ -181,7 +187,7 @@ export class LogFront {
     live: IndexSet,
     { pace, isOver, done }: RewriteWork,
   ): Promise<boolean> {
-    if (this.#isRetired) return false;
+    if (this.#isStopped) return false;
     const { shard, segmentBytesMax } = this.#options;
     const rewriting = await rewriteSegments(
       this.#files,
@@ -191,7 +197,7 @@ export class LogFront {
       live,
       segmentBytesMax,
       pace,
-      () => this.#isRetired,
+      { isStopped: () => this.#isStopped, isRetired: () => this.#isRetired },
     );
     if (rewriting === undefined || this.#isRetired) return false;
     if (!this.#isStillThere(rewriting)) {
@@ -200,7 +206,7 @@ export class LogFront {
     }
     await this.#replace(rewriting);
     done(summary(rewriting));
-    return !this.#isRetired && !isOver();
+    return !this.#isStopped && !isOver();
   }
 
   /** Whether the log has not been cut back into what was copied. */

@@ -308,6 +308,32 @@ Deno.test("rewriting that finds the disk full leaves all as it was, and goes on 
   rig.check(live);
 });
 
+Deno.test("ShardStore.close() ends a rewriting, and leaves nothing of it", async () => {
+  for (let pauses = 0;; pauses++) {
+    const rig = await (await new Rig().open()).fill(60);
+    const live = [2, 3, 20, 40];
+    const writer = rig.store.beginSnapshot({ index: 55, term: 1, configuration, neededIndex: 2 });
+    writer.write(stateOf(55));
+    assert(await rig.clock.run(writer.finish(IndexSet.of(live), pause)));
+    let left = pauses;
+    let closing: Promise<void> | undefined;
+    const work = { spareBytesMax: 0, isOver: () => false, done: () => {} };
+    const rewriting = rig.store.rewriteSegments(55, {
+      ...work,
+      pace: () => {
+        if (left-- === 0) closing = rig.store.close();
+        return pause();
+      },
+    });
+    await rig.clock.run(rewriting);
+    if (closing === undefined) break;
+    await rig.clock.run(closing);
+    assertEquals(rig.files().filter(([name]) => name.endsWith(".new")), [], `${pauses} pauses`);
+    await rig.open(live);
+    rig.check(live);
+  }
+});
+
 Deno.test("as much of the log is spared for laggards as is alive, if that is wanted", async () => {
   const rig = await (await new Rig().open()).fill(100);
   const live = Array.from({ length: 20 }, (_, i) => i + 1);

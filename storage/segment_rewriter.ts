@@ -26,6 +26,14 @@ const chunkBytes = 256 * 1024;
  */
 export type Pace = (bytes: number) => Promise<void>;
 
+/** What may end a rewriting. */
+export interface RewriteFate {
+  /** Whether to give it up, and leave nothing of it behind. */
+  isStopped(): boolean;
+  /** Whether the log does not count any more: nothing is done to any file then. */
+  isRetired(): boolean;
+}
+
 /** Segments, and the one that is to take their place. */
 export interface Rewriting {
   readonly sources: readonly ArchivedSegment[];
@@ -43,8 +51,8 @@ export interface Rewriting {
  * @param live The entries that are needed.
  * @param bytesMax How long the new segment should be: beyond half of it, the rest is left for later.
  * @param pace Called between pieces of work.
- * @param isRetired Whether the log does not count any more: nothing is done to any file then.
- * @returns The new segment, which has no name yet, or `undefined` where the log is retired or the disk full.
+ * @param fate What may end it; a log that is retired is stopped, too.
+ * @returns The new segment, which has no name yet, or `undefined` where it was stopped or the disk full.
  * @throws {CorruptRecordError} when a record that is needed is damaged or missing.
  * @throws {StorageFailedError} when the file system fails.
  */
@@ -56,7 +64,7 @@ export async function rewriteSegments(
   live: IndexSet,
   bytesMax: number,
   pace: Pace,
-  isRetired: () => boolean,
+  fate: RewriteFate,
 ): Promise<Rewriting | undefined> {
   const done: ArchivedSegment[] = [];
   let writer: SparseSegmentWriter | undefined;
@@ -65,18 +73,21 @@ export async function rewriteSegments(
     writer = new SparseSegmentWriter(files, directory, shard, sources[0]!.firstIndex);
     for (const source of sources) {
       if (done.length > 0 && writer.bytes > bytesMax / 2) break;
-      if (!await copy(files, source, live, writer, pace, isRetired)) return undefined;
+      if (!await copy(files, source, live, writer, pace, fate)) return undefined;
       done.push(source);
     }
     const { lastIndex, lastTerm } = done.at(-1)!;
-    result = await writer.finish(lastIndex, lastTerm, () => pace(chunkBytes));
+    result = await writer.finish(lastIndex, lastTerm, async () => {
+      await pace(chunkBytes);
+      if (fate.isStopped()) writer?.abandon();
+    });
     return result && { sources: done, result, writer };
   } catch (error) {
     // Whoever appends has to say so; this can wait for room.
     if (error instanceof DiskFullError) return undefined;
     throw error;
   } finally {
-    if (isRetired()) writer?.abandon();
+    if (fate.isRetired()) writer?.abandon();
     else if (result === undefined) writer?.discard();
   }
 }
@@ -88,7 +99,7 @@ async function copy(
   live: IndexSet,
   writer: SparseSegmentWriter,
   pace: Pace,
-  isRetired: () => boolean,
+  { isStopped }: RewriteFate,
 ): Promise<boolean> {
   const { path, lastIndex, bytes } = source;
   const file = attempt("open", path, () => files.open(path, { read: true }));
@@ -102,9 +113,9 @@ async function copy(
         writer.write(compact(chunk.bytes, chunk.offsets, live));
         found += writer.records - before;
         await writer.syncSome();
-        if (isRetired()) return false;
+        if (isStopped()) return false;
         await pace(chunk.bytes.length);
-        if (isRetired()) return false;
+        if (isStopped()) return false;
       }
       if (found === due) continue;
       const reason = `${due - found} of ${due} records from here on that are needed are missing`;

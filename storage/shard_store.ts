@@ -630,7 +630,7 @@ export class ShardStore implements LogStorage {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.#front.retire();
+    this.#front.stop();
     this.#snapshotWriter?.abandon();
     this.#snapshotWriter = undefined;
     for (const pin of this.#pins) pin.release();
