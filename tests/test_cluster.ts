@@ -1,5 +1,5 @@
 /**
- * For tests: nodes on free ports of this machine, and a client that speaks the bare protocol.
+ * For tests: nodes on addresses of this machine, and a client that speaks the bare protocol.
  *
  * @module
  */
@@ -16,7 +16,7 @@ import {
   ReplyType,
   type ServerReply,
 } from "../wire/mod.ts";
-import { freePorts } from "../cli/ports.ts";
+import { ownPlaces } from "./loopback.ts";
 import { type Address, type NodeConfig, type RunningNode, startNode } from "../broker/mod.ts";
 
 /** Nodes of one cluster in this process, each with a directory of its own. */
@@ -30,16 +30,17 @@ export class TestCluster implements AsyncDisposable {
   /** Starts `count` nodes, numbered from 1. */
   static async start(count: number, settings: Partial<NodeConfig> = {}): Promise<TestCluster> {
     const cluster = new TestCluster();
-    const members = freePorts(count).map(({ peer }, i) => ({
+    const { hosts, ports } = ownPlaces(count);
+    const members = hosts.map((hostname, i) => ({
       id: i + 1,
-      peerAddress: { hostname: "127.0.0.1", port: peer },
+      peerAddress: { hostname, port: ports[i]!.peer },
     }));
     for (const { id, peerAddress } of members) {
       cluster.#configs.set(id, {
         nodeId: id,
         cluster: members,
         dataDirectory: `${cluster.#directory}/node-${id}`,
-        listen: { hostname: "127.0.0.1", port: 0 },
+        listen: { hostname: peerAddress.hostname, port: 0 },
         peerListen: peerAddress,
         ...settings,
       });

@@ -16,7 +16,7 @@ import { connect, ErrorCode, FlowMQError } from "../../mod.ts";
 import { pause, until } from "../process/waiting.ts";
 import { SmallDisk } from "./disks.ts";
 import { Load } from "./load.ts";
-import { ownPlaces } from "./loopback.ts";
+import { ownPlaces } from "../loopback.ts";
 
 /** What is tried. */
 export interface FullDiskOptions {

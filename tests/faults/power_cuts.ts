@@ -13,7 +13,7 @@ import { pause } from "../process/waiting.ts";
 import { LoopDisk } from "./disks.ts";
 import { buildShim, shimEnvironment } from "./harm.ts";
 import { Load } from "./load.ts";
-import { ownPlaces } from "./loopback.ts";
+import { ownPlaces } from "../loopback.ts";
 
 /** What is tried. */
 export interface PowerCutOptions {

@@ -17,7 +17,7 @@ import { type Client, connect } from "../../mod.ts";
 import { program } from "../process/program.ts";
 import { pause, until } from "../process/waiting.ts";
 import { buildShim, shimEnvironment } from "./harm.ts";
-import { ownPlaces } from "./loopback.ts";
+import { ownPlaces } from "../loopback.ts";
 
 const BODY = new Uint8Array(256).fill(120);
 const QUEUE = "work";

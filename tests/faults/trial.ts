@@ -12,7 +12,7 @@
 
 import { CommandError } from "../../cli/failures.ts";
 import { LocalNode } from "../../cli/local_node.ts";
-import { ownLoopback } from "./loopback.ts";
+import { ownHost } from "../loopback.ts";
 import type { SelfCommand } from "../../cli/self_command.ts";
 import { decodeMachine } from "../../broker/machine_codec.ts";
 import { type Client, connect } from "../../mod.ts";
@@ -85,7 +85,7 @@ class Trial {
   readonly #options: TrialOptions;
   readonly #shim: string;
   readonly #logs: string;
-  readonly #host = ownLoopback();
+  readonly #host = ownHost();
   readonly #clientAddress = `${this.#host}:7400`;
   #load: Load | undefined;
   readonly #ends: LifeEnd[] = [];

@@ -15,9 +15,9 @@ import { parseArgs } from "@std/cli/parse-args";
 import { statusOf } from "../../cli/cluster_view.ts";
 import { LocalCluster } from "../../cli/local_cluster.ts";
 import type { LocalNode } from "../../cli/local_node.ts";
-import { freePorts } from "../../cli/ports.ts";
 import { type Client, connect } from "../../mod.ts";
 import type { History } from "./history.ts";
+import { ownPlaces } from "../loopback.ts";
 import { Nemesis } from "./nemesis.ts";
 import { program } from "./program.ts";
 import { until } from "./waiting.ts";
@@ -200,7 +200,7 @@ export async function fillUntilSnapshot(cluster: LocalCluster): Promise<void> {
 
 if (import.meta.main) {
   const { flips = "200" } = parseArgs(Deno.args, { string: ["flips"] });
-  await using cluster = await LocalCluster.start({ nodes: 3, ports: freePorts(3), program });
+  await using cluster = await LocalCluster.start({ nodes: 3, ...ownPlaces(3), program });
   await fillUntilSnapshot(cluster);
   const counts = new Map<string, { flips: number; replaced: number; ms: number[] }>();
   const history = await rotWhileWorking(cluster, Number(flips), ({ kind, replaced, repairMs }) => {
