@@ -27,7 +27,7 @@ export interface RaftTimings {
   readonly heartbeatTicks: number;
   /**
    * Ticks without a leader before a node asks for votes; each time a random value from here up to
-   * twice as much. @default {20}
+   * twice as much. @default {16}
    */
   readonly electionTicks: number;
 }
@@ -87,7 +87,7 @@ export interface NodeConfig {
 }
 
 /** The defaults of {@linkcode RaftTimings}. */
-export const DEFAULT_TIMINGS: RaftTimings = { tickMs: 20, heartbeatTicks: 3, electionTicks: 20 };
+export const DEFAULT_TIMINGS: RaftTimings = { tickMs: 20, heartbeatTicks: 3, electionTicks: 16 };
 
 /** The defaults of {@linkcode ShardLimits}. */
 export const DEFAULT_LIMITS: ShardLimits = {

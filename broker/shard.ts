@@ -299,7 +299,12 @@ export class Shard {
 
   /** A tick of Raft's clock; also the moment to notice deadlines of the queue machine. */
   tick(): void {
+    const { leader, term } = this.#raft;
     this.#enter(() => this.#raft.tick());
+    if (leader !== 0 && this.#raft.role === "preCandidate") {
+      // The others may have heard the leader a moment later, and refuse for that moment more.
+      this.#seekLeader(CAMPAIGNS_MAX, term, this.#host.random() * CAMPAIGN_PAUSE_MS_MAX);
+    }
     if (!this.#leading || this.#tickProposed) return;
     const deadlineMs = this.#machine.nextDeadlineMs();
     if (deadlineMs !== undefined && deadlineMs <= this.#stampMs()) {
@@ -326,8 +331,8 @@ export class Shard {
   /**
    * Looks for a leader again and again, sooner than by time-out, since it is known that there is none.
    * Pre-votes are asked for in turns, then after short random pauses: whoever has not noticed the
-   * leader's end yet refuses. Once somebody has got past them, which shows in the term, a vote of two syncs and two hops
-   * is under way, and asking again too soon would only depose its winner.
+   * leader's end yet refuses. Once somebody has got past them, which shows in the term, a vote of two
+   * syncs and two hops is under way, and asking again too soon would only depose its winner.
    *
    * @param term The term of the leader that was lost.
    * @param pauseMs How long to wait before the first of the attempts.
