@@ -162,6 +162,7 @@ class Node implements RunningNode, ShardHost {
   #directory: DataDirectory | undefined;
   #clientListener: Listener | undefined;
   #peerListener: Listener | undefined;
+  #accepting: Promise<void> | undefined;
   #formation!: Formation;
   readonly #disk: DiskSpace;
   readonly #publishRoom = new PublishRoom();
@@ -242,7 +243,7 @@ class Node implements RunningNode, ShardHost {
     this.#disk.check();
     this.#talk.begin();
     for (const { shard } of this.#shards) shard.start();
-    void this.#acceptClients(this.#clientListener!);
+    this.#accepting = this.#acceptClients(this.#clientListener!);
   }
 
   #diskChanged(): void {
@@ -456,13 +457,15 @@ class Node implements RunningNode, ShardHost {
     this.#clientListener?.close();
     for (const connection of [...this.#connections]) connection.close();
     if (this.#peers === undefined) this.#peerListener?.close();
-    else this.#peers.close();
+    const peersClosed = this.#peers?.close();
     this.#keeper?.lead(false);
     this.#internal?.close();
     this.#snapshotSender.close();
     this.#snapshotReceiver.close();
     for (const { shard } of this.#shards) await shard.close();
     this.#directory?.close();
+    // Whoever starts again in this process finds the addresses free.
+    await Promise.all([this.#accepting, peersClosed]);
   }
 
   async #acceptClients(listener: Listener): Promise<void> {

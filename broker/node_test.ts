@@ -188,3 +188,11 @@ Deno.test("requests that cannot be served get an error and keep their connection
   client.sendFrame(90, new Uint8Array(16));
   assertEquals(await codeOf({ kind: "ping" }), "pong");
 });
+
+Deno.test("a node that has stopped leaves its addresses free for the next one", async () => {
+  await using cluster = await TestCluster.start(2);
+  for (let i = 0; i < 20; i++) {
+    await cluster.stopNode(2);
+    await cluster.startNode(2);
+  }
+});

@@ -85,6 +85,7 @@ export class PeerNetwork {
   readonly #newest = new Map<NodeId, number>();
   readonly #clientAddresses = new Map<NodeId, string>();
   #listener: Listener | undefined;
+  #accepting: Promise<void> | undefined;
   #closed = false;
 
   constructor(identity: PeerIdentity, runtime: NodeRuntime, events: PeerEvents, log: Logger) {
@@ -97,7 +98,7 @@ export class PeerNetwork {
   /** Takes connections of peers on `listener` and dials each of `peers`, again and again. */
   start(listener: Listener, peers: Iterable<readonly [NodeId, Address]>): void {
     this.#listener = listener;
-    void this.#acceptLoop(listener);
+    this.#accepting = this.#acceptLoop(listener);
     for (const [id, address] of peers) {
       const stream = new OutgoingStream(id, address, this.#identity, this.#runtime, {
         up: () => {
@@ -161,11 +162,17 @@ export class PeerNetwork {
     return this.#outgoing.get(to)?.waitingBytes ?? 0;
   }
 
-  close(): void {
+  /**
+   * Ends all connections, and takes no more.
+   *
+   * @returns When the listener is gone: until then its address is in use.
+   */
+  async close(): Promise<void> {
     this.#closed = true;
     this.#listener?.close();
     for (const stream of this.#outgoing.values()) stream.close();
     for (const stream of this.#accepted) stream.close();
+    await this.#accepting;
   }
 
   async #acceptLoop(listener: Listener): Promise<void> {

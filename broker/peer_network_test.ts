@@ -84,7 +84,7 @@ Deno.test("a hello that comes in late does not replace a newer connection", asyn
   await older.arrives(standing(22));
   await newer.arrives(standing(33));
   assertEquals([heard, lost(), older.closed, newer.closed], [[11, 33], 0, true, false]);
-  network.close();
+  await network.close();
   await delay(50);
 });
 
@@ -96,7 +96,7 @@ Deno.test("a hello that comes in late is not heard even where the newer connecti
   await older.arrives(hello);
   await older.arrives(standing(22));
   assertEquals([heard, older.closed], [[], true]);
-  network.close();
+  await network.close();
   await delay(50);
 });
 
@@ -108,6 +108,6 @@ Deno.test("a newer connection takes the place of an older one", async () => {
   await older.arrives(standing(22));
   await newer.arrives(standing(33));
   assertEquals([heard, lost(), older.closed], [[11, 33], 1, true]);
-  network.close();
+  await network.close();
   await delay(50);
 });

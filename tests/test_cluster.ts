@@ -50,17 +50,9 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async startNode(id: number): Promise<RunningNode> {
-    for (let attempt = 1;; attempt++) {
-      try {
-        const node = await startNode(this.#configs.get(id)!);
-        this.nodes.set(id, node);
-        return node;
-      } catch (error) {
-        // The listener of a node that has just stopped is gone a moment after it was closed.
-        if ((error as Error).name !== "ListenError" || attempt === 20) throw error;
-        await new Promise((resolve) => setTimeout(resolve, 100));
-      }
-    }
+    const node = await startNode(this.#configs.get(id)!);
+    this.nodes.set(id, node);
+    return node;
   }
 
   async stopNode(id: number): Promise<void> {
