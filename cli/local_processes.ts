@@ -9,6 +9,9 @@ import { parseAddress } from "./address.ts";
 /** The state of a socket that listens, as `/proc/net/tcp` writes it. */
 const listening = "0A";
 
+/** All addresses of this machine, in that table. */
+const anyIPv4 = "00000000";
+
 /**
  * Finds the processes that listen on addresses.
  *
@@ -21,7 +24,9 @@ export function processesListeningOn(addresses: readonly string[]): number[] | u
   const pids: number[] = [];
   for (const address of addresses) {
     const { hostname, port } = parseAddress(address);
-    const pid = local.has(hostname) ? processListeningOn(port) : undefined;
+    // All of 127.0.0.0/8 is this machine, though its interface names one address only.
+    const isLocal = local.has(hostname) || /^127\.\d+\.\d+\.\d+$/.test(hostname);
+    const pid = isLocal ? processListeningOn(hostname, port) : undefined;
     if (pid === undefined) return undefined;
     pids.push(pid);
   }
@@ -36,8 +41,8 @@ function ownHosts(): string[] {
   }
 }
 
-function processListeningOn(port: number): number | undefined {
-  const inodes = listeningInodes(port);
+function processListeningOn(hostname: string, port: number): number | undefined {
+  const inodes = listeningInodes(hostname, port);
   if (inodes.size === 0) return undefined;
   for (const { name } of entriesOf("/proc")) {
     if (!/^\d+$/.test(name)) continue;
@@ -54,9 +59,10 @@ function processListeningOn(port: number): number | undefined {
   return undefined;
 }
 
-/** The kernel's numbers of the sockets that listen on a port. */
-function listeningInodes(port: number): Set<string> {
+/** The kernel's numbers of the sockets that listen on a port of an address, or of all addresses. */
+function listeningInodes(hostname: string, port: number): Set<string> {
   const inodes = new Set<string>();
+  const wanted = hexOfIPv4(hostname);
   for (const file of ["/proc/net/tcp", "/proc/net/tcp6"]) {
     let table;
     try {
@@ -66,11 +72,19 @@ function listeningInodes(port: number): Set<string> {
     }
     for (const line of table.split("\n").slice(1)) {
       const [, local, , state, , , , , , inode] = line.trim().split(/\s+/);
-      const isPort = local !== undefined && parseInt(local.split(":")[1]!, 16) === port;
-      if (isPort && state === listening && inode !== undefined) inodes.add(inode);
+      if (local === undefined || state !== listening || inode === undefined) continue;
+      const [at, hexPort] = local.split(":");
+      const isThere = wanted === undefined || at!.length > 8 || at === wanted || at === anyIPv4;
+      if (isThere && parseInt(hexPort!, 16) === port) inodes.add(inode);
     }
   }
   return inodes;
+}
+
+/** An IPv4 address as the kernel's table has it, `undefined` for a name or another kind of address. */
+function hexOfIPv4(hostname: string): string | undefined {
+  const bytes = /^(\d+)\.(\d+)\.(\d+)\.(\d+)$/.exec(hostname)?.slice(1).reverse();
+  return bytes?.map((byte) => Number(byte).toString(16).padStart(2, "0").toUpperCase()).join("");
 }
 
 /** What a directory holds; nothing where it has gone, or is another user's. */

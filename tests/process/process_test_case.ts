@@ -8,7 +8,7 @@
 import { LocalCluster } from "../../cli/local_cluster.ts";
 import { type Client, connect, type ConnectOptions } from "../../mod.ts";
 import { Nemesis } from "./nemesis.ts";
-import { freePorts } from "../../cli/ports.ts";
+import { ownPlaces } from "../loopback.ts";
 import { program } from "./program.ts";
 import { Shell } from "./shell.ts";
 import { within } from "./waiting.ts";
@@ -87,7 +87,7 @@ export function processTest(
       await using cluster = await LocalCluster.start({
         nodes,
         directory,
-        ports: freePorts(nodes),
+        ...ownPlaces(nodes),
         serveArguments,
         program,
       });
