@@ -5,7 +5,7 @@
  */
 
 import { DiskFullError, StorageFailedError } from "./errors.ts";
-import { errorCode, type FileSystem, parentPath } from "./file_system.ts";
+import { errorCode, type FileHandle, type FileSystem, parentPath } from "./file_system.ts";
 
 /**
  * Calls the file system.
@@ -96,6 +96,27 @@ export async function makeDirectoryDurable(files: FileSystem, path: string): Pro
     attempt("make", made, () => files.makeDirectory(made));
     const parent = parentPath(made);
     await attemptAsync("sync", parent, () => files.syncDirectory(parent));
+  }
+}
+
+/**
+ * Opens a file to be written from its beginning, whatever an earlier process has left there.
+ *
+ * @param files Where.
+ * @param path The file.
+ * @returns The file, empty.
+ * @throws {StorageFailedError} when the file system fails.
+ */
+export function openEmpty(files: FileSystem, path: string): FileHandle {
+  const file = attempt("create", path, () => {
+    return files.open(path, { read: true, write: true, create: true });
+  });
+  try {
+    attempt("truncate", path, () => file.truncateSync(0));
+    return file;
+  } catch (error) {
+    file.close();
+    throw error;
   }
 }
 

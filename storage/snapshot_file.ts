@@ -26,7 +26,7 @@ import type { Configuration, SnapshotMetadata } from "../raft/types.ts";
 import { isConfiguration } from "./configuration.ts";
 import { crc32c, crc32cRange } from "./crc32c.ts";
 import { CorruptFileError, UnsupportedFormatError } from "./errors.ts";
-import { attempt, attemptAsync } from "./failures.ts";
+import { attempt, attemptAsync, openEmpty } from "./failures.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "./file_system.ts";
 import { invariant } from "./invariant.ts";
 import { readU32, readU64, writeU32, writeU64 } from "./record.ts";
@@ -114,11 +114,7 @@ export class SnapshotFileWriter {
     this.#shard = shard;
     this.#metadata = metadata;
     this.#configuration = new TextEncoder().encode(JSON.stringify(metadata.configuration));
-    const file = attempt("create", this.#fresh, () => {
-      return files.open(this.#fresh, { read: true, write: true, create: true });
-    });
-    this.#file = file;
-    attempt("truncate", this.#fresh, () => file.truncateSync(0));
+    this.#file = openEmpty(files, this.#fresh);
   }
 
   get #fresh(): string {

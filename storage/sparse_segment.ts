@@ -24,7 +24,7 @@
 
 import { crc32c, crc32cRange } from "./crc32c.ts";
 import { CorruptFileError } from "./errors.ts";
-import { attempt, attemptAsync } from "./failures.ts";
+import { attempt, attemptAsync, openEmpty } from "./failures.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "./file_system.ts";
 import { readU32, readU64, recordBytes, writeU32, writeU64 } from "./record.ts";
 import { RecordPlaces } from "./record_places.ts";
@@ -150,11 +150,7 @@ export class SparseSegmentWriter {
     this.#files = files;
     this.#shard = shard;
     this.#firstIndex = firstIndex;
-    const file = attempt("create", this.#fresh, () => {
-      return files.open(this.#fresh, { read: true, write: true, create: true });
-    });
-    this.#file = file;
-    attempt("truncate", this.#fresh, () => file.truncateSync(0));
+    this.#file = openEmpty(files, this.#fresh);
   }
 
   get #fresh(): string {
