@@ -4,9 +4,10 @@
  * What goes over is the newest snapshot on disk and the entries of the log that it needs, read as they
  * lie there: the follower then holds the very bodies, and the machine that knows which of them are alive.
  * Both stay on this node's disk until they are over. What is sent follows from the snapshot alone, and
- * not from what else this node still has: so another node can go on where this one ended. Only a few chunks are on their way at a time, each sent when the
- * follower has written an earlier one: so the stream is as fast as the slower disk, and appends and
- * heartbeats beside it never wait for more than those few.
+ * not from what else this node still has: so another node can go on where this one ended. Only a few
+ * chunks are on their way at a time, each sent when the follower has written an earlier one: so the
+ * stream is as fast as the slower disk, and appends and heartbeats beside it never wait for more than
+ * those few.
  *
  * A transfer ends in a word to the core, whatever happens. One that broke off is offered again by the
  * core's next attempt, and the follower says where to go on.

@@ -468,7 +468,7 @@ export class ShardStore implements LogStorage {
    *
    * @param lastIndex The last index that Raft may lose.
    * @param work How to go about it.
-   * @returns When there is nothing to do any more, for now.
+   * @returns When all segments have been looked at, until a newer snapshot is there.
    * @throws {CorruptRecordError} when a record that is needed is damaged or missing.
    * @throws {StorageFailedError} when the file system fails.
    */

@@ -155,7 +155,13 @@ async function compare(
   return `${(100 * sorted[sorted.length >> 1]!).toFixed(0)} % of the rate without it (${all})`;
 }
 
-async function slowFollower(stretches: number, ms: number): Promise<string> {
+/** Compares with a follower to which something is done. */
+async function withFollower(
+  stretches: number,
+  ms: number,
+  harm: (scene: Scene, node: LocalNode) => void,
+  mend: (scene: Scene, node: LocalNode) => void,
+): Promise<string> {
   await using scene = await Scene.begin();
   scene.publish();
   const node = await scene.follower();
@@ -164,23 +170,22 @@ async function slowFollower(stretches: number, ms: number): Promise<string> {
     stretches,
     ms,
     () => scene.confirmed,
-    () => scene.slowDown(node),
-    () => scene.speedUp(node),
+    () => harm(scene, node),
+    () => mend(scene, node),
   );
 }
 
-async function pausedFollower(stretches: number, ms: number): Promise<string> {
-  await using scene = await Scene.begin();
-  scene.publish();
-  const node = await scene.follower();
-  await pause(ms);
-  return await compare(
+function slowFollower(stretches: number, ms: number): Promise<string> {
+  return withFollower(
     stretches,
     ms,
-    () => scene.confirmed,
-    () => node.pause(),
-    () => node.resume(),
+    (scene, node) => scene.slowDown(node),
+    (scene, node) => scene.speedUp(node),
   );
+}
+
+function pausedFollower(stretches: number, ms: number): Promise<string> {
+  return withFollower(stretches, ms, (_, node) => node.pause(), (_, node) => node.resume());
 }
 
 async function slowConsumer(stretches: number, ms: number): Promise<string> {
