@@ -59,4 +59,4 @@ export {
 export type { Pause, ShardSnapshotMetadata, StoredSnapshot } from "./snapshot_file.ts";
 export type { ArchivedSegment } from "./sparse_segment.ts";
 export { StagedShard } from "./staged_shard.ts";
-export { type CheckState, shardsIn, type Verification, verifyDataDirectory } from "./verify.ts";
+export { type ReadState, shardsIn, type Verification, verifyDataDirectory } from "./verify.ts";

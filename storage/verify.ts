@@ -3,7 +3,7 @@
  * it would mend or not look at.
  *
  * A file that is damaged does not end the check, so that all there is to know is known at once. What is
- * in a snapshot nobody here understands; whoever does passes a check of it.
+ * in a snapshot nobody here understands; whoever does passes a reader of it.
  *
  * @module
  */
@@ -15,6 +15,7 @@ import { CorruptFileError } from "./errors.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import { type Finding, findingOf } from "./findings.ts";
 import { readHardState } from "./hard_state.ts";
+import type { IndexSet } from "./index_set.ts";
 import { segmentFirstIndex } from "./segment.ts";
 import { readShardFile, type ShardFile } from "./shard_file.ts";
 import {
@@ -33,11 +34,12 @@ const directoryNames = new Set(["lock", "meta"]);
 const shardNames = new Set(["configuration", "hard-state-a", "hard-state-b"]);
 
 /**
- * Checks the state in a snapshot.
+ * Reads the state in a snapshot.
  *
+ * @returns The entries of the log that it needs.
  * @throws {Error} with a message for people when it is no good state.
  */
-export type CheckState = (shard: number, state: Iterable<Uint8Array>) => void;
+export type ReadState = (shard: number, state: Iterable<Uint8Array>) => IndexSet;
 
 /** What a look over a data directory has found. */
 export interface Verification {
@@ -74,13 +76,13 @@ function shardNumber(name: string): number | undefined {
  *
  * @param files Where it is.
  * @param directory The directory.
- * @param checkState Checks what is in a snapshot.
+ * @param readState Reads what is in a snapshot.
  * @returns What was found.
  */
 export function verifyDataDirectory(
   files: FileSystem,
   directory: string,
-  checkState: CheckState,
+  readState: ReadState,
 ): Verification {
   const findings: Finding[] = [];
   const meta = guard(findings, () => readMeta(files, directory));
@@ -96,7 +98,7 @@ export function verifyDataDirectory(
   let records = 0;
   for (const shard of shards) {
     const path = joinPath(directory, `shard-${shard}`);
-    const found = new ShardVerifier(files, path, shard, salt, checkState).run();
+    const found = new ShardVerifier(files, path, shard, salt, readState).run();
     findings.push(...found.findings);
     records += found.records;
   }
@@ -109,7 +111,7 @@ class ShardVerifier {
   readonly #directory: string;
   readonly #shard: number;
   readonly #salt: number;
-  readonly #checkState: CheckState;
+  readonly #readState: ReadState;
   readonly #findings: Finding[] = [];
 
   constructor(
@@ -117,13 +119,13 @@ class ShardVerifier {
     directory: string,
     shard: number,
     salt: number,
-    checkState: CheckState,
+    readState: ReadState,
   ) {
     this.#files = files;
     this.#directory = directory;
     this.#shard = shard;
     this.#salt = salt;
-    this.#checkState = checkState;
+    this.#readState = readState;
   }
 
   run(): { readonly findings: readonly Finding[]; readonly records: number } {
@@ -148,6 +150,12 @@ class ShardVerifier {
     if (snapshots.newest !== undefined || snapshots.damaged.length === 0) {
       guard(this.#findings, () => checkSnapshot(extent, snapshots, logDirectory));
     }
+    for (const index of snapshots.live?.from(0) ?? []) {
+      if (index >= extent.firstIndex) break;
+      if (log.archived.has(index)) continue;
+      const reason = "it is missing, and the newest snapshot needs it";
+      this.#findings.push({ kind: "damage", path: logDirectory, index, reason });
+    }
     guard(this.#findings, () => {
       const hardState = readHardState(this.#files, this.#directory);
       if (hardState === undefined) throw new CorruptFileError(this.#directory, "no term and vote");
@@ -168,29 +176,30 @@ class ShardVerifier {
 
   #verifySnapshots(directory: string) {
     let newest: StoredSnapshot | undefined;
+    let live: IndexSet | undefined;
     const damaged: string[] = [];
     for (const { name } of this.#files.list(directory)) {
       const index = snapshotIndex(name);
       if (index === undefined) continue;
       const path = joinPath(directory, name);
-      const stored = guard(this.#findings, () => this.#readSnapshot(path, index));
-      if (stored === undefined) damaged.push(path);
-      else newest = stored;
+      const found = guard(this.#findings, () => this.#readSnapshot(path, index));
+      if (found === undefined) damaged.push(path);
+      else ({ stored: newest, live } = found);
     }
-    return { newest, damaged };
+    return { newest, live, damaged };
   }
 
-  #readSnapshot(path: string, index: number): StoredSnapshot {
+  #readSnapshot(path: string, index: number): { stored: StoredSnapshot; live: IndexSet } {
     const stored = checkSnapshotFile(this.#files, path, this.#shard);
     if (stored.index !== index) {
       throw new CorruptFileError(path, `its header says that it is of entry ${stored.index}`);
     }
     try {
-      this.#checkState(this.#shard, new SnapshotFileReader(this.#files, path, stored).pieces());
+      const state = new SnapshotFileReader(this.#files, path, stored).pieces();
+      return { stored, live: this.#readState(this.#shard, state) };
     } catch (error) {
       throw new CorruptFileError(path, `its state: ${(error as Error).message}`);
     }
-    return stored;
   }
 
   /** What is there and does not count. */

@@ -38,6 +38,8 @@ export interface VerifiedLog {
   readonly findings: readonly Finding[];
   /** How many good records there are. */
   readonly records: number;
+  /** The entries in its sparse segments. */
+  readonly archived: IndexSet;
   /** How far it goes; `undefined` where damage leaves that open. */
   readonly extent: LogExtent | undefined;
 }
@@ -78,6 +80,7 @@ class LogVerifier {
   readonly #shard: number;
   readonly #salt: number;
   readonly #findings: Finding[] = [];
+  readonly #archived = new IndexSet();
   #terms = new TermRuns();
   #records = 0;
   /** Where the log is so far known to end, unless it was damaged there. */
@@ -117,6 +120,7 @@ class LogVerifier {
     return {
       findings: this.#findings,
       records: this.#records,
+      archived: this.#archived,
       extent: isWhole ? this.#extent() : undefined,
     };
   }
@@ -141,7 +145,7 @@ class LogVerifier {
     if (header.shard !== this.#shard) {
       return this.#note("damage", path, 0, firstIndex, `it is of shard ${header.shard}`);
     }
-    const archived = scanSparse(file, path, header, undefined, new IndexSet());
+    const archived = scanSparse(file, path, header, undefined, this.#archived);
     this.#records += archived.records;
     this.#end = { lastIndex, lastTerm };
     if (before === undefined || firstIndex === before.lastIndex + 1) return;

@@ -8,7 +8,7 @@ import { ShardStore } from "./shard_store.ts";
 import { verifyDataDirectory } from "./verify.ts";
 
 const directory = "data";
-const noCheck = () => {};
+const needsNothing = () => new IndexSet();
 
 /** A data directory with one shard: some segments, a snapshot, in good order. */
 async function written(end: "closed" | "killed" = "closed"): Promise<SimulatedDisk> {
@@ -44,7 +44,7 @@ async function written(end: "closed" | "killed" = "closed"): Promise<SimulatedDi
 }
 
 function verify(disk: SimulatedDisk): readonly Finding[] {
-  return verifyDataDirectory(disk, directory, noCheck).findings;
+  return verifyDataDirectory(disk, directory, needsNothing).findings;
 }
 
 function filesIn(disk: SimulatedDisk, path: string): string[] {
@@ -66,7 +66,7 @@ const newest = "data/shard-0/00000000000000000015.seg";
 Deno.test("verifyDataDirectory() finds nothing in a directory in good order, and changes nothing", async () => {
   const disk = await written();
   const { writes } = disk.counts;
-  const { findings, records, shards, meta } = verifyDataDirectory(disk, directory, noCheck);
+  const { findings, records, shards, meta } = verifyDataDirectory(disk, directory, needsNothing);
   assertEquals(findings, []);
   assertEquals([records, shards, meta?.nodeId], [19, [0], 1]);
   assertEquals(disk.counts.writes, writes);
@@ -106,7 +106,7 @@ Deno.test("verifyDataDirectory() goes on behind a damaged record", async () => {
   disk.flipBit(path, 64 + 56 + 33, 1);
   disk.flipBit(path, 64 + 3 * 56 + 33, 1);
   disk.flipBit(newest, 64 + 33, 1);
-  const { findings, records } = verifyDataDirectory(disk, directory, noCheck);
+  const { findings, records } = verifyDataDirectory(disk, directory, needsNothing);
   assertEquals(findings.map(({ path, offset, index, reason }) => [path, offset, index, reason]), [
     [path, 120, 9, "wrong checksum; readable again from byte 176, index 10"],
     [path, 232, 11, "wrong checksum; readable again from byte 288, index 12"],
@@ -169,6 +169,19 @@ Deno.test("verifyDataDirectory() passes on what is wrong with the state in a sna
     "data/shard-0/00000000000000000012.snap",
     "its state: shard 0 has 100 bytes of nonsense",
   ]]);
+});
+
+Deno.test("verifyDataDirectory() notices that an entry is missing which a snapshot needs", async () => {
+  const disk = await written();
+  const needs = () => IndexSet.of([5, 9, 12]);
+  assertEquals(verifyDataDirectory(disk, directory, needs).findings, []);
+  disk.remove("data/shard-0/00000000000000000001.seg");
+  assertEquals(verifyDataDirectory(disk, directory, needs).findings, [{
+    kind: "damage",
+    path: "data/shard-0",
+    index: 5,
+    reason: "it is missing, and the newest snapshot needs it",
+  }]);
 });
 
 Deno.test("verifyDataDirectory() remarks on what does not count", async () => {

@@ -4,6 +4,7 @@
  * @module
  */
 
+import { liveSetOf } from "../../broker/live_set.ts";
 import { decodeMachine } from "../../broker/machine_codec.ts";
 import { type Finding, verifyDataDirectory } from "../../storage/mod.ts";
 import { defineCommand } from "../command.ts";
@@ -30,7 +31,7 @@ export const logVerify = defineCommand({
   synonyms: ["log check", "fsck", "check", "log fsck"],
   description: [
     "Reads all of it and changes nothing: meta file, configuration, term and vote in both copies, every " +
-    "segment of the log, every snapshot. All damage is listed, with file, byte and log index.",
+    "segment of the log, every snapshot and the entries that it needs. All damage is listed, with file, byte and log index.",
     "The exit code is 1 if anything is damaged, and 0 otherwise. What a crash may leave, such as a torn " +
     "end of the newest segment, is a remark: the next start sees to it. A node that is running looks " +
     "as if it had been killed at this moment.",
@@ -53,7 +54,7 @@ export const logVerify = defineCommand({
     const { meta, shards, records, findings } = verifyDataDirectory(
       files,
       directory,
-      (shard, state) => void decodeMachine(shard, state),
+      (shard, state) => liveSetOf(decodeMachine(shard, state)),
     );
     const damaged = findings.filter(({ kind }) => kind === "damage").length;
     const exitCode = damaged === 0 ? ExitCode.ok : ExitCode.failed;

@@ -14,6 +14,7 @@ import { CommandError } from "../../cli/failures.ts";
 import { LocalNode } from "../../cli/local_node.ts";
 import { ownHost } from "../loopback.ts";
 import type { SelfCommand } from "../../cli/self_command.ts";
+import { liveSetOf } from "../../broker/live_set.ts";
 import { decodeMachine } from "../../broker/machine_codec.ts";
 import { type Client, connect } from "../../mod.ts";
 import { denoFileSystem, verifyDataDirectory } from "../../storage/mod.ts";
@@ -246,7 +247,7 @@ class Trial {
     const { findings } = verifyDataDirectory(
       denoFileSystem(),
       this.#data,
-      (shard, state) => void decodeMachine(shard, state),
+      (shard, state) => liveSetOf(decodeMachine(shard, state)),
     );
     for (const { path, offset, reason } of findings) {
       history.violation(`${path}, byte ${offset ?? "-"}: ${reason}`);

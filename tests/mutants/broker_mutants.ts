@@ -227,4 +227,15 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     foundBy: "stories",
     why: "its disks lose all or nothing of what was synced",
   },
+  {
+    name: "hears-a-late-hello",
+    breaks: "what a peer said on a connection that it has given up does not count",
+    edits: [{
+      file: "broker/peer_network.ts",
+      find: "if (number < newest) throw",
+      replace: "if (number < 0) throw",
+    }],
+    foundBy: "peers",
+    why: "it takes a hello that is on its way for longer than the next connection needs",
+  },
 ];

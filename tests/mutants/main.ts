@@ -17,6 +17,7 @@
  */
 
 import { parseArgs } from "@std/cli/parse-args";
+import { toolFlags } from "../tool_flags.ts";
 import type { Mutant, SimulatorName } from "./mutant.ts";
 import { MUTANTS } from "./mutants.ts";
 import { SIMULATORS, type Verdict } from "./simulators.ts";
@@ -143,7 +144,7 @@ function shorten(message: string): string {
 }
 
 async function main(): Promise<number> {
-  const flags = readFlags(Deno.args);
+  const flags = toolFlags(readFlags);
   using workspace = new Workspace();
   const print = (row: Row) => console.log(flags.json ? JSON.stringify(row) : report(row));
   if (!flags.json) console.log(line("mutant", "by", "took", "seconds", "what was broken"));

@@ -29,6 +29,7 @@ export interface Edit {
  * - `damage`: every bit of a log flipped (`storage/segmented_log_test.ts`);
  * - `model`: the queue machine against its naive model (`queue/model_test.ts`);
  * - `client`: the client's publisher and a server of its own (`client/publisher_test.ts`);
+ * - `peers`: a node's connections to its peers, scripted (`broker/peer_network_test.ts`);
  * - `stories`: named scenarios on the simulated cluster (`simulation/stories/`).
  */
 export type SimulatorName =
@@ -39,6 +40,7 @@ export type SimulatorName =
   | "damage"
   | "model"
   | "client"
+  | "peers"
   | "stories";
 
 /** A planted mistake. */

@@ -74,6 +74,11 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
     unit: "runs",
     run: (root) => test(root, "client/publisher_test.ts", {}),
   },
+  peers: {
+    seeds: 1,
+    unit: "runs",
+    run: (root) => test(root, "broker/peer_network_test.ts", {}),
+  },
   stories: {
     seeds: 1,
     unit: "runs",

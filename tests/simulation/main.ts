@@ -16,6 +16,7 @@
 
 import { parseArgs } from "@std/cli/parse-args";
 import { TraceFile } from "../../cli/trace_file.ts";
+import { toolFlags } from "../tool_flags.ts";
 import { Counters } from "./counters.ts";
 import { runSeeds, type SeedReport } from "./seed_pool.ts";
 import { type RunOptions, runSeed } from "./simulation.ts";
@@ -84,8 +85,8 @@ async function* runHere(seeds: Iterable<number>, options: RunOptions): AsyncGene
 }
 
 async function main(): Promise<number> {
-  const { seed: first, seeds, seconds, trace, raftTracePath, keepGoing, threads } = readFlags(
-    Deno.args,
+  const { seed: first, seeds, seconds, trace, raftTracePath, keepGoing, threads } = toolFlags(
+    readFlags,
   );
   const counters = new Counters();
   const startedMs = performance.now();
