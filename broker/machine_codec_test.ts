@@ -1,5 +1,5 @@
 import { assertEquals, assertThrows } from "@std/assert";
-import { ShardMachine } from "../queue/mod.ts";
+import { queueSettings, ShardMachine } from "../queue/mod.ts";
 import { concatBytes } from "../wire/mod.ts";
 import { encodeMachine, MachineDecoder, MalformedStateError } from "./machine_codec.ts";
 
@@ -9,7 +9,7 @@ function busyMachine(): ShardMachine {
   let index = 0;
   const apply = (command: Parameters<ShardMachine["apply"]>[1]) =>
     machine.apply({ index: ++index, term: 2, timestampMs: 1_700_000_000_000 + index }, command);
-  const settings = { partitions: 2, leaseMs: 5_000 };
+  const settings = queueSettings({ partitions: 2, leaseMs: 5_000 });
   apply({ kind: "createQueue", name: "jobs é", settings, shardCount: 1, acceptExisting: false });
   for (const { partitionId, queueId, queueName, partitionNumber } of machine.partitionsToSettle()) {
     const names = { partitionId, queueId, queueName, partitionNumber, settings };

@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { ShardMachine } from "../queue/mod.ts";
+import { queueSettings, ShardMachine } from "../queue/mod.ts";
 import { liveSetOf } from "./live_set.ts";
 import { batchesOf, MessageStates } from "./message_states.ts";
 import { StepWriter } from "../queue/step_codec.ts";
 
-const settings = { partitions: 1, leaseMs: 30_000 };
+const settings = queueSettings();
 const identity = { queueId: 1, queueName: "jobs", partitionNumber: 0, settings };
 
 /** A machine with one partition and one consumer, and beside it a plain list of what must be true. */

@@ -1,8 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { encodePublishCommand, ErrorCode, PushType, visitDeliveries } from "../wire/mod.ts";
 import { TestClient, TestCluster } from "../tests/test_cluster.ts";
+import { queueSettings } from "../queue/mod.ts";
 
-const settings = { partitions: 1, leaseMs: 30_000 };
+const settings = queueSettings();
 
 async function makeQueue(client: TestClient, name: string): Promise<number> {
   const { queue } = await client.ask(
@@ -96,7 +97,7 @@ Deno.test("any node serves any client", async () => {
   const { queue } = await client.ask({
     kind: "createQueue",
     name: "jobs",
-    settings: { partitions: 2, leaseMs: 30_000 },
+    settings: queueSettings({ partitions: 2, leaseMs: 30_000 }),
     acceptExisting: false,
   }, "queueReply");
   assertEquals(queue.partitions.map((partition) => partition.shard).sort(), [0, 1]);

@@ -6,7 +6,13 @@
  */
 
 import { isVoter, type NodeId } from "../raft/mod.ts";
-import type { Command, QueueInfo, Reply } from "../queue/mod.ts";
+import {
+  type Command,
+  type QueueInfo,
+  queueSettings,
+  queueSettingsProblem,
+  type Reply,
+} from "../queue/mod.ts";
 import {
   checkPublishCommand,
   checkSettleCommand,
@@ -321,7 +327,10 @@ export class RequestHandler {
     const { name, acceptExisting } = request;
     // "Accept an existing one" is what publishing to an unknown queue says.
     if (acceptExisting && !autoCreate) return this.#findQueue(link, frame, local, name);
-    const command = { ...request, shardCount: shards.length };
+    const problem = queueSettingsProblem(request.settings);
+    if (problem !== undefined) return refuse(link, frame, "settingsInvalid", problem);
+    const settings = queueSettings(request.settings);
+    const command = { ...request, settings, shardCount: shards.length };
     this.#propose(link, frame, local, command, ({ reply }) => {
       const created = reply.kind === "queue" && reply.created;
       this.#whenSettled(

@@ -5,7 +5,7 @@
 
 import { assert, assertEquals } from "@std/assert";
 import type { InstallSnapshot } from "../raft/mod.ts";
-import { ShardMachine } from "../queue/mod.ts";
+import { queueSettings, ShardMachine } from "../queue/mod.ts";
 import { denoFileSystem, IndexSet, ShardStore, type StagedShard } from "../storage/mod.ts";
 import {
   concatBytes,
@@ -39,7 +39,7 @@ const NEEDED_INDEX = 400;
 function machineWithMessages(): ShardMachine {
   const machine = new ShardMachine({ shard: 0 });
   const metaAt = (index: number) => ({ index, term: 1, timestampMs: 1 });
-  const settings = { partitions: 1, leaseMs: 30_000 };
+  const settings = queueSettings();
   const identity = { queueId: 1, queueName: "q", partitionNumber: 0, settings };
   const clientName = "x".repeat(200);
   machine.apply(metaAt(6), { kind: "createPartition", partitionId: 5, ...identity });

@@ -77,6 +77,26 @@ export function parseDuration(text: string): number {
   return Math.round(ms);
 }
 
+/**
+ * Writes a duration as {@linkcode parseDuration} reads it.
+ *
+ * @param ms Milliseconds, a whole number.
+ * @returns The number with the largest unit of which it is a multiple.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(writeDuration(30_000), "30s");
+ * assertEquals(writeDuration(90_000), "90s");
+ * ```
+ */
+export function writeDuration(ms: number): string {
+  const units = Object.entries(durationUnits).reverse();
+  const [unit, unitMs] = units.find(([, one]) => ms > 0 && ms % one === 0) ?? ["ms", 1];
+  return `${ms / unitMs}${unit}`;
+}
+
 const sizeUnits: Readonly<Record<string, number>> = {
   "": 1,
   B: 1,

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "./address.ts";
-import { parseDuration, parseInteger, parseSize } from "./flag_values.ts";
+import { parseDuration, parseInteger, parseSize, writeDuration } from "./flag_values.ts";
 
 Deno.test("parseAddress() reads names, IPv4 and bracketed IPv6", () => {
   for (const text of ["localhost:7400", "10.0.0.1:0", "[::1]:7400", "queue.example.org:65535"]) {
@@ -22,6 +22,11 @@ Deno.test("parseAddress() says why something is no address", () => {
   ) {
     assertThrows(() => parseAddress(text), SyntaxError, why);
   }
+});
+
+Deno.test("writeDuration() writes what parseDuration() reads", () => {
+  const written = ["0ms", "250ms", "1500ms", "30s", "90s", "2m", "24m", "3h", "7d"];
+  assertEquals(written.map((text) => writeDuration(parseDuration(text))), written);
 });
 
 Deno.test("parseDuration() adds up parts with units and wants a unit", () => {

@@ -25,6 +25,7 @@ import {
   messageStart,
   type PublishCommand,
   type QueueInfo,
+  queueSettings,
   type ServerReply,
   type SettleCommand,
 } from "../wire/mod.ts";
@@ -485,7 +486,7 @@ export class FakeNetwork {
       number,
       shard: number % this.shardCount,
     }));
-    const settings = { partitions: partitionCount, leaseMs: 30_000 };
+    const settings = queueSettings({ partitions: partitionCount });
     const queue: QueueInfo = { id, name, settings, partitions, state: "ready" };
     this.queues.set(name, queue);
     return queue;

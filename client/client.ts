@@ -16,13 +16,8 @@ import { Publisher } from "./publisher.ts";
 import { Queue } from "./queue.ts";
 import { untilAborted } from "./waiting.ts";
 
-/** Settings of `createQueue()`. */
-export interface CreateQueueOptions extends WaitOptions {
-  /** How many partitions: more of them spread the load over more shards. @default {1} */
-  readonly partitions?: number;
-  /** How long a consumer holds a message before it goes to another. @default {30_000} */
-  readonly leaseMs?: number;
-}
+/** Settings of the queue that `createQueue()` makes, and how long to wait. */
+export interface CreateQueueOptions extends Partial<QueueSettings>, WaitOptions {}
 
 /** Settings of `close()`. */
 export interface CloseOptions {
@@ -118,11 +113,8 @@ export class Client implements AsyncDisposable {
    */
   async createQueue(name: string, options: CreateQueueOptions = {}): Promise<QueueInfo> {
     checkOpen(this.#core);
-    const { partitions, leaseMs, ...wait } = options;
-    const settings: { -readonly [K in keyof QueueSettings]?: number } = {};
-    if (partitions !== undefined) settings.partitions = partitions;
-    if (leaseMs !== undefined) settings.leaseMs = leaseMs;
-    return await this.#core.createQueue(name, settings, false, wait);
+    const { signal: _signal, timeoutMs: _timeoutMs, ...settings } = options;
+    return await this.#core.createQueue(name, settings, false, options);
   }
 
   /**

@@ -71,9 +71,6 @@ export interface Closeable {
   abandon(): void;
 }
 
-/** Settings of a queue that nobody set. */
-export const queueDefaults: QueueSettings = { partitions: 1, leaseMs: 30_000 };
-
 /** See the module comment. */
 export class ClientCore {
   readonly settings: ClientSettings;
@@ -240,7 +237,7 @@ export class ClientCore {
   ): Promise<QueueInfo> {
     const { queue } = await this.call(
       `create queue ${JSON.stringify(name)}`,
-      { kind: "createQueue", name, settings: { ...queueDefaults, ...settings }, acceptExisting },
+      { kind: "createQueue", name, settings, acceptExisting },
       0,
       "queueReply",
       options,

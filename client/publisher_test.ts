@@ -9,6 +9,7 @@ import {
   RequestTimeoutError,
 } from "./errors.ts";
 import { partitionOfKey } from "./key_hash.ts";
+import { queueSettings } from "../queue/mod.ts";
 
 Deno.test("publish() makes the queue on first use and gives the message's place", async () => {
   const network = new FakeNetwork(1);
@@ -16,7 +17,7 @@ Deno.test("publish() makes the queue on first use and gives the message's place"
   const receipt = await client.queue("orders").publish("one", { key: "k", headers: { a: "b" } });
   assertEquals(receipt, { partition: 0, offset: 0, term: 3, index: 100, duplicate: false });
   assertEquals(network.servers[0]!.requestsOf("createQueue").length, 1);
-  assertEquals(network.queues.get("orders")!.settings, { partitions: 1, leaseMs: 30_000 });
+  assertEquals(network.queues.get("orders")!.settings, queueSettings());
   await client.close();
   assertEquals(network.clock.timerCount, 0);
 });

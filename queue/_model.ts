@@ -17,6 +17,7 @@ import type {
   PartitionStats,
   PublishCommand,
   QueueInfo,
+  QueueSettings,
   RefusalReason,
   Reply,
   SettleCommand,
@@ -61,7 +62,7 @@ interface ModelConsumer {
 
 interface ModelPartition {
   id: number;
-  leaseMs: number;
+  settings: QueueSettings;
   messages: Message[];
   /** In the order in which they first attached. */
   consumers: ModelConsumer[];
@@ -200,7 +201,9 @@ export class Model {
     for (const session of this.sessions) this.#detach(session);
     for (const partition of this.partitions) {
       for (const message of partition.messages) {
-        if (message.state === "leased") message.deadlineMs = this.nowMs + partition.leaseMs;
+        if (message.state === "leased") {
+          message.deadlineMs = this.nowMs + partition.settings.leaseMs;
+        }
       }
     }
   }
@@ -301,7 +304,7 @@ export class Model {
         if (this.#partition(partitionId) !== undefined) return { kind: "ok" };
         this.partitions.push({
           id: partitionId,
-          leaseMs: settings.leaseMs,
+          settings,
           messages: [],
           consumers: [],
           turns: [],
@@ -328,8 +331,9 @@ export class Model {
         const { name, settings, shardCount, acceptExisting } = command;
         const existing = this.queues.find(({ info }) => info.name === name)?.info;
         if (existing !== undefined) {
-          const same = existing.settings.partitions === settings.partitions &&
-            existing.settings.leaseMs === settings.leaseMs;
+          const same = Object.entries(settings).every(([name, value]) =>
+            existing.settings[name as keyof QueueSettings] === value
+          );
           if (existing.state === "deleting") return refused("queueDeleting");
           if (!same && !acceptExisting) return refused("queueExists");
           return { kind: "queue", queue: existing, created: false };
@@ -433,7 +437,7 @@ export class Model {
         message.holder === consumer && message.deliveryCount === deliveryCounts[at];
       if (!isCurrent) return 1;
       if (operation === 2) {
-        message.deadlineMs = this.nowMs + partition.leaseMs;
+        message.deadlineMs = this.nowMs + partition.settings.leaseMs;
         message.leaseNumber = ++this.#leaseNumber;
       } else {
         message.state = operation === 0 ? "acked" : "returned";
@@ -458,7 +462,7 @@ export class Model {
       message.state = "leased";
       message.deliveryCount++;
       message.holder = consumer;
-      message.deadlineMs = this.nowMs + partition.leaseMs;
+      message.deadlineMs = this.nowMs + partition.settings.leaseMs;
       message.leaseNumber = ++this.#leaseNumber;
       const { sessionId, consumerId, partitionId } = consumer;
       const { offset, deliveryCount, entryIndex, position } = message;

@@ -25,9 +25,10 @@ import type {
 } from "./commands.ts";
 import { invariant } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits } from "./limits.ts";
-import { queueNameProblem, queueSettingsProblem, sameSettings } from "./queue_name.ts";
+import { queueNameProblem } from "./queue_name.ts";
 import type { CatalogNumbers, QueueSnapshot } from "./machine_snapshot.ts";
 import { OK, refused } from "./replies.ts";
+import { queueSettings, queueSettingsProblem, settingsDifferences } from "./settings.ts";
 
 /** Something a shard has to do so that the catalog's wish comes true. */
 export interface PartitionToSettle {
@@ -134,14 +135,17 @@ export class Catalog {
     const settingsProblem = queueSettingsProblem(settings);
     if (settingsProblem !== undefined) return refused("settingsInvalid", settingsProblem);
     if (existing !== undefined) {
-      return sameSettings(existing.settings, settings)
-        ? found(existing)
-        : refused("queueExists", `Queue "${name}" exists with other settings`);
+      const differences = settingsDifferences(existing.settings, settings);
+      if (differences.length === 0) return found(existing);
+      return refused(
+        "queueExists",
+        `Queue "${name}" exists with other settings: ${differences.join("; ")}`,
+      );
     }
     if (!isIntegerIn(shardCount, 1, COMMAND_BOUNDS.shardCountMax)) {
       return refused("invalidArgument", `A cluster cannot have ${shardCount} shards`);
     }
-    return this.#make(name, settings, shardCount);
+    return this.#make(name, queueSettings(settings), shardCount);
   }
 
   /**
@@ -218,7 +222,8 @@ export class Catalog {
    *
    * @param saved The queue.
    */
-  restore({ unsettled, ...info }: QueueSnapshot): void {
+  restore({ unsettled, ...saved }: QueueSnapshot): void {
+    const info = { ...saved, settings: queueSettings(saved.settings) };
     const queue = { info, unsettled: new Set(unsettled) };
     this.#queues.set(info.name, queue);
     for (const id of unsettled) this.#unsettled.set(id, queue);
@@ -278,11 +283,10 @@ export class Catalog {
           `${this.#limits.partitionsPerShard} are the most allowed`,
       );
     }
-    const { partitions: partitionCount, leaseMs } = settings;
     const info: QueueInfo = {
       id: this.#nextQueueId++,
       name,
-      settings: { partitions: partitionCount, leaseMs },
+      settings,
       partitions,
       state: "creating",
     };

@@ -2,6 +2,7 @@ import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Catalog } from "./catalog.ts";
 import type { CreateQueueCommand, QueueInfo, Reply } from "./commands.ts";
 import { resolveLimits } from "./limits.ts";
+import { queueSettings } from "./settings.ts";
 
 const LIMITS = resolveLimits({ queues: 3, partitionsPerShard: 3 });
 
@@ -9,7 +10,7 @@ function createQueue(name: string, fields: Partial<CreateQueueCommand> = {}): Cr
   return {
     kind: "createQueue",
     name,
-    settings: { partitions: 1, leaseMs: 1_000 },
+    settings: queueSettings({ leaseMs: 1_000 }),
     shardCount: 2,
     acceptExisting: false,
     ...fields,
@@ -34,7 +35,7 @@ function settleAll(catalog: Catalog): void {
 
 Deno.test("Catalog.create() spreads partitions over shards and never uses an id again", () => {
   const catalog = new Catalog(LIMITS);
-  const settings = { partitions: 2, leaseMs: 500 };
+  const settings = queueSettings({ partitions: 2, leaseMs: 500 });
   const first = queueOf(catalog.create(createQueue("a", { settings })));
   assertEquals(first, {
     id: 1,
@@ -55,7 +56,7 @@ Deno.test("Catalog.create() spreads partitions over shards and never uses an id 
 
 Deno.test("Catalog.settle() makes a queue ready when the last partition is created", () => {
   const catalog = new Catalog(LIMITS);
-  catalog.create(createQueue("a", { settings: { partitions: 3, leaseMs: 500 } }));
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 3, leaseMs: 500 }) }));
   assertEquals(catalog.partitionsToSettle()[1], {
     action: "create",
     partitionId: 2,
@@ -63,7 +64,7 @@ Deno.test("Catalog.settle() makes a queue ready when the last partition is creat
     queueId: 1,
     queueName: "a",
     partitionNumber: 1,
-    settings: { partitions: 3, leaseMs: 500 },
+    settings: queueSettings({ partitions: 3, leaseMs: 500 }),
   });
   for (const partitionId of [2, 3, 3, 77]) catalog.settle(partitionId, "create");
   assertEquals(catalog.find("a")?.state, "creating");
@@ -76,7 +77,7 @@ Deno.test("Catalog.settle() makes a queue ready when the last partition is creat
 
 Deno.test("Catalog.delete() waits for every partition, created or not", () => {
   const catalog = new Catalog(LIMITS);
-  catalog.create(createQueue("a", { settings: { partitions: 2, leaseMs: 500 } }));
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 2, leaseMs: 500 }) }));
   catalog.settle(1, "create");
   assertEquals(catalog.delete("a"), { kind: "ok" });
   assertEquals(catalog.delete("a"), { kind: "ok" });
@@ -105,7 +106,7 @@ Deno.test("Catalog.settle() does not take a late creation for the deletion it wa
 Deno.test("Catalog.create() finds an existing queue, if the settings are the same or do not matter", () => {
   const catalog = new Catalog(LIMITS);
   catalog.create(createQueue("a"));
-  const other = { partitions: 1, leaseMs: 2_000 };
+  const other = queueSettings({ leaseMs: 2_000 });
   const existing = catalog.find("a");
   assertEquals(catalog.create(createQueue("a")), {
     kind: "queue",
@@ -124,7 +125,7 @@ Deno.test("Catalog.create() finds an existing queue, if the settings are the sam
 
 Deno.test("Catalog.create() refuses bad names, settings and shard counts", () => {
   const catalog = new Catalog(LIMITS);
-  const settings = { partitions: 0, leaseMs: 1_000 };
+  const settings = queueSettings({ partitions: 0, leaseMs: 1_000 });
   assertEquals(reasonOf(catalog.create(createQueue(""))), "queueNameInvalid");
   assertEquals(reasonOf(catalog.create(createQueue("a", { settings }))), "settingsInvalid");
   assertEquals(reasonOf(catalog.create(createQueue("a", { shardCount: 0 }))), "invalidArgument");
@@ -134,7 +135,9 @@ Deno.test("Catalog.create() refuses bad names, settings and shard counts", () =>
 
 Deno.test("Catalog.create() refuses when there are too many queues or a shard is full", () => {
   const catalog = new Catalog(LIMITS);
-  const full = catalog.create(createQueue("a", { settings: { partitions: 7, leaseMs: 500 } }));
+  const full = catalog.create(
+    createQueue("a", { settings: queueSettings({ partitions: 7, leaseMs: 500 }) }),
+  );
   assertEquals(reasonOf(full), "limitReached");
   assertStringIncludes(full.kind === "refused" ? full.message : "", "Shard 0");
   assertEquals(queueOf(catalog.create(createQueue("a"))).partitions[0]!.id, 1);

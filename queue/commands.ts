@@ -7,6 +7,8 @@
  * @module
  */
 
+import type { QueueSettings } from "./settings.ts";
+
 /** What the log says about a command besides its content. The machine asks no clock. */
 export interface CommandMeta {
   readonly index: number;
@@ -15,13 +17,7 @@ export interface CommandMeta {
   readonly timestampMs: number;
 }
 
-/** Settings of a queue. Every field has a value: defaults are filled in before a command is made. */
-export interface QueueSettings {
-  /** How many partitions it has, from 1 to 1,024. */
-  readonly partitions: number;
-  /** How long a consumer holds a message before it goes to another. */
-  readonly leaseMs: number;
-}
+export type { QueueSettings };
 
 /** Publish `count` consecutive messages of one producer to one partition: all or none. */
 export interface PublishCommand {

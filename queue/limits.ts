@@ -50,9 +50,6 @@ export const COMMAND_BOUNDS = {
   sessionTimeoutMsMax: 24 * 60 * 60 * 1000,
   clientNameLengthMax: 255,
   queueNameBytesMax: 255,
-  queuePartitionsMax: 1_024,
-  leaseMsMin: 100,
-  leaseMsMax: 24 * 60 * 60 * 1000,
   shardCountMax: 65_536,
   /** Consumer and partition ids are u32 on the wire. */
   u32Max: 0xffff_ffff,

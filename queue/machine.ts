@@ -89,10 +89,11 @@ export interface ConsumerInfo {
  * @example Publish, deliver, ack
  * ```ts
  * import { assertEquals } from "@std/assert";
+ * import { queueSettings } from "./settings.ts";
  *
  * const machine = new ShardMachine({ shard: 0 });
  * const meta = (index: number) => ({ index, term: 1, timestampMs: 1_000 + index });
- * const settings = { partitions: 1, leaseMs: 30_000 };
+ * const settings = queueSettings();
  * machine.apply(meta(1), {
  *   kind: "createPartition", partitionId: 1, queueId: 1, queueName: "jobs", partitionNumber: 0, settings,
  * });

@@ -6,12 +6,13 @@
 
 import type { CommandMeta } from "./commands.ts";
 import { ShardMachine } from "./machine.ts";
+import { queueSettings } from "./settings.ts";
 
 const BATCH = 32;
 const BATCHES = 1_000;
 const MESSAGES = BATCH * BATCHES;
 const CONSUMERS = 4;
-const SETTINGS = { partitions: 1, leaseMs: 30_000 };
+const SETTINGS = queueSettings();
 
 /** A machine with one partition and a session; it goes on from one iteration to the next. */
 class Bench {

@@ -5,6 +5,7 @@
 
 import type { Command } from "./commands.ts";
 import { ShardMachine } from "./machine.ts";
+import { queueSettings } from "./settings.ts";
 
 const MESSAGES = 10_000_000;
 
@@ -18,7 +19,7 @@ class Filled {
   }
 
   partition(partitionId: number): void {
-    const settings = { partitions: 1, leaseMs: 30_000 };
+    const settings = queueSettings();
     const queueName = `queue ${partitionId}`;
     const names = { queueId: partitionId, queueName, partitionNumber: 0, settings };
     this.apply({ kind: "createPartition", partitionId, ...names });

@@ -4,6 +4,7 @@ import { InvariantError } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import { ShardMachine } from "./machine.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
+import { queueSettings } from "./settings.ts";
 
 const LEASE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
@@ -51,7 +52,7 @@ class Shard {
       queueId: 1,
       queueName: "jobs",
       partitionNumber: partitionId - 1,
-      settings: { partitions: 1, leaseMs },
+      settings: queueSettings({ leaseMs }),
     });
   }
 
@@ -472,7 +473,7 @@ Deno.test("ShardMachine runs a queue through its life with a keeper beside it", 
   const create = (acceptExisting: boolean): Command => ({
     kind: "createQueue",
     name: "jobs",
-    settings: { partitions: 2, leaseMs: LEASE_MS },
+    settings: queueSettings({ partitions: 2, leaseMs: LEASE_MS }),
     shardCount: 1,
     acceptExisting,
   });
@@ -502,7 +503,7 @@ Deno.test("ShardMachine runs a queue through its life with a keeper beside it", 
     queueId: 1,
     queueName: "jobs",
     number: 1,
-    settings: { partitions: 2, leaseMs: LEASE_MS },
+    settings: queueSettings({ partitions: 2, leaseMs: LEASE_MS }),
   });
   shard.restart();
   assertEquals(shard.outcome(create(true)), "queue");
@@ -517,7 +518,7 @@ Deno.test("ShardMachine runs a queue through its life with a keeper beside it", 
 
 Deno.test("ShardMachine keeps a catalog in shard 0 only", () => {
   const shard = new Shard({}, 1);
-  const settings = { partitions: 1, leaseMs: LEASE_MS };
+  const settings = queueSettings({ leaseMs: LEASE_MS });
   for (
     const command of [
       { kind: "createQueue", name: "a", settings, shardCount: 2, acceptExisting: true },
@@ -720,4 +721,23 @@ Deno.test("ShardMachine takes no notice of the end of a connection that the sess
   assertEquals(shard.delivered(), `${session}:0`);
   shard.apply({ kind: "detachSession", sessionId: session, attachIndex: shard.index - 2 });
   assertEquals(shard.machine.session(session)?.state, "detached");
+});
+
+Deno.test("ShardMachine.restore() fills in settings that an older snapshot does not have", () => {
+  const shard = new Shard();
+  shard.apply({
+    kind: "createQueue",
+    name: "jobs",
+    settings: queueSettings(),
+    shardCount: 1,
+    acceptExisting: false,
+  });
+  shard.partition(1, queueSettings().leaseMs);
+  const older = [...shard.machine.capture().parts()].map((part) => {
+    if (part.kind === "partition") return { ...part, settings: { partitions: 1 } };
+    if (part.kind !== "queues") return part;
+    return { ...part, queues: part.queues.map((queue) => ({ ...queue, settings: {} })) };
+  }) as SnapshotPart[];
+  const restored = ShardMachine.restore({ shard: 0 }, older);
+  assertEquals(restored.stateHash(), shard.machine.stateHash());
 });

@@ -32,5 +32,6 @@ export {
 } from "./machine.ts";
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
-export { queueNameProblem, queueSettingsProblem } from "./queue_name.ts";
+export { queueNameProblem } from "./queue_name.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";
+export { QUEUE_SETTINGS, queueSettings, queueSettingsProblem } from "./settings.ts";

@@ -14,6 +14,7 @@ import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
 import type { MachineCapture } from "./machine_capture.ts";
 import { hashAll } from "./state_hash.ts";
+import { queueSettings } from "./settings.ts";
 
 const RUNS = Number(Deno.env.get("FLOWMQ_MODEL_RUNS") ?? 2_000);
 const WINDOW_BATCHES = 3;
@@ -74,7 +75,9 @@ const knownPartition = fc.oneof(
   { weight: 1, arbitrary: partitionId },
 );
 const leaseMs = fc.constantFrom(100, 250, 1_000);
-const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs });
+const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs }).map(
+  queueSettings,
+);
 const queueName = fc.constantFrom("a", "b", "c");
 const action = fc.constantFrom<"create" | "delete">("create", "delete");
 
@@ -265,7 +268,7 @@ const SET_UP: Command[] = [
     queueId: 1,
     queueName: "a",
     partitionNumber: partitionId - 1,
-    settings: { partitions: 2, leaseMs: partitionId * 150 },
+    settings: queueSettings({ partitions: 2, leaseMs: partitionId * 150 }),
   })),
   { kind: "openSession", timeoutMs: 300, clientName: "one" },
   { kind: "openSession", timeoutMs: 400, clientName: "two" },

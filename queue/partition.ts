@@ -29,6 +29,7 @@ import { OffsetHeap } from "./offset_heap.ts";
 import type { BatchRun, ConsumerSnapshot, PartitionPart } from "./machine_snapshot.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import type { PartitionState } from "./partition_capture.ts";
+import { queueSettings } from "./settings.ts";
 
 // Most partitions have little in them, and there may be very many.
 const NO_TURNS = new Uint32Array(0);
@@ -338,7 +339,8 @@ export class Partition {
    * @returns The partition.
    */
   static restore(part: PartitionPart): Partition {
-    const { id, queueId, queueName, number, settings } = part;
+    const { id, queueId, queueName, number } = part;
+    const settings = queueSettings(part.settings);
     const partition = new Partition({ id, queueId, queueName, number, settings });
     partition.#nextOffset = part.nextOffset;
     partition.#freshOffset = part.freshOffset;

@@ -15,8 +15,8 @@ import { unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
 import { Partition } from "./partition.ts";
 import type { RememberedBatch } from "./producer_window.ts";
-import { queueSettingsProblem } from "./queue_name.ts";
 import { limitReached, OK, partitionNotFound, refused, sessionNotFound } from "./replies.ts";
+import { queueSettings, queueSettingsProblem } from "./settings.ts";
 import type { ShardTables } from "./shard_tables.ts";
 
 /**
@@ -131,7 +131,7 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
       queueId,
       queueName,
       number: partitionNumber,
-      settings: { partitions: settings.partitions, leaseMs: settings.leaseMs },
+      settings: queueSettings(settings),
     }),
   );
   return OK;

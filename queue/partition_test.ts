@@ -4,6 +4,7 @@ import { Consumer } from "./consumer.ts";
 import { EffectBuffer } from "./effects.ts";
 import { Partition } from "./partition.ts";
 import { partsOfPartition } from "./partition_capture.ts";
+import { queueSettings } from "./settings.ts";
 
 const { ack, nack, extend } = SettleOperation;
 const LEASE_MS = 1_000;
@@ -15,7 +16,7 @@ class Bench {
     queueId: 1,
     queueName: "jobs",
     number: 0,
-    settings: { partitions: 1, leaseMs: LEASE_MS },
+    settings: queueSettings({ leaseMs: LEASE_MS }),
   });
   readonly #effects = new EffectBuffer();
   #entryIndex = 100;

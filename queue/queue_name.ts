@@ -1,11 +1,10 @@
 /**
- * Which names and settings a queue may have.
+ * Which names a queue may have.
  *
  * @module
  */
 
-import type { QueueSettings } from "./commands.ts";
-import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
+import { COMMAND_BOUNDS } from "./limits.ts";
 
 // deno-lint-ignore no-control-regex
 const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
@@ -34,36 +33,6 @@ export function queueNameProblem(name: unknown): string | undefined {
   if (!name.isWellFormed()) return "A queue name must be well-formed Unicode";
   if (CONTROL_CHARACTER.test(name)) return "A queue name must not have control characters";
   return undefined;
-}
-
-/**
- * Says what is wrong with the settings of a queue.
- *
- * @param settings The settings.
- * @returns A sentence, or `undefined` when they are fine.
- */
-export function queueSettingsProblem(settings: QueueSettings): string | undefined {
-  const { queuePartitionsMax, leaseMsMin, leaseMsMax } = COMMAND_BOUNDS;
-  if (!isIntegerIn(settings?.partitions, 1, queuePartitionsMax)) {
-    return `A queue must have 1 to ${queuePartitionsMax} partitions: ` +
-      `current value is ${settings?.partitions}`;
-  }
-  if (!isIntegerIn(settings.leaseMs, leaseMsMin, leaseMsMax)) {
-    return `A lease must last ${leaseMsMin} to ${leaseMsMax} milliseconds: ` +
-      `current value is ${settings.leaseMs}`;
-  }
-  return undefined;
-}
-
-/**
- * Tells whether two queues would behave alike.
- *
- * @param a Settings.
- * @param b Settings.
- * @returns Whether every field is equal.
- */
-export function sameSettings(a: QueueSettings, b: QueueSettings): boolean {
-  return a.partitions === b.partitions && a.leaseMs === b.leaseMs;
 }
 
 function utf8Length(text: string): number {

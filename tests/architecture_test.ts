@@ -20,7 +20,13 @@ const allowed: Record<string, { readonly any: string[]; readonly types: string[]
 };
 
 /** Constants that are part of the formats, and so belong to the folders that define them. */
-const constants = new Set(["EntryKind", "SettleOperation", "SettleStatus"]);
+const constants = new Set([
+  "EntryKind",
+  "SettleOperation",
+  "SettleStatus",
+  "QUEUE_SETTINGS",
+  "queueSettings",
+]);
 
 interface Import {
   readonly specifier: string;

@@ -80,7 +80,7 @@ Deno.test("the client can be imported by URL, without an import map", async () =
       ackedLater: true,
     });
     const outside = [...checkout.requested].filter((path) =>
-      !/^\/(mod\.ts|client\/|wire\/|queue\/commands\.ts|raft\/types\.ts)/.test(path)
+      !/^\/(mod\.ts|client\/|wire\/|queue\/(?:commands|settings)\.ts|raft\/types\.ts)/.test(path)
     );
     assertEquals(outside, [], "the client needs nothing but itself and the wire");
   } finally {

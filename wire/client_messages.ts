@@ -105,7 +105,8 @@ export type ClientRequest =
   | {
     readonly kind: "createQueue";
     readonly name: string;
-    readonly settings: QueueSettings;
+    /** Not yet checked. Those that are missing get their defaults. */
+    readonly settings: Partial<QueueSettings>;
     readonly acceptExisting: boolean;
   }
   | { readonly kind: "deleteQueue"; readonly name: string }
@@ -340,4 +341,5 @@ export interface SessionEnded {
 
 export type { PublishCommand, SettleCommand } from "../queue/commands.ts";
 export { SettleOperation, SettleStatus } from "../queue/commands.ts";
+export { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };

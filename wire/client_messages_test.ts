@@ -23,8 +23,9 @@ import { decodeRequest, encodeRequest } from "./client_requests.ts";
 import { ErrorCode, errorName } from "./error_codes.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame } from "./frame.ts";
+import { queueSettings } from "../queue/mod.ts";
 
-const settings = { partitions: 3, leaseMs: 30_000 };
+const settings = queueSettings({ partitions: 3, leaseMs: 30_000 });
 const queue = {
   id: 4,
   name: "orders",

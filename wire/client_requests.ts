@@ -4,10 +4,9 @@
  * @module
  */
 
-import type { ClientRequest, HeldDelivery } from "./client_messages.ts";
+import type { ClientRequest, HeldDelivery, QueueSettings } from "./client_messages.ts";
 import { RequestType } from "./client_messages.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
-import { readQueueSettings } from "./command_codec.ts";
 import { MalformedFrameError } from "./errors.ts";
 import {
   arrayField,
@@ -126,7 +125,7 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return {
         kind: "createQueue",
         name: textField(map, "name"),
-        settings: readQueueSettings(mapField(map, "settings")),
+        settings: mapField(map, "settings") as Partial<QueueSettings>,
         acceptExisting: booleanField(map, "acceptExisting"),
       };
     case RequestType.deleteQueue:

@@ -29,6 +29,7 @@ import type {
   SettleCommand,
   SettleOperation,
 } from "../queue/commands.ts";
+import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 import { readU16, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import {
@@ -288,10 +289,16 @@ function readAction(map: CborMap): PartitionAction {
 }
 
 /**
- * Reads the settings of a queue out of a decoded map.
+ * Reads the settings of a queue out of a decoded map; those that are missing have their defaults.
  *
- * @throws {MalformedFrameError} when one is missing or not a whole number.
+ * @throws {MalformedFrameError} when one is of another type than it should be.
  */
 export function readQueueSettings(map: CborMap): QueueSettings {
-  return { partitions: uintField(map, "partitions"), leaseMs: uintField(map, "leaseMs") };
+  const settings = queueSettings(map as Partial<QueueSettings>);
+  for (const [name, { default: usual }] of Object.entries(QUEUE_SETTINGS)) {
+    const value = settings[name as keyof QueueSettings];
+    if (typeof value === typeof usual) continue;
+    throw new MalformedFrameError(`Cannot read setting ${name} as it is no ${typeof usual}`);
+  }
+  return settings;
 }

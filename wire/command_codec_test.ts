@@ -7,6 +7,7 @@ import {
   type EncodableCommand,
   encodeCommand,
   encodeSettleFrame,
+  readQueueSettings,
   settleCount,
   settleSessionId,
 } from "./command_codec.ts";
@@ -14,6 +15,7 @@ import { commandPartitionId, commandTimestampMs, stampCommand } from "./command_
 import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame } from "./frame.ts";
 import { encodePublishCommand } from "./publish_batch.ts";
+import { queueSettings } from "../queue/mod.ts";
 
 const big = Number.MAX_SAFE_INTEGER;
 
@@ -49,13 +51,13 @@ const commands: EncodableCommand[] = [
     queueId: 7,
     queueName: "orders",
     partitionNumber: 3,
-    settings: { partitions: 4, leaseMs: 1_000 },
+    settings: queueSettings({ partitions: 4, leaseMs: 1_000 }),
   },
   { kind: "deletePartition", partitionId: 6 },
   {
     kind: "createQueue",
     name: "orders",
-    settings: { partitions: 4, leaseMs: 1_000 },
+    settings: queueSettings({ partitions: 4, leaseMs: 1_000 }),
     shardCount: 8,
     acceptExisting: false,
   },
@@ -158,4 +160,14 @@ Deno.test("decodeCommand() refuses unknown kinds and versions", () => {
   bytes[0] = 10;
   bytes[1] = 2;
   assertThrows(() => decodeCommand(bytes), MalformedFrameError, "layout version 2");
+});
+
+Deno.test("readQueueSettings() fills in what is missing, and refuses what is of another type", () => {
+  assertEquals(readQueueSettings({ leaseMs: 500 }), queueSettings({ leaseMs: 500 }));
+  assertEquals(readQueueSettings({}), queueSettings());
+  assertThrows(
+    () => readQueueSettings({ leaseMs: "500" }),
+    MalformedFrameError,
+    "Cannot read setting leaseMs as it is no number",
+  );
 });

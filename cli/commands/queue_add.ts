@@ -8,8 +8,7 @@ import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
-import { durationFlag, integerFlag } from "../flags.ts";
-import { formatMany, formatMs } from "../format.ts";
+import { describeSettings, givenSettings, settingFlags } from "../queue_settings.ts";
 
 /** `flowmq queue add`. */
 export const queueAdd = defineCommand({
@@ -21,17 +20,7 @@ export const queueAdd = defineCommand({
   ],
   positionals: [{ name: "QUEUE", help: "Up to 255 bytes of UTF-8 without control characters." }],
   flags: {
-    partitions: integerFlag({
-      help: "Order holds within a partition; more of them share the work of a busy queue.",
-      minimum: 1,
-      maximum: 65_536,
-      default: 1,
-    }),
-    lease: durationFlag({
-      help: "How long a consumer may hold a message before it goes to another.",
-      default: "30s",
-      minimumMs: 1,
-    }),
+    ...settingFlags,
     ...clientFlags,
     json: jsonFlag,
   },
@@ -45,18 +34,16 @@ export const queueAdd = defineCommand({
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {
     const name = positionals[0]!;
-    const settings = { partitions: values.partitions, leaseMs: values.lease };
-    const queue = await withClient(
+    const { settings, partitions } = await withClient(
       values,
       terminal,
       "flowmq queue add",
-      (client) => client.createQueue(name, settings),
+      (client) => client.createQueue(name, givenSettings(values)),
     );
     terminal.stdout.line(
       values.json
-        ? JSON.stringify({ name, settings: queue.settings, partitions: queue.partitions })
-        : `queue ${name} is ready: ${formatMany(settings.partitions, "partition")}, ` +
-          `lease ${formatMs(settings.leaseMs)}`,
+        ? JSON.stringify({ name, settings, partitions })
+        : `queue ${name} is ready: ${describeSettings(settings)}`,
     );
     return ExitCode.ok;
   },

@@ -10,6 +10,7 @@ import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { formatBytes, formatCount, formatMany, formatMs, formatTable } from "../format.ts";
 import { consumersOf, queueRecord } from "../queue_report.ts";
+import { describeSettings } from "../queue_settings.ts";
 
 /** `flowmq queue info`. */
 export const queueInfo = defineCommand({
@@ -94,8 +95,7 @@ export const queueInfo = defineCommand({
       paint.dim,
     );
     const lines = [
-      `queue ${paint.bold(report.name)}: ${formatMany(settings.partitions, "partition")}, ` +
-      `lease ${formatMs(settings.leaseMs)}`,
+      `queue ${paint.bold(report.name)}: ${describeSettings(settings)}`,
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
       `${formatCount(report.acked)} acked, ${formatMany(consumersOf(report), "consumer")}`,
       "",

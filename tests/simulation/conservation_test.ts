@@ -1,4 +1,5 @@
 import { assertThrows } from "@std/assert";
+import { queueSettings } from "../../queue/mod.ts";
 import { Conservation } from "./conservation.ts";
 import { ModelPartition } from "./queue_model.ts";
 import { Violation, World } from "./world.ts";
@@ -8,7 +9,7 @@ const partitionId = 7;
 /** Entry 1 makes a partition, entry 3 publishes a message, 4 leases it, 5 acks it, 6 ends it all. */
 function setUp(): Conservation {
   const conservation = new Conservation(0, new World(1));
-  const partition = new ModelPartition(0, "queue", 0, 1_000);
+  const partition = new ModelPartition(0, "queue", 0, queueSettings());
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);
   const message = {

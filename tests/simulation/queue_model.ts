@@ -13,7 +13,7 @@
  */
 
 import { type Entry, EntryKind } from "../../raft/mod.ts";
-import type { Command, Effects, Reply } from "../../queue/mod.ts";
+import type { Command, Effects, QueueSettings, Reply } from "../../queue/mod.ts";
 import { SettleOperation, SettleStatus } from "../../queue/mod.ts";
 import {
   commandTimestampMs,
@@ -71,7 +71,7 @@ export class ModelPartition {
   readonly shard: number;
   readonly queue: string;
   readonly number: number;
-  readonly leaseMs: number;
+  readonly settings: QueueSettings;
   readonly messages: ModelMessage[] = [];
   readonly consumers = new Map<string, ModelConsumer>();
   /** The messages that are leased, by offset. */
@@ -80,11 +80,11 @@ export class ModelPartition {
   /** Everything below was delivered at least once. */
   firstDeliveries = 0;
 
-  constructor(shard: number, queue: string, number: number, leaseMs: number) {
+  constructor(shard: number, queue: string, number: number, settings: QueueSettings) {
     this.shard = shard;
     this.queue = queue;
     this.number = number;
-    this.leaseMs = leaseMs;
+    this.settings = settings;
   }
 }
 
@@ -204,8 +204,7 @@ export class ShardModel {
       case "createPartition": {
         const { partitionId, queueName, partitionNumber, settings } = command;
         if (this.partitions.has(partitionId)) return;
-        const { leaseMs } = settings;
-        const partition = new ModelPartition(this.shard, queueName, partitionNumber, leaseMs);
+        const partition = new ModelPartition(this.shard, queueName, partitionNumber, settings);
         this.partitions.set(partitionId, partition);
         return;
       }
@@ -315,7 +314,7 @@ export class ShardModel {
           return this.#release(partition, offset);
         case SettleOperation.extend:
           counters.add("queue: leases extended");
-          lease.deadlineMs = this.#nowMs + partition.leaseMs;
+          lease.deadlineMs = this.#nowMs + partition.settings.leaseMs;
           return;
         default:
           return command.operation satisfies never;
@@ -359,7 +358,7 @@ export class ShardModel {
       this.#world.trace(() => `queue: delivery ${deliveryCount} of ${what}`);
       message.deliveryCount = deliveryCount;
       message.deliveredIndex = entry.index;
-      message.lease = { consumer, deadlineMs: this.#nowMs + partition.leaseMs };
+      message.lease = { consumer, deadlineMs: this.#nowMs + partition.settings.leaseMs };
       partition.leased.set(offset, message);
       let held = 0;
       for (const { lease } of partition.leased.values()) if (lease!.consumer === consumer) held++;
@@ -377,7 +376,7 @@ export class ShardModel {
     for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
     for (const partition of this.partitions.values()) {
       for (const { lease } of partition.leased.values()) {
-        lease!.deadlineMs = this.#nowMs + partition.leaseMs;
+        lease!.deadlineMs = this.#nowMs + partition.settings.leaseMs;
       }
     }
   }

@@ -1,6 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import type { Entry } from "../../raft/mod.ts";
-import { type Command, type Effects, type Reply, ShardMachine } from "../../queue/mod.ts";
+import {
+  type Command,
+  type Effects,
+  queueSettings,
+  type Reply,
+  ShardMachine,
+} from "../../queue/mod.ts";
 import {
   decodeCommand,
   type EncodableCommand,
@@ -53,7 +59,7 @@ class Pair {
 /** A partition with two consumers of one message each, and a publisher. */
 function setUp() {
   const pair = new Pair();
-  const settings = { partitions: 1, leaseMs };
+  const settings = queueSettings({ leaseMs });
   pair.command({
     kind: "createPartition",
     partitionId,

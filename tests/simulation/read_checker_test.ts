@@ -3,6 +3,7 @@ import { Conservation } from "./conservation.ts";
 import { ModelPartition } from "./queue_model.ts";
 import { ReadChecker } from "./read_checker.ts";
 import { Violation, World } from "./world.ts";
+import { queueSettings } from "../../queue/mod.ts";
 
 const partitionId = 7;
 
@@ -11,7 +12,7 @@ function setUp(): ReadChecker {
   const world = new World(1);
   const conservation = new Conservation(0, world);
   const reads = new ReadChecker(world, [conservation]);
-  const partition = new ModelPartition(0, "jobs", 0, 1_000);
+  const partition = new ModelPartition(0, "jobs", 0, queueSettings());
   const record = (index: number) => {
     conservation.record(index, new Map([[partitionId, partition]]));
     reads.applied(0, index, [{ id: 1, name: "jobs", state: "ready" }]);
@@ -41,7 +42,7 @@ function report(published: number, acked: number, partitions = 1) {
   const counts = { published, acked, leased: 0, ready: published - acked };
   const rest = { redelivered: 0, bytesPublished: 0, consumers: 0 };
   const one = { ...counts, ...rest, partitionId, partition: 0, shard: 0, nextOffset: published };
-  const settings = { partitions, leaseMs: 1_000 };
+  const settings = queueSettings({ partitions, leaseMs: 1_000 });
   return { name: "jobs", id: 1, settings, ...counts, ...rest, partitions: [one] };
 }
 

@@ -1,0 +1,71 @@
+/**
+ * The settings of a queue on the command line: a flag for each, and how each is shown.
+ *
+ * @module
+ */
+
+import { QUEUE_SETTINGS, queueSettings } from "../queue/mod.ts";
+import type { QueueSettings } from "../mod.ts";
+import { writeDuration } from "./flag_values.ts";
+import { durationFlag, type FlagValues, integerFlag } from "./flags.ts";
+import { formatMany, formatMs } from "./format.ts";
+
+const { partitions, leaseMs } = QUEUE_SETTINGS;
+
+/** The flags of `queue add`. One that is not given leaves the setting at its default. */
+export const settingFlags = {
+  partitions: integerFlag({
+    help: "Order holds within a partition; more of them share the work of a busy queue.",
+    minimum: partitions.min,
+    maximum: partitions.max,
+    defaultText: String(partitions.default),
+  }),
+  lease: durationFlag({
+    help: "How long a consumer may hold a message before it goes to another.",
+    minimumMs: leaseMs.min,
+    maximumMs: leaseMs.max,
+    defaultText: writeDuration(leaseMs.default),
+  }),
+};
+
+/** The setting that each flag is about. */
+const SETTING_OF = {
+  partitions: "partitions",
+  lease: "leaseMs",
+} as const satisfies Record<keyof typeof settingFlags, keyof QueueSettings>;
+
+/** How a setting is told to people. */
+const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) => string } = {
+  partitions: (count) => formatMany(count, "partition"),
+  leaseMs: (ms) => `lease ${formatMs(ms)}`,
+};
+
+/** The settings that are told whatever they are; others only when they are not the default. */
+const ALWAYS_SHOWN: ReadonlySet<string> = new Set(["partitions", "leaseMs"]);
+
+/**
+ * Takes the settings from what was given on the command line.
+ *
+ * @param values The values of {@linkcode settingFlags}.
+ * @returns Those that were given.
+ */
+export function givenSettings(values: FlagValues<typeof settingFlags>): Partial<QueueSettings> {
+  const given = Object.entries(SETTING_OF)
+    .map(([flag, name]) => [name, values[flag as keyof typeof SETTING_OF]] as const)
+    .filter(([, value]) => value !== undefined);
+  return Object.fromEntries(given);
+}
+
+/**
+ * Tells the settings of a queue in a line.
+ *
+ * @param settings The settings.
+ * @returns Those that matter, as in `3 partitions, lease 30 s`.
+ */
+export function describeSettings(settings: QueueSettings): string {
+  const usual = queueSettings();
+  return (Object.keys(SHOWN) as (keyof QueueSettings)[])
+    .filter((name) => ALWAYS_SHOWN.has(name) || settings[name] !== usual[name])
+    .map((name) => (SHOWN[name] as (value: unknown) => string)(settings[name]))
+    .join(", ");
+}

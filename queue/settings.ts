@@ -1,0 +1,174 @@
+/**
+ * The settings of a queue: what they are called, what they are when nobody says, and what they may be.
+ *
+ * This is the one place. A new setting is a field of {@linkcode QueueSettings} and a row of
+ * {@linkcode QUEUE_SETTINGS} (and a flag in `cli/queue_settings.ts`): commands, snapshots, requests and
+ * replies carry every row, and what lacks a field, because it was written before there was one, has the
+ * default.
+ *
+ * @module
+ */
+
+/** Settings of a queue. Every field has a value: see {@linkcode queueSettings}. */
+export interface QueueSettings {
+  /** How many partitions it has: more of them spread the load over more shards. @default {1} */
+  readonly partitions: number;
+  /** How long a consumer holds a message before it goes to another. @default {30_000} */
+  readonly leaseMs: number;
+}
+
+/** What a setting is when nobody says, and what it may be. */
+export interface Setting<T> {
+  /** When nobody says. */
+  readonly default: T;
+  /** Says what is wrong with a value: a sentence, or `undefined` when it is fine. */
+  problem(value: unknown): string | undefined;
+}
+
+/** A setting that is a whole number. */
+export interface NumberSetting extends Setting<number> {
+  readonly min: number;
+  readonly max: number;
+}
+
+/** A setting that is one of a few words. */
+export interface ChoiceSetting<T extends string> extends Setting<T> {
+  readonly choices: readonly T[];
+}
+
+const DAY_MS = 24 * 60 * 60 * 1_000;
+
+/** Every setting. The order is that of the fields in snapshots: add at the end. */
+export const QUEUE_SETTINGS = {
+  partitions: wholeNumber({
+    default: 1,
+    min: 1,
+    max: 1_024,
+    rule: (range) => `A queue must have ${range} partitions`,
+  }),
+  leaseMs: wholeNumber({
+    default: 30_000,
+    min: 100,
+    max: DAY_MS,
+    rule: (range) => `A lease must last ${range} milliseconds`,
+  }),
+} satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
+
+const NAMES = Object.keys(QUEUE_SETTINGS) as (keyof QueueSettings)[];
+
+/**
+ * Fills in the defaults.
+ *
+ * @param given Some settings. Fields that are no setting are left out.
+ * @returns All of them.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(queueSettings({ leaseMs: 500 }), { ...queueSettings(), leaseMs: 500 });
+ * ```
+ */
+export function queueSettings(given: Partial<QueueSettings> = {}): QueueSettings {
+  const settings: Record<string, unknown> = {};
+  for (const name of NAMES) settings[name] = given[name] ?? QUEUE_SETTINGS[name].default;
+  return settings as unknown as QueueSettings;
+}
+
+/**
+ * Says what is wrong with settings.
+ *
+ * @param given Some settings, or all.
+ * @returns A sentence, or `undefined` when they are fine.
+ */
+export function queueSettingsProblem(given: Partial<QueueSettings>): string | undefined {
+  for (const [name, value] of Object.entries(given)) {
+    if (value === undefined) continue;
+    if (!Object.hasOwn(QUEUE_SETTINGS, name)) return `A queue has no setting "${name}"`;
+    const problem = QUEUE_SETTINGS[name as keyof QueueSettings].problem(value);
+    if (problem !== undefined) return problem;
+  }
+  return undefined;
+}
+
+/**
+ * Tells in what two queues differ.
+ *
+ * @param is The settings there are.
+ * @param wanted Others.
+ * @returns A few words for each setting that is not the same.
+ */
+export function settingsDifferences(is: QueueSettings, wanted: QueueSettings): string[] {
+  return NAMES.filter((name) => is[name] !== wanted[name])
+    .map((name) => `${name} is ${is[name]}, not ${wanted[name]}`);
+}
+
+/**
+ * Makes a setting that is a whole number.
+ *
+ * @param options The default, the bounds, and the sentence that states them.
+ * @returns The setting.
+ */
+export function wholeNumber(
+  { rule, ...setting }: {
+    readonly default: number;
+    readonly min: number;
+    readonly max: number;
+    readonly rule: (range: string) => string;
+  },
+): NumberSetting {
+  const { min, max } = setting;
+  return {
+    ...setting,
+    problem(value) {
+      if (Number.isSafeInteger(value) && value as number >= min && value as number <= max) return;
+      return wrong(rule(`${min} to ${max}`), value);
+    },
+  };
+}
+
+/**
+ * Makes a setting that is on or off.
+ *
+ * @param options The default, and the sentence that says what it has to be.
+ * @returns The setting.
+ */
+export function onOrOff(
+  { rule, ...setting }: {
+    readonly default: boolean;
+    readonly rule: (range: string) => string;
+  },
+): Setting<boolean> {
+  return {
+    ...setting,
+    problem: (value) =>
+      typeof value === "boolean" ? undefined : wrong(rule("true or false"), value),
+  };
+}
+
+/**
+ * Makes a setting that is one of a few words.
+ *
+ * @param choices The words.
+ * @param options The default, and the sentence that says what it has to be.
+ * @returns The setting.
+ */
+export function oneOf<const T extends string>(
+  choices: readonly T[],
+  { rule, ...setting }: {
+    readonly default: NoInfer<T>;
+    readonly rule: (range: string) => string;
+  },
+): ChoiceSetting<T> {
+  return {
+    ...setting,
+    choices,
+    problem: (value) =>
+      choices.some((one) => one === value) ? undefined : wrong(rule(choices.join(" or ")), value),
+  };
+}
+
+function wrong(rule: string, value: unknown): string {
+  const shown = typeof value === "string" ? JSON.stringify(value) : String(value);
+  return `${rule}: current value is ${shown}`;
+}
