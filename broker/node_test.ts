@@ -1,4 +1,8 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertStringIncludes } from "@std/assert";
+import type { FileSystem, OpenOptions } from "../storage/mod.ts";
+import { ownPlaces } from "../tests/loopback.ts";
+import { denoNodeRuntime } from "./deno_runtime.ts";
+import { startNode } from "./mod.ts";
 import { encodePublishCommand, ErrorCode, PushType, visitDeliveries } from "../wire/mod.ts";
 import { TestClient, TestCluster } from "../tests/test_cluster.ts";
 import { queueSettings } from "../queue/mod.ts";
@@ -196,4 +200,36 @@ Deno.test("a node that has stopped leaves its addresses free for the next one", 
     await cluster.stopNode(2);
     await cluster.startNode(2);
   }
+});
+
+Deno.test("a node whose disk fails while it stops says so", async () => {
+  const dataDirectory = Deno.makeTempDirSync({ prefix: "flowmq-test-" });
+  const { hosts: [hostname = ""], ports: [port] } = ownPlaces(1);
+  const peerAddress = { hostname, port: port!.peer };
+  const config = {
+    nodeId: 1,
+    cluster: [{ id: 1, peerAddress }],
+    dataDirectory,
+    listen: { hostname, port: 0 },
+    peerListen: peerAddress,
+  };
+  const runtime = denoNodeRuntime();
+  const { files } = runtime;
+  let isFailing = false;
+  const failingFiles: FileSystem = Object.assign(Object.create(files), {
+    open(path: string, options: OpenOptions) {
+      const file = files.open(path, options);
+      const sync = file.syncData.bind(file);
+      // The commit index is kept there when all else is done.
+      const fails = () => isFailing && path.includes("hard-state");
+      file.syncData = () => fails() ? Promise.reject(new Error("EIO: no more")) : sync();
+      return file;
+    },
+  });
+  const node = await startNode(config, { ...runtime, files: failingFiles });
+  isFailing = true;
+  await node.stop();
+  const failure = await Promise.race([node.failed, Promise.resolve(undefined)]);
+  assertStringIncludes(failure?.message ?? "none", "EIO: no more");
+  Deno.removeSync(dataDirectory, { recursive: true });
 });

@@ -434,8 +434,7 @@ export class Shard {
     this.hashes.close();
     this.#failPending();
     for (const resolve of this.#roomWaiters.splice(0)) resolve();
-    // A disk that failed has been reported; there is nothing to wait for.
-    await this.store.close().catch(() => {});
+    await this.store.close().catch((error) => this.#fail(error));
   }
 
   /** Does something to the core. What it throws is a bug: the node stops before it does harm. */

@@ -267,10 +267,14 @@ export const serve = defineCommand({
         peerAddress: formatAddress(node.peerAddress),
         dataDirectory: values.data,
       }));
-      const failure = await Promise.race([aborted(ended).then(() => undefined), node.failed]);
+      let failure = await Promise.race([aborted(ended).then(() => undefined), node.failed]);
       if (failure === undefined) {
         logger.info("stopping");
         await node.stop();
+        // Its disk may have failed while it stopped.
+        failure = await Promise.race([node.failed, Promise.resolve(undefined)]);
+      }
+      if (failure === undefined) {
         logger.info("stopped");
         return ExitCode.ok;
       }
