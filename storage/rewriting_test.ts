@@ -166,6 +166,8 @@ Deno.test("what follows on a full segment leaves it as it is, in front of the lo
   rig.disk = rig.disk.crash();
   await rig.open([...full, 40]);
   rig.check([...full, 40]);
+  const { held, findings } = verifyLog(rig.disk, directory, 0, 0);
+  assertEquals([findings, [...full, 40].filter((index) => !held.has(index))], [[], []]);
 });
 
 Deno.test("what is needed is there, wherever rewriting and merging ended", async () => {

@@ -151,8 +151,7 @@ class ShardVerifier {
       guard(this.#findings, () => checkSnapshot(extent, snapshots, logDirectory));
     }
     for (const index of snapshots.live?.from(0) ?? []) {
-      if (index >= extent.firstIndex) break;
-      if (log.archived.has(index)) continue;
+      if (log.held.has(index)) continue;
       const reason = "it is missing, and the newest snapshot needs it";
       this.#findings.push({ kind: "damage", path: logDirectory, index, reason });
     }

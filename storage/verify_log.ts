@@ -38,8 +38,8 @@ export interface VerifiedLog {
   readonly findings: readonly Finding[];
   /** How many good records there are. */
   readonly records: number;
-  /** The entries in its sparse segments. */
-  readonly archived: IndexSet;
+  /** The entries whose records are good. */
+  readonly held: IndexSet;
   /** How far it goes; `undefined` where damage leaves that open. */
   readonly extent: LogExtent | undefined;
 }
@@ -80,7 +80,7 @@ class LogVerifier {
   readonly #shard: number;
   readonly #salt: number;
   readonly #findings: Finding[] = [];
-  readonly #archived = new IndexSet();
+  readonly #held = new IndexSet();
   #terms = new TermRuns();
   #records = 0;
   /** Where the log is so far known to end, unless it was damaged there. */
@@ -120,7 +120,7 @@ class LogVerifier {
     return {
       findings: this.#findings,
       records: this.#records,
-      archived: this.#archived,
+      held: this.#held,
       extent: isWhole ? this.#extent() : undefined,
     };
   }
@@ -145,7 +145,7 @@ class LogVerifier {
     if (header.shard !== this.#shard) {
       return this.#note("damage", path, 0, firstIndex, `it is of shard ${header.shard}`);
     }
-    const archived = scanSparse(file, path, header, undefined, this.#archived);
+    const archived = scanSparse(file, path, header, undefined, this.#held);
     this.#records += archived.records;
     this.#end = { lastIndex, lastTerm };
     if (before === undefined || firstIndex === before.lastIndex + 1) return;
@@ -272,6 +272,7 @@ class LogVerifier {
       const { bytes, firstIndex, offsets } = next.value;
       this.#records += offsets.length;
       for (const [i, offset] of offsets.entries()) {
+        this.#held.add(firstIndex + i);
         lastTerm = readU64(bytes, offset + 8);
         if (lastTerm >= this.#terms.lastTerm) this.#terms.append(firstIndex + i, lastTerm);
       }
