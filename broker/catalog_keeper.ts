@@ -1,15 +1,15 @@
 /**
  * Carries out what the catalog decides.
  *
- * The catalog, in shard 0, only records that a queue's partitions are to be made or deleted in their
- * shards. The keeper runs where shard 0 is led: it proposes what is to be done in each shard, wherever
+ * The catalog, in shard 0, only records that a queue's partitions are to be made, changed or deleted in
+ * their shards. The keeper runs where shard 0 is led: it proposes what is to be done in each shard, wherever
  * that is led, and when that is committed, notes it in the catalog. Every step may happen twice; a new
  * leader of shard 0 simply goes on with what its catalog says is still open.
  *
  * @module
  */
 
-import type { PartitionAction, QueueInfo, ShardMachine } from "../queue/mod.ts";
+import { type PartitionToSettle, settlingCommand, type ShardMachine } from "../queue/mod.ts";
 import type { EncodableCommand } from "../wire/mod.ts";
 import type { Clock } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
@@ -17,10 +17,10 @@ import type { Logger } from "./logger.ts";
 /** Proposes a command in a shard, wherever it is led; rejects unless it was applied. */
 export type Submit = (shardId: number, command: EncodableCommand) => Promise<void>;
 
-/** Told when a queue is no longer being made or deleted; `false` when this node stopped leading. */
+/** Told when what it waits for has come true; `false` when this node stopped leading. */
 type Waiter = (settled: boolean) => void;
 
-/** Partitions that are being made or deleted at a time. */
+/** Partitions that are being made, changed or deleted at a time. */
 const UNDER_WAY_MAX = 256;
 
 /** Pause before a step that failed is tried again, in milliseconds. */
@@ -33,7 +33,7 @@ export class CatalogKeeper {
   readonly #clock: Clock;
   readonly #log: Logger;
   readonly #underWay = new Set<number>();
-  readonly #waiters = new Map<string, Waiter[]>();
+  readonly #waiters = new Set<{ readonly isDone: () => boolean; readonly tell: Waiter }>();
   #leading = false;
 
   /**
@@ -55,57 +55,49 @@ export class CatalogKeeper {
   lead(leading: boolean): void {
     this.#leading = leading;
     if (leading) return this.check();
-    const waiters = [...this.#waiters.values()].flat();
+    const waiters = [...this.#waiters];
     this.#waiters.clear();
-    for (const waiter of waiters) waiter(false);
+    for (const { tell } of waiters) tell(false);
   }
 
-  /** Calls back when the queue is ready or gone: at once where nothing is to be done for it. */
-  whenSettled(name: string, waiter: Waiter): void {
-    if (!this.#leading) return waiter(false);
-    if (isSettled(this.#machine.findQueue(name))) return waiter(true);
-    const waiters = this.#waiters.get(name);
-    if (waiters === undefined) this.#waiters.set(name, [waiter]);
-    else waiters.push(waiter);
+  /** Calls back when the queue is ready or gone: at once where it is neither made nor deleted. */
+  whenReady(name: string, tell: Waiter): void {
+    this.#wait(() => (this.#machine.findQueue(name)?.state ?? "ready") === "ready", tell);
+  }
+
+  /** Calls back when every partition of the queue is as the catalog has it. */
+  whenSettled(name: string, tell: Waiter): void {
+    this.#wait(() => this.#machine.isQueueSettled(name), tell);
   }
 
   /** The catalog may have changed: starts what is to be done, and tells who waited. */
   check(): void {
     if (!this.#leading) return;
-    for (const [name, waiters] of this.#waiters) {
-      if (!isSettled(this.#machine.findQueue(name))) continue;
-      this.#waiters.delete(name);
-      for (const waiter of waiters) waiter(true);
+    for (const waiter of this.#waiters) {
+      if (!waiter.isDone()) continue;
+      this.#waiters.delete(waiter);
+      waiter.tell(true);
     }
     if (this.#underWay.size >= UNDER_WAY_MAX) return;
     for (const task of this.#machine.partitionsToSettle(2 * UNDER_WAY_MAX)) {
       if (this.#underWay.size >= UNDER_WAY_MAX) return;
       if (this.#underWay.has(task.partitionId)) continue;
       this.#underWay.add(task.partitionId);
-      const { partitionId, shard } = task;
-      const command: EncodableCommand = task.action === "create"
-        ? {
-          kind: "createPartition",
-          partitionId,
-          queueId: task.queueId,
-          queueName: task.queueName,
-          partitionNumber: task.partitionNumber,
-          settings: task.settings,
-        }
-        : { kind: "deletePartition", partitionId };
-      void this.#settle(partitionId, shard, task.action, command);
+      void this.#settle(task);
     }
   }
 
-  async #settle(
-    partitionId: number,
-    shard: number,
-    action: PartitionAction,
-    command: EncodableCommand,
-  ): Promise<void> {
+  #wait(isDone: () => boolean, tell: Waiter): void {
+    if (!this.#leading) return tell(false);
+    if (isDone()) return tell(true);
+    this.#waiters.add({ isDone, tell });
+  }
+
+  async #settle(task: PartitionToSettle): Promise<void> {
+    const { partitionId, shard, action, revision } = task;
     try {
-      await this.#submit(shard, command);
-      await this.#submit(0, { kind: "partitionSettled", partitionId, action });
+      await this.#submit(shard, settlingCommand(task));
+      await this.#submit(0, { kind: "partitionSettled", partitionId, action, revision });
       this.#underWay.delete(partitionId);
       this.check();
     } catch (error) {
@@ -124,8 +116,4 @@ export class CatalogKeeper {
       }, RETRY_MS);
     }
   }
-}
-
-function isSettled(queue: QueueInfo | undefined): boolean {
-  return queue === undefined || queue.state === "ready";
 }

@@ -69,6 +69,7 @@ export interface RequestContext {
 /** The commands that nodes send each other. */
 const INTERNAL_KINDS: ReadonlySet<Command["kind"]> = new Set([
   "createPartition",
+  "updatePartition",
   "deletePartition",
   "partitionSettled",
 ]);
@@ -201,7 +202,14 @@ export class RequestHandler {
         return this.#createQueue(link, frame, local, request);
       case "deleteQueue":
         return this.#propose(link, frame, local, request, (done) => {
-          this.#whenSettled(link, frame, request.name, () => answerDone(link, frame, done));
+          this.#whenReady(link, frame, request.name, () => answerDone(link, frame, done));
+        });
+      case "editQueue":
+        return this.#editQueue(link, frame, local, request);
+      case "purgePartition":
+        return this.#propose(link, frame, local, request, ({ reply, term, index }) => {
+          if (reply.kind !== "purged") return refuseReply(link, frame, reply);
+          answer(link, frame, { ...reply, term, index });
         });
       case "findQueue":
         return this.#findQueue(link, frame, local, request.name);
@@ -333,7 +341,7 @@ export class RequestHandler {
     const command = { ...request, settings, shardCount: shards.length };
     this.#propose(link, frame, local, command, ({ reply }) => {
       const created = reply.kind === "queue" && reply.created;
-      this.#whenSettled(
+      this.#whenReady(
         link,
         frame,
         name,
@@ -342,9 +350,27 @@ export class RequestHandler {
     });
   }
 
+  /** Changes a queue, and answers when all its partitions have heard of it. */
+  #editQueue(
+    link: ClientLink,
+    frame: Frame,
+    local: LocalShard,
+    request: Extract<ClientRequest, { kind: "editQueue" }>,
+  ): void {
+    const problem = queueSettingsProblem(request.settings);
+    if (problem !== undefined) return refuse(link, frame, "settingsInvalid", problem);
+    const { name } = request;
+    this.#propose(link, frame, local, request, () => {
+      this.#context.keeper.whenSettled(name, (settled) => {
+        if (settled) this.#sendQueue(link, frame, local, name, false);
+        else refuseCatalogMoved(link, frame);
+      });
+    });
+  }
+
   #findQueue(link: ClientLink, frame: Frame, local: LocalShard, name: string): void {
     this.#read(link, frame, local, () => {
-      this.#whenSettled(link, frame, name, () => this.#sendQueue(link, frame, local, name, false));
+      this.#whenReady(link, frame, name, () => this.#sendQueue(link, frame, local, name, false));
     });
   }
 
@@ -367,10 +393,10 @@ export class RequestHandler {
     answer(link, frame, { kind: "queueReply", queue, created });
   }
 
-  #whenSettled(link: ClientLink, frame: Frame, name: string, serve: () => void): void {
-    this.#context.keeper.whenSettled(name, (settled) => {
-      if (settled) serve();
-      else refuse(link, frame, "leadershipLost", "The leader of the catalog has changed", true);
+  #whenReady(link: ClientLink, frame: Frame, name: string, serve: () => void): void {
+    this.#context.keeper.whenReady(name, (isReady) => {
+      if (isReady) serve();
+      else refuseCatalogMoved(link, frame);
     });
   }
 
@@ -472,6 +498,10 @@ function refuseForRoom(link: ClientLink, frame: Frame, nodes: readonly NodeId[])
 function refuseConflict(link: ClientLink, frame: Frame, sessionId: number): void {
   const message = `Session ${sessionId} is not attached over this connection`;
   refuse(link, frame, "sessionConflict", message);
+}
+
+function refuseCatalogMoved(link: ClientLink, frame: Frame): void {
+  refuse(link, frame, "leadershipLost", "The leader of the catalog has changed", true);
 }
 
 function refuseNotLeader(link: ClientLink, frame: Frame, leader: NodeId): void {

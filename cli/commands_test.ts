@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { formatAddress, startNode } from "../broker/mod.ts";
+import { formatAddress, type NodeConfig, startNode } from "../broker/mod.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { MemoryTerminal } from "./memory_terminal.ts";
 import { freePort } from "./ports.ts";
@@ -20,6 +20,7 @@ async function flowmq(words: readonly string[], terminal = new MemoryTerminal())
 /** A node of its own for a test; `call` runs a command against it. */
 async function withNode(
   test: (call: (command: string, stdin?: string | Uint8Array) => Promise<Outcome>) => Promise<void>,
+  config: Partial<NodeConfig> = {},
 ): Promise<void> {
   const dataDirectory = await Deno.makeTempDir();
   const any = { hostname: "127.0.0.1", port: 0 };
@@ -29,6 +30,7 @@ async function withNode(
     dataDirectory,
     listen: any,
     peerListen: any,
+    ...config,
   });
   const server = formatAddress(node.clientAddress);
   try {
@@ -270,18 +272,56 @@ Deno.test("flowmq queue add, ls, info and rm", async () => {
     assertMatch(other.stderr[0]!, /exists with other settings/);
     await call("pub mail --key a", "1\n2");
     const listed = await call("queue ls");
-    assertMatch(listed.stdout, /^mail +3 +5\.00 s +2 +0 +0 +2 /m);
+    assertMatch(listed.stdout, /^mail +running +3 +5\.00 s +2 +0 +0 +2 /m);
     const { stdout } = await call("queue info mail");
     assertMatch(stdout, /2 messages ready/);
     assertMatch(stdout, /^ +1 +1 +1 +\d+ B +1 +[\d.]+ \w+ +[\d.]+ m?s old$/m);
-    assertEquals((await call("queue rm mail")).code, ExitCode.ok);
-    for (
-      const command of ["queue rm mail", "queue info mail", "sub mail", "pub mail x --no-create"]
-    ) {
+    assertMatch((await call("queue rm mail")).stdout, /removed queue mail/);
+    const again = await call("queue rm mail");
+    assertEquals([again.code, again.stdout], [ExitCode.ok, "there is no queue mail\n"]);
+    for (const command of ["queue info mail", "sub mail", "pub mail x --no-create"]) {
       const gone = await call(command);
       assertEquals(gone.code, ExitCode.notFound, command);
       assertMatch(gone.stderr.join(), /there is no queue "mail"/);
     }
+  });
+});
+
+Deno.test("flowmq serve --no-auto-create leaves the making of queues to flowmq queue add", async () => {
+  await withNode(async (call) => {
+    const forbidden = await call("pub mail hello");
+    assertEquals(forbidden.code, ExitCode.notFound);
+    assertMatch(forbidden.stderr.join(), /there is no queue "mail": .*flowmq queue add makes one/);
+    await call("queue add mail");
+    assertEquals((await call("pub mail hello")).code, ExitCode.ok);
+  }, { autoCreate: false });
+});
+
+Deno.test("flowmq queue edit, pause, resume and purge", async () => {
+  await withNode(async (call) => {
+    await call("queue add mail --partitions 2 --lease 5s");
+    assertMatch((await call("queue edit mail --lease 1m")).stdout, /2 partitions, lease 1 min 0 s/);
+    assertMatch(
+      (await call("queue info mail")).stdout,
+      /^queue mail: 2 partitions, lease 1 min 0 s$/m,
+    );
+    const fixed = await call("queue edit mail --partitions 3");
+    assertEquals(fixed.code, ExitCode.refused);
+    assertMatch(fixed.stderr[0]!, /partitions is 2, and cannot become 3/);
+    assertEquals((await call("queue edit mail")).code, ExitCode.usage);
+    for (let i = 0; i < 2; i++) {
+      assertMatch((await call("queue pause mail")).stdout, /paused queue mail/);
+    }
+    await call("pub mail", "1\n2\n3");
+    assertMatch((await call("queue ls")).stdout, /^mail +paused /m);
+    assertMatch((await call("queue info mail")).stdout, /^queue mail \(paused\)/);
+    const none = await call("sub mail --no-wait");
+    assertEquals([none.code, none.stdout], [ExitCode.ok, ""]);
+    assertMatch((await call("queue resume mail")).stdout, /resumed queue mail/);
+    assertMatch((await call("sub mail --count 1")).stdout, /^[123]$/m);
+    assertMatch((await call("queue purge mail")).stdout, /purged 2 messages of queue mail/);
+    const info = JSON.parse((await call("queue info mail --json")).stdout);
+    assertEquals([info.acked, info.purged, info.ready, info.paused], [1, 2, 0, false]);
   });
 });
 

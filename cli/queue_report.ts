@@ -23,6 +23,6 @@ export function consumersOf(report: QueueReport): number {
  * @returns A plain object.
  */
 export function queueRecord(report: QueueReport): Record<string, unknown> {
-  const { name, id, settings, partitions, ...counts } = report;
-  return { name, id, settings, ...counts, consumers: consumersOf(report), partitions };
+  const { name, id, settings, paused, partitions, ...counts } = report;
+  return { name, id, settings, paused, ...counts, consumers: consumersOf(report), partitions };
 }

@@ -28,6 +28,11 @@ export const settingFlags = {
   }),
 };
 
+/** The flags of `queue edit`. One that is not given leaves the setting as it is. */
+export const editFlags = Object.fromEntries(
+  Object.entries(settingFlags).map(([name, flag]) => [name, { ...flag, defaultText: "" }]),
+) as typeof settingFlags;
+
 /** The setting that each flag is about. */
 const SETTING_OF = {
   partitions: "partitions",

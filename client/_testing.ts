@@ -487,7 +487,15 @@ export class FakeNetwork {
       shard: number % this.shardCount,
     }));
     const settings = queueSettings({ partitions: partitionCount });
-    const queue: QueueInfo = { id, name, settings, partitions, state: "ready" };
+    const queue: QueueInfo = {
+      id,
+      name,
+      settings,
+      paused: false,
+      revision: 0,
+      partitions,
+      state: "ready",
+    };
     this.queues.set(name, queue);
     return queue;
   }

@@ -19,6 +19,9 @@ import { untilAborted } from "./waiting.ts";
 /** Settings of the queue that `createQueue()` makes, and how long to wait. */
 export interface CreateQueueOptions extends Partial<QueueSettings>, WaitOptions {}
 
+/** Settings of a queue that `editQueue()` changes, and how long to wait. */
+export interface EditQueueOptions extends Partial<QueueSettings>, WaitOptions {}
+
 /** Settings of `close()`. */
 export interface CloseOptions {
   /** How long to wait for what is under way. @default {the client's requestTimeoutMs} */
@@ -115,6 +118,24 @@ export class Client implements AsyncDisposable {
     checkOpen(this.#core);
     const { signal: _signal, timeoutMs: _timeoutMs, ...settings } = options;
     return await this.#core.createQueue(name, settings, false, options);
+  }
+
+  /**
+   * Changes settings of a queue while it is in use. What is not named stays as it is; asking for what
+   * is so already does nothing.
+   *
+   * @param name The queue's name.
+   * @param options The settings to change, and how long to wait.
+   * @returns The queue as it is on record, once all its partitions work by it.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {FlowMQError} with code `settingsInvalid` when the cluster refuses a value, or a setting
+   *   cannot be changed.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async editQueue(name: string, options: EditQueueOptions): Promise<QueueInfo> {
+    checkOpen(this.#core);
+    const { signal: _signal, timeoutMs: _timeoutMs, ...settings } = options;
+    return await this.#core.editQueue(name, { settings }, options);
   }
 
   /**

@@ -152,6 +152,36 @@ Deno.test("errors of the catalog come as what they are", async () => {
   await client.close();
 });
 
+Deno.test("editQueue(), pause() and resume() say what is to change, and nothing else", async () => {
+  const network = new FakeNetwork(1);
+  const queue = network.addQueue("orders");
+  const [server] = network.servers;
+  server!.behaviour.other = ({ request }) =>
+    request.kind === "editQueue" ? { kind: "queueReply", queue, created: false } : undefined;
+  const client = await network.connect();
+  assertEquals((await client.editQueue("orders", { leaseMs: 500, timeoutMs: 900 })).id, queue.id);
+  await client.queue("orders").pause();
+  await client.queue("orders").resume();
+  const asked = server!.requestsOf("editQueue").map(({ settings, paused }) => [settings, paused]);
+  assertEquals(asked, [[{ leaseMs: 500 }, undefined], [{}, true], [{}, false]]);
+  server!.behaviour.other = () => refusal(ErrorCode.queueNotFound, "no such queue");
+  await assertRejects(() => client.queue("missing").pause(), QueueNotFoundError);
+  await client.close();
+});
+
+Deno.test("purge() asks every partition in its shard and adds up", async () => {
+  const network = new FakeNetwork(1, 2);
+  network.addQueue("orders", 3);
+  const [server] = network.servers;
+  server!.behaviour.other = ({ request }) =>
+    request.kind !== "purgePartition"
+      ? undefined
+      : { kind: "purged", count: request.partitionId, term: 1, index: 2 };
+  const client = await network.connect();
+  assertEquals(await client.queue("orders").purge(), 100 + 101 + 102);
+  await client.close();
+});
+
 Deno.test("info() adds up the partitions of all shards", async () => {
   const network = new FakeNetwork(1, 2);
   network.addQueue("orders", 3);
@@ -162,6 +192,7 @@ Deno.test("info() adds up the partitions of all shards", async () => {
         partitionId,
         published: 10,
         acked: 4,
+        purged: 2,
         ready: 5,
         leased: 1,
         bytesPublished: 100,

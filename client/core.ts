@@ -235,15 +235,43 @@ export class ClientCore {
     acceptExisting: boolean,
     options: WaitOptions = {},
   ): Promise<QueueInfo> {
-    const { queue } = await this.call(
-      `create queue ${JSON.stringify(name)}`,
-      { kind: "createQueue", name, settings, acceptExisting },
-      0,
-      "queueReply",
-      options,
-    );
-    this.#queues.set(name, queue);
-    return queue;
+    try {
+      const { queue } = await this.call(
+        `create queue ${JSON.stringify(name)}`,
+        { kind: "createQueue", name, settings, acceptExisting },
+        0,
+        "queueReply",
+        options,
+      );
+      this.#queues.set(name, queue);
+      return queue;
+    } catch (error) {
+      const isForbidden = error instanceof FlowMQError && error.code === ErrorCode.queueNotFound;
+      if (!isForbidden) throw error;
+      const detail = "and the cluster makes none on first use";
+      throw new QueueNotFoundError(name, { cause: error, detail });
+    }
+  }
+
+  /** Changes settings of a queue, pauses or resumes it. */
+  async editQueue(
+    name: string,
+    change: { readonly settings?: Partial<QueueSettings>; readonly paused?: boolean },
+    options: WaitOptions = {},
+  ): Promise<QueueInfo> {
+    try {
+      const { queue } = await this.call(
+        `change queue ${JSON.stringify(name)}`,
+        { kind: "editQueue", name, settings: {}, ...change },
+        0,
+        "queueReply",
+        options,
+      );
+      this.#queues.set(name, queue);
+      return queue;
+    } catch (error) {
+      throw asQueueError(error, name);
+    }
   }
 
   /** What was known of a queue is not true any more. */

@@ -48,13 +48,19 @@ export class QueueNotFoundError extends FlowMQError {
    * Makes the error.
    *
    * @param queue The name.
-   * @param options A cause.
+   * @param options A cause, and why the queue was not made, for people.
    */
-  constructor(queue: string, options: { readonly cause?: unknown } = {}) {
-    super(`Cannot find queue ${JSON.stringify(queue)}`, {
-      code: ErrorCode.queueNotFound,
-      ...options,
-    });
+  constructor(
+    queue: string,
+    { detail, ...options }: { readonly cause?: unknown; readonly detail?: string } = {},
+  ) {
+    super(
+      `Cannot find queue ${JSON.stringify(queue)}${detail === undefined ? "" : `, ${detail}`}`,
+      {
+        code: ErrorCode.queueNotFound,
+        ...options,
+      },
+    );
     this.name = "QueueNotFoundError";
     this.queue = queue;
   }

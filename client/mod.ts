@@ -4,7 +4,13 @@
  * @module
  */
 
-export { Client, type CloseOptions, connect, type CreateQueueOptions } from "./client.ts";
+export {
+  Client,
+  type CloseOptions,
+  connect,
+  type CreateQueueOptions,
+  type EditQueueOptions,
+} from "./client.ts";
 export type { ReplicaHash, ShardComparison } from "./comparison.ts";
 export { type ConsumeOptions, Consumer } from "./consumer.ts";
 export type { Receipt } from "./batch.ts";

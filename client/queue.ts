@@ -45,10 +45,14 @@ export interface QueueReport {
   readonly id: number;
   /** Its settings. */
   readonly settings: QueueSettings;
+  /** Nothing is delivered. */
+  readonly paused: boolean;
   /** Ever published. */
   readonly published: number;
   /** Acked, and thereby gone. */
   readonly acked: number;
+  /** Purged, and thereby gone. */
+  readonly purged: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */
@@ -173,7 +177,60 @@ export class Queue {
         return stats === undefined ? [] : [{ ...stats, partition: number, shard }];
       });
       partitions.sort((a, b) => a.partition - b.partition);
-      return { name: queue.name, id: queue.id, settings: queue.settings, ...sum(partitions) };
+      const { name, id, settings, paused } = queue;
+      return { name, id, settings, paused, ...sum(partitions) };
+    } catch (error) {
+      throw asQueueError(error, this.name);
+    }
+  }
+
+  /**
+   * Stops deliveries, of all consumers, until {@linkcode resume}. Publishes and acks go on, and what
+   * consumers hold stays theirs. Pausing a paused queue does nothing.
+   *
+   * @param options How long to wait.
+   * @returns Once nothing more is delivered.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async pause(options: WaitOptions = {}): Promise<void> {
+    checkOpen(this.#host.core);
+    await this.#host.core.editQueue(this.name, { paused: true }, options);
+  }
+
+  /**
+   * Lets deliveries go on after {@linkcode pause}. Resuming a queue that is not paused does nothing.
+   *
+   * @param options How long to wait.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async resume(options: WaitOptions = {}): Promise<void> {
+    checkOpen(this.#host.core);
+    await this.#host.core.editQueue(this.name, { paused: false }, options);
+  }
+
+  /**
+   * Removes every message that no consumer holds. Partitions are purged one by one, each at a moment of
+   * its own.
+   *
+   * @param options How long to wait.
+   * @returns How many messages are gone; fewer than there were if an answer was lost on the way and the
+   *   question had to be repeated.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time; some partitions may be purged.
+   */
+  async purge(options: WaitOptions = {}): Promise<number> {
+    const { core } = this.#host;
+    checkOpen(core);
+    try {
+      const { partitions } = await core.refreshQueue(this.name, options);
+      const what = `purge queue ${JSON.stringify(this.name)}`;
+      const replies = await Promise.all(partitions.map(({ id, shard }) => {
+        const request = { kind: "purgePartition", partitionId: id } as const;
+        return core.call(what, request, shard, "purged", options);
+      }));
+      return replies.reduce((sum, { count }) => sum + count, 0);
     } catch (error) {
       throw asQueueError(error, this.name);
     }
@@ -212,12 +269,13 @@ export class Queue {
 
 function sum(
   partitions: readonly PartitionReport[],
-): Omit<QueueReport, "name" | "id" | "settings"> {
+): Omit<QueueReport, "name" | "id" | "settings" | "paused"> {
   const total = (count: (one: PartitionReport) => number) =>
     partitions.reduce((whole, one) => whole + count(one), 0);
   return {
     published: total((one) => one.published),
     acked: total((one) => one.acked),
+    purged: total((one) => one.purged),
     ready: total((one) => one.ready),
     leased: total((one) => one.leased),
     redelivered: total((one) => one.redelivered),

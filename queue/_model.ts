@@ -43,7 +43,7 @@ interface Message {
   offset: number;
   entryIndex: number;
   position: number;
-  state: "fresh" | "leased" | "returned" | "acked";
+  state: "fresh" | "leased" | "returned" | "acked" | "purged";
   deliveryCount: number;
   holder?: ModelConsumer | undefined;
   deadlineMs: number;
@@ -63,6 +63,8 @@ interface ModelConsumer {
 interface ModelPartition {
   id: number;
   settings: QueueSettings;
+  paused: boolean;
+  revision: number;
   messages: Message[];
   /** In the order in which they first attached. */
   consumers: ModelConsumer[];
@@ -91,7 +93,8 @@ interface ModelSession {
 
 interface ModelQueue {
   info: QueueInfo;
-  unsettled: Set<number>;
+  /** What is left to do, by partition. */
+  unsettled: Map<number, PartitionAction>;
 }
 
 /** The naive machine of shard 0. */
@@ -129,14 +132,14 @@ export class Model {
 
   lowestLiveEntryIndex(): number | undefined {
     const live = this.partitions.flatMap(({ messages }) => messages)
-      .filter(({ state }) => state !== "acked");
+      .filter(isAlive);
     return live.length === 0 ? undefined : Math.min(...live.map(({ entryIndex }) => entryIndex));
   }
 
   /** The entries that hold a message which is not acked, ascending. */
   liveEntries(): number[] {
     const live = this.partitions.flatMap(({ messages }) => messages)
-      .filter(({ state }) => state !== "acked");
+      .filter(isAlive);
     return [...new Set(live.map(({ entryIndex }) => entryIndex))].sort((a, b) => a - b);
   }
 
@@ -160,6 +163,7 @@ export class Model {
       partitionId: partition.id,
       published: partition.messages.length,
       acked: count("acked"),
+      purged: count("purged"),
       ready: count("fresh", "returned"),
       leased: count("leased"),
       bytesPublished: partition.bytesPublished,
@@ -185,13 +189,15 @@ export class Model {
   partitionsToSettle(): PartitionToSettle[] {
     const items = this.queues.flatMap(({ info, unsettled }) =>
       info.partitions.filter(({ id }) => unsettled.has(id)).map(({ id, number, shard }) => ({
-        action: wanted(info),
+        action: unsettled.get(id)!,
         partitionId: id,
         shard,
         queueId: info.id,
         queueName: info.name,
         partitionNumber: number,
         settings: info.settings,
+        paused: info.paused,
+        revision: info.revision,
       }))
     );
     return items.sort((a, b) => a.partitionId - b.partitionId);
@@ -299,12 +305,18 @@ export class Model {
       case "tick":
         return { kind: "ok" };
       case "createPartition": {
-        const { partitionId, settings } = command;
+        const { partitionId, settings, paused = false, revision = 0 } = command;
         if (this.#deleted.has(partitionId)) return refused("partitionNotFound");
-        if (this.#partition(partitionId) !== undefined) return { kind: "ok" };
+        const partition = this.#partition(partitionId);
+        if (partition !== undefined) {
+          this.#update(partition, settings, paused, revision);
+          return { kind: "ok" };
+        }
         this.partitions.push({
           id: partitionId,
           settings,
+          paused,
+          revision,
           messages: [],
           consumers: [],
           turns: [],
@@ -312,6 +324,22 @@ export class Model {
           redelivered: 0,
         });
         return { kind: "ok" };
+      }
+      case "updatePartition": {
+        const { settings, paused, revision } = command;
+        const partition = this.#partition(command.partitionId);
+        if (partition === undefined) return refused("partitionNotFound");
+        this.#update(partition, settings, paused, revision);
+        return { kind: "ok" };
+      }
+      case "purgePartition": {
+        const partition = this.#partition(command.partitionId);
+        if (partition === undefined) return refused("partitionNotFound");
+        const waiting = partition.messages.filter(({ state }) =>
+          state === "fresh" || state === "returned"
+        );
+        for (const message of waiting) message.state = "purged";
+        return { kind: "purged", count: waiting.length };
       }
       case "deletePartition": {
         const { partitionId } = command;
@@ -331,11 +359,10 @@ export class Model {
         const { name, settings, shardCount, acceptExisting } = command;
         const existing = this.queues.find(({ info }) => info.name === name)?.info;
         if (existing !== undefined) {
-          const same = Object.entries(settings).every(([name, value]) =>
-            existing.settings[name as keyof QueueSettings] === value
-          );
           if (existing.state === "deleting") return refused("queueDeleting");
-          if (!same && !acceptExisting) return refused("queueExists");
+          if (!sameSettings(existing.settings, settings) && !acceptExisting) {
+            return refused("queueExists");
+          }
           return { kind: "queue", queue: existing, created: false };
         }
         const partitions = Array.from({ length: settings.partitions }, (_, number) => {
@@ -346,28 +373,50 @@ export class Model {
           id: this.#nextQueueId++,
           name,
           settings,
+          paused: false,
+          revision: 0,
           partitions,
           state: "creating",
         };
-        this.queues.push({ info, unsettled: new Set(partitions.map(({ id }) => id)) });
+        this.queues.push({ info, unsettled: new Map(partitions.map(({ id }) => [id, "create"])) });
         return { kind: "queue", queue: info, created: true };
+      }
+      case "editQueue": {
+        const queue = this.queues.find(({ info }) => info.name === command.name);
+        if (queue === undefined) return refused("queueNotFound");
+        const { info, unsettled } = queue;
+        if (info.state === "deleting") return refused("queueDeleting");
+        const settings = { ...info.settings, ...command.settings };
+        if (settings.partitions !== info.settings.partitions) return refused("settingsInvalid");
+        const paused = command.paused ?? info.paused;
+        if (!sameSettings(settings, info.settings) || paused !== info.paused) {
+          queue.info = { ...info, settings, paused, revision: info.revision + 1 };
+          for (const { id } of info.partitions) unsettled.set(id, unsettled.get(id) ?? "update");
+        }
+        return { kind: "queue", queue: queue.info, created: false };
       }
       case "deleteQueue": {
         const queue = this.queues.find(({ info }) => info.name === command.name);
         if (queue === undefined) return refused("queueNotFound");
         if (queue.info.state === "deleting") return { kind: "ok" };
         queue.info = { ...queue.info, state: "deleting" };
-        queue.unsettled = new Set(queue.info.partitions.map(({ id }) => id));
+        queue.unsettled = new Map(queue.info.partitions.map(({ id }) => [id, "delete"]));
         return { kind: "ok" };
       }
       case "partitionSettled": {
-        const { partitionId, action } = command;
-        const queue = this.queues.find(({ unsettled }) => unsettled.has(partitionId));
-        if (queue === undefined || wanted(queue.info) !== action) return { kind: "ok" };
+        const { partitionId, action, revision = 0 } = command;
+        const queue = this.queues.find(({ unsettled }) => unsettled.get(partitionId) === action);
+        if (queue === undefined) return { kind: "ok" };
         queue.unsettled.delete(partitionId);
-        if (queue.unsettled.size > 0) return { kind: "ok" };
-        if (action === "create") queue.info = { ...queue.info, state: "ready" };
-        else this.queues.splice(this.queues.indexOf(queue), 1);
+        const isOld = action !== "delete" && revision < queue.info.revision;
+        if (isOld) queue.unsettled.set(partitionId, "update");
+        const left = [...queue.unsettled.values()];
+        if (action === "create" && !left.includes("create")) {
+          queue.info = { ...queue.info, state: "ready" };
+        }
+        if (action === "delete" && left.length === 0) {
+          this.queues.splice(this.queues.indexOf(queue), 1);
+        }
         return { kind: "ok" };
       }
     }
@@ -432,7 +481,7 @@ export class Model {
     const consumer = this.#consumer(sessionId, consumerId, partitionId);
     const statuses = offsets.map((offset, at) => {
       const message = partition.messages[offset];
-      if (message?.state === "acked") return 0;
+      if (message?.state === "acked" || message?.state === "purged") return 0;
       const isCurrent = consumer !== undefined && message?.state === "leased" &&
         message.holder === consumer && message.deliveryCount === deliveryCounts[at];
       if (!isCurrent) return 1;
@@ -449,8 +498,22 @@ export class Model {
     return { kind: "settled", statuses };
   }
 
+  #update(
+    partition: ModelPartition,
+    settings: QueueSettings,
+    paused: boolean,
+    revision: number,
+  ): void {
+    if (revision <= partition.revision) return;
+    for (const message of partition.messages) {
+      if (message.state !== "leased" || settings.leaseMs === partition.settings.leaseMs) continue;
+      message.deadlineMs = this.nowMs + settings.leaseMs;
+    }
+    Object.assign(partition, { settings, paused, revision });
+  }
+
   #handOut(partition: ModelPartition): void {
-    for (;;) {
+    while (!partition.paused) {
       const message = partition.messages.find(({ state }) => state === "returned") ??
         partition.messages.find(({ state }) => state === "fresh");
       const consumer = partition.turns.shift();
@@ -480,7 +543,8 @@ export class Model {
   }
 
   #sayDrained(partition: ModelPartition): void {
-    if (partition.messages.some(({ state }) => state === "fresh" || state === "returned")) return;
+    const isReady = ({ state }: Message) => state === "fresh" || state === "returned";
+    if (!partition.paused && partition.messages.some(isReady)) return;
     for (const consumer of partition.consumers) {
       if (!consumer.draining || !this.#isReceiving(consumer)) continue;
       const { sessionId, consumerId, partitionId } = consumer;
@@ -561,8 +625,12 @@ export class Model {
   }
 }
 
-function wanted(queue: QueueInfo): PartitionAction {
-  return queue.state === "deleting" ? "delete" : "create";
+function isAlive({ state }: Message): boolean {
+  return state !== "acked" && state !== "purged";
+}
+
+function sameSettings(a: QueueSettings, b: QueueSettings): boolean {
+  return Object.entries(a).every(([name, value]) => b[name as keyof QueueSettings] === value);
 }
 
 function refused(reason: RefusalReason): ModelReply {

@@ -3,32 +3,46 @@
  * live.
  *
  * The catalog decides, the shards carry out, and a keeper beside the leader of shard 0 runs between
- * them: it looks at `partitionsToSettle`, proposes `createPartition` or `deletePartition` in the shard
- * concerned, and then `partitionSettled` here. Every step may be repeated; a keeper that is replaced in
- * the middle leaves nothing half done for its successor but the rest of this list.
+ * them: it looks at `partitionsToSettle`, proposes `createPartition`, `updatePartition` or
+ * `deletePartition` in the shard concerned, and then `partitionSettled` here. Every step may be repeated;
+ * a keeper that is replaced in the middle leaves nothing half done for its successor but the rest of this
+ * list.
  *
  * ```text
  *   createQueue ─▶ creating ── all partitions created ─▶ ready
  *                     └──────────── deleteQueue ───────────┴─▶ deleting ── all deleted ─▶ (none)
  * ```
  *
+ * `editQueue` changes the record of a queue that is creating or ready, and counts its revision up. The
+ * state stays; partitions that are there hear of it by an update, others by their creation. A partition
+ * is settled when it has heard of the newest revision.
+ *
  * @module
  */
 
 import type {
+  CreatePartitionCommand,
   CreateQueueCommand,
+  DeletePartitionCommand,
+  EditQueueCommand,
   PartitionAction,
   PartitionInfo,
   QueueInfo,
   QueueSettings,
   Reply,
+  UpdatePartitionCommand,
 } from "./commands.ts";
-import { invariant } from "./invariant.ts";
+import { invariant, unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits } from "./limits.ts";
 import { queueNameProblem } from "./queue_name.ts";
 import type { CatalogNumbers, QueueSnapshot } from "./machine_snapshot.ts";
 import { OK, refused } from "./replies.ts";
-import { queueSettings, queueSettingsProblem, settingsDifferences } from "./settings.ts";
+import {
+  editProblem,
+  queueSettings,
+  queueSettingsProblem,
+  settingsDifferences,
+} from "./settings.ts";
 
 /** Something a shard has to do so that the catalog's wish comes true. */
 export interface PartitionToSettle {
@@ -39,13 +53,49 @@ export interface PartitionToSettle {
   readonly queueName: string;
   readonly partitionNumber: number;
   readonly settings: QueueSettings;
+  readonly paused: boolean;
+  /** The state of the queue's record that this is. */
+  readonly revision: number;
+}
+
+/**
+ * Makes the command by which a shard does what the catalog wants.
+ *
+ * @param item What is to be done.
+ * @returns The command.
+ */
+export function settlingCommand(
+  item: PartitionToSettle,
+): CreatePartitionCommand | UpdatePartitionCommand | DeletePartitionCommand {
+  const { action, partitionId, queueId, queueName, partitionNumber } = item;
+  const { settings, paused, revision } = item;
+  switch (action) {
+    case "create":
+      return {
+        kind: "createPartition",
+        partitionId,
+        queueId,
+        queueName,
+        partitionNumber,
+        settings,
+        paused,
+        revision,
+      };
+    case "update":
+      return { kind: "updatePartition", partitionId, settings, paused, revision };
+    case "delete":
+      return { kind: "deletePartition", partitionId };
+    default:
+      unreachable(action);
+  }
 }
 
 const NONE: readonly number[] = [];
 
 interface Queue {
   info: QueueInfo;
-  readonly unsettled: Set<number>;
+  /** What its shards have yet to do, by partition. */
+  readonly unsettled: Map<number, PartitionAction>;
 }
 
 /** The record of all queues. */
@@ -53,7 +103,7 @@ export class Catalog {
   readonly #limits: MachineLimits;
   /** In the order of their ids. */
   readonly #queues = new Map<string, Queue>();
-  /** The queue of each partition that a shard has to create or delete. */
+  /** The queue of each partition that a shard has to do something about. */
   readonly #unsettled = new Map<number, Queue>();
   /** How many partitions live, or are meant to live, in each shard. */
   readonly #partitionCounts = new Map<number, number>();
@@ -99,19 +149,21 @@ export class Catalog {
    */
   partitionsToSettle(countMax = Infinity): PartitionToSettle[] {
     const items: PartitionToSettle[] = [];
-    for (const [partitionId, { info }] of this.#unsettled) {
+    for (const [partitionId, { info, unsettled }] of this.#unsettled) {
       if (items.length >= countMax) break;
       // The ids of a queue's partitions are consecutive.
       const partition = info.partitions[partitionId - info.partitions[0]!.id];
       invariant(partition?.id === partitionId, "An unsettled partition belongs to its queue");
       items.push({
-        action: info.state === "deleting" ? "delete" : "create",
+        action: unsettled.get(partitionId)!,
         partitionId,
         shard: partition.shard,
         queueId: info.id,
         queueName: info.name,
         partitionNumber: partition.number,
         settings: info.settings,
+        paused: info.paused,
+        revision: info.revision,
       });
     }
     return items.sort((a, b) => a.partitionId - b.partitionId);
@@ -149,6 +201,43 @@ export class Catalog {
   }
 
   /**
+   * Changes a queue. Asking for what is so already changes nothing.
+   *
+   * @param command What is to be otherwise.
+   * @returns The queue, or why not.
+   */
+  edit({ name, settings, paused }: EditQueueCommand): Reply {
+    const queue = this.#queues.get(name);
+    if (queue === undefined) return refused("queueNotFound", `There is no queue "${name}"`);
+    const { info } = queue;
+    if (info.state === "deleting") {
+      return refused("queueDeleting", `Queue "${name}" is being deleted`);
+    }
+    const wanted = queueSettings({ ...info.settings, ...settings });
+    const problem = queueSettingsProblem(settings) ?? editProblem(info.settings, wanted);
+    if (problem !== undefined) return refused("settingsInvalid", problem);
+    const isPaused = paused ?? info.paused;
+    const isSame = isPaused === info.paused &&
+      settingsDifferences(info.settings, wanted).length === 0;
+    if (isSame) return found(info);
+    this.#change(queue, { settings: wanted, paused: isPaused, revision: info.revision + 1 });
+    for (const { id } of info.partitions) {
+      if (!queue.unsettled.has(id)) this.#await(queue, id, "update");
+    }
+    return found(queue.info);
+  }
+
+  /**
+   * Tells whether every partition of a queue is as the catalog has it.
+   *
+   * @param name The queue's name.
+   * @returns Whether nothing is left to do; also where there is no such queue.
+   */
+  isSettled(name: string): boolean {
+    return (this.#queues.get(name)?.unsettled.size ?? 0) === 0;
+  }
+
+  /**
    * Takes a queue away. Deleting it once more is fine until it is gone.
    *
    * @param name Its name.
@@ -158,12 +247,9 @@ export class Catalog {
     const queue = this.#queues.get(name);
     if (queue === undefined) return refused("queueNotFound", `There is no queue "${name}"`);
     if (queue.info.state === "deleting") return OK;
-    this.#change(queue, "deleting");
+    this.#change(queue, { state: "deleting" });
     // Also those that no shard has created yet: the deletion forbids a creation under way.
-    for (const { id } of queue.info.partitions) {
-      queue.unsettled.add(id);
-      this.#unsettled.set(id, queue);
-    }
+    for (const { id } of queue.info.partitions) this.#await(queue, id, "delete");
     return OK;
   }
 
@@ -172,18 +258,21 @@ export class Catalog {
    *
    * @param partitionId The partition.
    * @param action What was done with it.
+   * @param revision The revision of the queue's record that was carried out.
    */
-  settle(partitionId: number, action: PartitionAction): void {
+  settle(partitionId: number, action: PartitionAction, revision = 0): void {
     const queue = this.#unsettled.get(partitionId);
-    if (queue === undefined) return;
-    const wanted = queue.info.state === "deleting" ? "delete" : "create";
-    if (wanted !== action) return;
-    this.#unsettled.delete(partitionId);
-    queue.unsettled.delete(partitionId);
-    if (queue.unsettled.size > 0) return;
-    if (wanted === "create") {
-      this.#change(queue, "ready");
+    if (queue?.unsettled.get(partitionId) !== action) return;
+    if (action !== "delete" && revision < queue.info.revision) {
+      this.#await(queue, partitionId, "update");
     } else {
+      this.#unsettled.delete(partitionId);
+      queue.unsettled.delete(partitionId);
+    }
+    if (action === "create") {
+      const isReady = queue.unsettled.values().every((left) => left !== "create");
+      if (isReady) this.#change(queue, { state: "ready" });
+    } else if (action === "delete" && queue.unsettled.size === 0) {
       this.#queues.delete(queue.info.name);
       this.#sorted = undefined;
       for (const { shard } of queue.info.partitions) this.#count(shard, -1);
@@ -203,7 +292,8 @@ export class Catalog {
   capture(): QueueSnapshot[] {
     return Array.from(this.#queues.values(), ({ info, unsettled }) => ({
       ...info,
-      unsettled: unsettled.size === 0 ? NONE : [...unsettled].sort((a, b) => a - b),
+      unsettled: idsOf(unsettled, (action) => action !== "update"),
+      updating: idsOf(unsettled, (action) => action === "update"),
     }));
   }
 
@@ -222,11 +312,15 @@ export class Catalog {
    *
    * @param saved The queue.
    */
-  restore({ unsettled, ...saved }: QueueSnapshot): void {
-    const info = { ...saved, settings: queueSettings(saved.settings) };
-    const queue = { info, unsettled: new Set(unsettled) };
-    this.#queues.set(info.name, queue);
-    for (const id of unsettled) this.#unsettled.set(id, queue);
+  restore({ unsettled, updating = NONE, ...saved }: QueueSnapshot): void {
+    const { id, name, partitions, state, paused = false, revision = 0 } = saved;
+    const settings = queueSettings(saved.settings);
+    const info: QueueInfo = { id, name, settings, paused, revision, partitions, state };
+    const queue: Queue = { info, unsettled: new Map() };
+    this.#queues.set(name, queue);
+    const action = state === "deleting" ? "delete" : "create";
+    for (const id of unsettled) this.#await(queue, id, action);
+    for (const id of updating) this.#await(queue, id, "update");
     for (const { shard } of info.partitions) this.#count(shard, 1);
     this.#sorted = undefined;
   }
@@ -240,9 +334,14 @@ export class Catalog {
       invariant(info.name === name, "A queue is found by its name");
       invariant(info.id > lastId && info.id < this.#nextQueueId, "Queue ids count up");
       lastId = info.id;
+      const left = new Set(queue.unsettled.values());
       invariant(
-        (info.state === "ready") === (queue.unsettled.size === 0),
+        (info.state === "creating") === left.has("create"),
         "A queue is ready when every partition is",
+      );
+      invariant(
+        info.state === "deleting" ? left.has("delete") && left.size === 1 : !left.has("delete"),
+        "All that is done with a queue that goes is to delete it",
       );
       invariant(
         info.partitions.length === info.settings.partitions,
@@ -251,7 +350,7 @@ export class Catalog {
       for (const { id } of info.partitions) {
         invariant(id < this.#nextPartitionId, "Partition ids count up");
       }
-      for (const id of queue.unsettled) {
+      for (const id of queue.unsettled.keys()) {
         invariant(this.#unsettled.get(id) === queue, "What a queue waits for is on the list");
       }
       unsettled += queue.unsettled.size;
@@ -287,20 +386,28 @@ export class Catalog {
       id: this.#nextQueueId++,
       name,
       settings,
+      paused: false,
+      revision: 0,
       partitions,
       state: "creating",
     };
     this.#nextPartitionId += partitions.length;
-    const queue: Queue = { info, unsettled: new Set(partitions.map(({ id }) => id)) };
+    const queue: Queue = { info, unsettled: new Map() };
     this.#queues.set(name, queue);
-    for (const { id } of partitions) this.#unsettled.set(id, queue);
+    for (const { id } of partitions) this.#await(queue, id, "create");
     this.#sorted = undefined;
     return { kind: "queue", queue: info, created: true };
   }
 
-  #change(queue: Queue, state: QueueInfo["state"]): void {
-    queue.info = { ...queue.info, state };
+  #change(queue: Queue, change: Partial<QueueInfo>): void {
+    queue.info = { ...queue.info, ...change };
     this.#sorted = undefined;
+  }
+
+  /** A shard has to do something about a partition. */
+  #await(queue: Queue, partitionId: number, action: PartitionAction): void {
+    queue.unsettled.set(partitionId, action);
+    this.#unsettled.set(partitionId, queue);
   }
 
   #count(shard: number, change: number): void {
@@ -308,6 +415,15 @@ export class Catalog {
     if (count === 0) this.#partitionCounts.delete(shard);
     else this.#partitionCounts.set(shard, count);
   }
+}
+
+/** The partitions with an action of some kind, ascending. */
+function idsOf(
+  unsettled: ReadonlyMap<number, PartitionAction>,
+  isWanted: (action: PartitionAction) => boolean,
+): readonly number[] {
+  const ids = [...unsettled].filter(([, action]) => isWanted(action)).map(([id]) => id);
+  return ids.length === 0 ? NONE : ids.sort((a, b) => a - b);
 }
 
 function found(queue: QueueInfo): Reply {

@@ -1,6 +1,6 @@
 import { assertEquals, assertStringIncludes } from "@std/assert";
 import { Catalog } from "./catalog.ts";
-import type { CreateQueueCommand, QueueInfo, Reply } from "./commands.ts";
+import type { CreateQueueCommand, EditQueueCommand, QueueInfo, Reply } from "./commands.ts";
 import { resolveLimits } from "./limits.ts";
 import { queueSettings } from "./settings.ts";
 
@@ -17,6 +17,10 @@ function createQueue(name: string, fields: Partial<CreateQueueCommand> = {}): Cr
   };
 }
 
+function editQueue(name: string, change: Partial<EditQueueCommand>): EditQueueCommand {
+  return { kind: "editQueue", name, settings: {}, ...change };
+}
+
 function queueOf(reply: Reply): QueueInfo {
   if (reply.kind !== "queue") throw new Error(`Expected a queue: ${JSON.stringify(reply)}`);
   return reply.queue;
@@ -28,8 +32,8 @@ function reasonOf(reply: Reply): string {
 
 /** What the keeper does, for everything on the list. */
 function settleAll(catalog: Catalog): void {
-  for (const { partitionId, action } of catalog.partitionsToSettle()) {
-    catalog.settle(partitionId, action);
+  for (const { partitionId, action, revision } of catalog.partitionsToSettle()) {
+    catalog.settle(partitionId, action, revision);
   }
 }
 
@@ -41,6 +45,8 @@ Deno.test("Catalog.create() spreads partitions over shards and never uses an id 
     id: 1,
     name: "a",
     settings,
+    paused: false,
+    revision: 0,
     partitions: [{ id: 1, number: 0, shard: 0 }, { id: 2, number: 1, shard: 1 }],
     state: "creating",
   });
@@ -65,6 +71,8 @@ Deno.test("Catalog.settle() makes a queue ready when the last partition is creat
     queueName: "a",
     partitionNumber: 1,
     settings: queueSettings({ partitions: 3, leaseMs: 500 }),
+    paused: false,
+    revision: 0,
   });
   for (const partitionId of [2, 3, 3, 77]) catalog.settle(partitionId, "create");
   assertEquals(catalog.find("a")?.state, "creating");
@@ -160,10 +168,75 @@ Deno.test("Catalog.list() sorts by name and follows every change", () => {
   assertEquals(catalog.list().map(({ name }) => name), ["a", "ä"]);
 });
 
+Deno.test("Catalog.edit() changes what is named, and waits for every partition to hear of it", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 2 }) }));
+  settleAll(catalog);
+  const edited = queueOf(catalog.edit(editQueue("a", { settings: { leaseMs: 700 } })));
+  assertEquals(edited.settings, queueSettings({ partitions: 2, leaseMs: 700 }));
+  assertEquals([edited.state, edited.revision, edited.paused], ["ready", 1, false]);
+  const paused = queueOf(catalog.edit(editQueue("a", { paused: true })));
+  assertEquals([paused.revision, paused.paused, paused.settings.leaseMs], [2, true, 700]);
+  assertEquals(
+    catalog.partitionsToSettle().map(({ action, partitionId, revision }) => {
+      return [action, partitionId, revision];
+    }),
+    [["update", 1, 2], ["update", 2, 2]],
+  );
+  catalog.settle(1, "update", 1);
+  catalog.settle(2, "update", 2);
+  assertEquals([catalog.isSettled("a"), catalog.isSettled("b")], [false, true]);
+  catalog.settle(1, "update", 2);
+  assertEquals(catalog.isSettled("a"), true);
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.edit() changes nothing where all is so already", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  settleAll(catalog);
+  for (const change of [{}, { paused: false }, { settings: { leaseMs: 1_000, partitions: 1 } }]) {
+    assertEquals(queueOf(catalog.edit(editQueue("a", change))).revision, 0);
+  }
+  assertEquals(catalog.isSettled("a"), true);
+});
+
+Deno.test("Catalog.edit() of a queue that is being made reaches partitions made before", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 2 }) }));
+  catalog.edit(editQueue("a", { paused: true }));
+  catalog.settle(1, "create", 0);
+  assertEquals(catalog.find("a")?.state, "creating");
+  assertEquals(catalog.partitionsToSettle().map(({ action }) => action), ["update", "create"]);
+  catalog.settle(2, "create", 1);
+  assertEquals(catalog.find("a")?.state, "ready");
+  catalog.checkInvariants();
+  catalog.settle(1, "update", 1);
+  assertEquals(catalog.isSettled("a"), true);
+});
+
+Deno.test("Catalog.edit() refuses with the reason", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  const reason = (change: Partial<EditQueueCommand>, name = "a") =>
+    reasonOf(catalog.edit(editQueue(name, change)));
+  assertEquals(reason({}, "b"), "queueNotFound");
+  assertEquals(reason({ settings: { leaseMs: 1 } }), "settingsInvalid");
+  const fixed = catalog.edit(editQueue("a", { settings: { partitions: 2 } }));
+  assertEquals(
+    fixed.kind === "refused" && fixed.message,
+    "The number of partitions stays as it was made, as keys would go to others: " +
+      "partitions is 1, and cannot become 2",
+  );
+  catalog.delete("a");
+  assertEquals(reason({ paused: true }), "queueDeleting");
+});
+
 Deno.test("Catalog.restore() goes on where the snapshot was taken", () => {
   const catalog = new Catalog(LIMITS);
   for (const name of ["a", "b", "c"]) catalog.create(createQueue(name));
   settleAll(catalog);
+  catalog.edit(editQueue("a", { paused: true }));
   catalog.delete("b");
   const restored = new Catalog(LIMITS);
   restored.restoreNumbers(catalog.numbers);

@@ -119,6 +119,25 @@ export interface CreatePartitionCommand {
   readonly queueName: string;
   readonly partitionNumber: number;
   readonly settings: QueueSettings;
+  /** Which state of the queue's record this is. @default {0} */
+  readonly revision?: number;
+  /** The queue is paused. @default {false} */
+  readonly paused?: boolean;
+}
+
+/** The queue of a partition has been changed. Idempotent; what is older than the last one is ignored. */
+export interface UpdatePartitionCommand {
+  readonly kind: "updatePartition";
+  readonly partitionId: number;
+  readonly revision: number;
+  readonly settings: QueueSettings;
+  readonly paused: boolean;
+}
+
+/** Everything in a partition that no consumer holds is gone. */
+export interface PurgePartitionCommand {
+  readonly kind: "purgePartition";
+  readonly partitionId: number;
 }
 
 /** The partition and everything in it is gone. Idempotent. */
@@ -138,6 +157,15 @@ export interface CreateQueueCommand {
   readonly acceptExisting: boolean;
 }
 
+/** Catalog (shard 0): change a queue. What is not named stays as it is. */
+export interface EditQueueCommand {
+  readonly kind: "editQueue";
+  readonly name: string;
+  readonly settings: Partial<QueueSettings>;
+  /** Whether nothing is to be delivered. */
+  readonly paused?: boolean;
+}
+
 /** Catalog (shard 0): take a queue away; its partitions are deleted by the keeper. */
 export interface DeleteQueueCommand {
   readonly kind: "deleteQueue";
@@ -153,10 +181,12 @@ export interface PartitionSettledCommand {
    * record would go while the partition lives on.
    */
   readonly action: PartitionAction;
+  /** The state of the queue's record that was carried out: there may be a newer one. @default {0} */
+  readonly revision?: number;
 }
 
 /** What the catalog wants done with a partition in its shard. */
-export type PartitionAction = "create" | "delete";
+export type PartitionAction = "create" | "update" | "delete";
 
 export type Command =
   | PublishCommand
@@ -170,8 +200,11 @@ export type Command =
   | BeginTermCommand
   | TickCommand
   | CreatePartitionCommand
+  | UpdatePartitionCommand
+  | PurgePartitionCommand
   | DeletePartitionCommand
   | CreateQueueCommand
+  | EditQueueCommand
   | DeleteQueueCommand
   | PartitionSettledCommand;
 
@@ -208,8 +241,12 @@ export interface QueueInfo {
   readonly id: number;
   /** 1 to 255 bytes of UTF-8 without control characters. */
   readonly name: string;
-  /** As it was made. */
+  /** As they are now. */
   readonly settings: QueueSettings;
+  /** Nothing is delivered; publishes and acks go on. */
+  readonly paused: boolean;
+  /** Counts its changes. */
+  readonly revision: number;
   /** In the order of their numbers. */
   readonly partitions: readonly PartitionInfo[];
   /** `creating` until every shard concerned has its partition; `deleting` until it has none. */
@@ -243,6 +280,7 @@ export type Reply =
   }
   | { readonly kind: "settled"; readonly statuses: Uint8Array }
   | { readonly kind: "sessionOpened"; readonly sessionId: number }
+  | { readonly kind: "purged"; readonly count: number }
   | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean };
 
 /**
@@ -299,6 +337,10 @@ export interface PartitionIdentity {
   /** Its place among the partitions of its queue, from 0. */
   readonly number: number;
   readonly settings: QueueSettings;
+  /** The queue is paused: nothing is delivered. */
+  readonly paused: boolean;
+  /** Which state of the queue's record this is. */
+  readonly revision: number;
 }
 
 /** A message a consumer holds, for sending it again. */
@@ -319,6 +361,8 @@ export interface PartitionStats {
   readonly published: number;
   /** Ever acked. */
   readonly acked: number;
+  /** Ever purged. */
+  readonly purged: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */

@@ -30,7 +30,14 @@ import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
 import { partsOfPartition } from "./partition_capture.ts";
-import { createPartition, deletePartition, publish, settle } from "./partition_commands.ts";
+import {
+  createPartition,
+  deletePartition,
+  publish,
+  purgePartition,
+  settle,
+  updatePartition,
+} from "./partition_commands.ts";
 import { OK, refused } from "./replies.ts";
 import {
   attachConsumer,
@@ -298,8 +305,18 @@ export class ShardMachine {
   }
 
   /**
-   * Lists what the catalog's keeper has to get done: a `createPartition` or `deletePartition` in the
-   * shard named, then a `partitionSettled` here.
+   * Tells whether every partition of a queue is as the catalog has it.
+   *
+   * @param name The queue's name.
+   * @returns Whether its keeper has nothing to get done for it; also where there is no such queue.
+   */
+  isQueueSettled(name: string): boolean {
+    return this.#tables.catalog?.isSettled(name) ?? true;
+  }
+
+  /**
+   * Lists what the catalog's keeper has to get done: a `createPartition`, `updatePartition` or
+   * `deletePartition` in the shard named, then a `partitionSettled` here.
    *
    * @param countMax The most items to give.
    * @returns One item a partition, in the order of their ids; none outside shard 0.
@@ -412,15 +429,21 @@ export class ShardMachine {
         return OK;
       case "createPartition":
         return createPartition(tables, command);
+      case "updatePartition":
+        return updatePartition(tables, command);
+      case "purgePartition":
+        return purgePartition(tables, command.partitionId);
       case "deletePartition":
         return deletePartition(tables, command.partitionId);
       case "createQueue":
         return tables.catalog?.create(command) ?? notCatalog(this.shard);
+      case "editQueue":
+        return tables.catalog?.edit(command) ?? notCatalog(this.shard);
       case "deleteQueue":
         return tables.catalog?.delete(command.name) ?? notCatalog(this.shard);
       case "partitionSettled":
         if (tables.catalog === undefined) return notCatalog(this.shard);
-        tables.catalog.settle(command.partitionId, command.action);
+        tables.catalog.settle(command.partitionId, command.action, command.revision);
         return OK;
       default:
         unreachable(command);

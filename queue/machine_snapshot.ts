@@ -73,6 +73,8 @@ export interface CatalogNumbers {
 export interface QueueSnapshot extends QueueInfo {
   /** Ids of the partitions that are not yet what `state` says, ascending. */
   readonly unsettled: readonly number[];
+  /** Ids of others that have not heard of the newest revision, ascending. @default {[]} */
+  readonly updating?: readonly number[];
 }
 
 /** A session, in the order of the ids; its consumers are with the partitions. */
@@ -107,6 +109,8 @@ export interface PartitionPart extends PartitionIdentity {
   readonly freshOffset: number;
   readonly bytesPublished: number;
   readonly redelivered: number;
+  /** @default {0} */
+  readonly purged?: number;
 }
 
 /** A consumer as plain data. */

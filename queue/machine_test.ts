@@ -1,4 +1,5 @@
 import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
+import { settlingCommand } from "./catalog.ts";
 import type { Command, Reply } from "./commands.ts";
 import { InvariantError } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
@@ -479,18 +480,9 @@ Deno.test("ShardMachine runs a queue through its life with a keeper beside it", 
   });
   const keep = () => {
     for (const item of shard.machine.partitionsToSettle()) {
-      const { action, partitionId, queueId, queueName, partitionNumber, settings } = item;
-      shard.apply(
-        action === "delete" ? { kind: "deletePartition", partitionId } : {
-          kind: "createPartition",
-          partitionId,
-          queueId,
-          queueName,
-          partitionNumber,
-          settings,
-        },
-      );
-      shard.apply({ kind: "partitionSettled", partitionId, action });
+      const { action, partitionId, revision } = item;
+      shard.apply(settlingCommand(item));
+      shard.apply({ kind: "partitionSettled", partitionId, action, revision });
     }
   };
   const created = shard.apply(create(false));
@@ -504,7 +496,28 @@ Deno.test("ShardMachine runs a queue through its life with a keeper beside it", 
     queueName: "jobs",
     number: 1,
     settings: queueSettings({ partitions: 2, leaseMs: LEASE_MS }),
+    paused: false,
+    revision: 0,
   });
+  const edit = {
+    kind: "editQueue",
+    name: "jobs",
+    settings: { leaseMs: 700 },
+    paused: true,
+  } as const;
+  shard.apply(edit);
+  assertEquals(shard.machine.isQueueSettled("jobs"), false);
+  shard.restart();
+  keep();
+  assertEquals(shard.machine.isQueueSettled("jobs"), true);
+  shard.restart();
+  const { settings, paused } = shard.machine.partition(2)!;
+  assertEquals([settings.leaseMs, paused], [700, true]);
+  const late = { kind: "updatePartition", partitionId: 2, revision: 0, settings, paused: false };
+  shard.apply(late as Command);
+  assertEquals(shard.machine.partition(2)!.paused, true, "what is late changes nothing");
+  shard.apply({ ...edit, settings: { leaseMs: LEASE_MS }, paused: false });
+  keep();
   shard.restart();
   assertEquals(shard.outcome(create(true)), "queue");
   assertEquals(shard.outcome({ kind: "deleteQueue", name: "jobs" }), "ok");

@@ -20,7 +20,7 @@
  */
 
 export * from "./commands.ts";
-export type { PartitionToSettle } from "./catalog.ts";
+export { type PartitionToSettle, settlingCommand } from "./catalog.ts";
 export { InvariantError } from "./invariant.ts";
 export { LiveEntries } from "./live_entries.ts";
 export { COMMAND_BOUNDS, DEFAULT_LIMITS, type MachineLimits } from "./limits.ts";

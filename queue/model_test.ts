@@ -9,7 +9,8 @@
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
-import type { Command, CommandMeta, Effects, Reply } from "./commands.ts";
+import { settlingCommand } from "./catalog.ts";
+import type { Command, CommandMeta, Effects, PartitionAction, Reply } from "./commands.ts";
 import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
 import type { MachineCapture } from "./machine_capture.ts";
@@ -79,7 +80,8 @@ const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs
   queueSettings,
 );
 const queueName = fc.constantFrom("a", "b", "c");
-const action = fc.constantFrom<"create" | "delete">("create", "delete");
+const action = fc.constantFrom<PartitionAction>("create", "update", "delete");
+const revision = fc.integer({ min: 0, max: 3 });
 
 function command(arbitrary: fc.Arbitrary<Command>): fc.Arbitrary<Step> {
   return fc.record({ kind: fc.constant("command" as const), command: arbitrary, passMs });
@@ -235,11 +237,41 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       })),
     ),
   },
+  {
+    weight: 3,
+    arbitrary: command(
+      fc.record({ name: queueName, leaseMs, partitions: fc.constantFrom(1, 2) }, {
+        requiredKeys: ["name"],
+      }).chain(({ name, ...settings }) =>
+        fc.record({ paused: fc.boolean() }, { requiredKeys: [] })
+          .map((state) => ({ kind: "editQueue", name, settings, ...state }))
+      ),
+    ),
+  },
+  {
+    weight: 4,
+    arbitrary: command(
+      fc.record({
+        partitionId: knownPartition,
+        settings,
+        paused: mostly(false),
+        revision: fc.integer({ min: 0, max: 30 }),
+      }).map((fields) => ({ kind: "updatePartition", ...fields })),
+    ),
+  },
+  {
+    weight: 2,
+    arbitrary: command(
+      knownPartition.map((partitionId) => ({ kind: "purgePartition", partitionId })),
+    ),
+  },
   { weight: 1, arbitrary: command(queueName.map((name) => ({ kind: "deleteQueue", name }))) },
   {
     weight: 3,
     arbitrary: command(
-      fc.record({ partitionId: fc.integer({ min: 1, max: 8 }), action }).map((fields) => ({
+      fc.record({ partitionId: fc.integer({ min: 1, max: 8 }), action, revision }).map((
+        fields,
+      ) => ({
         kind: "partitionSettled",
         ...fields,
       })),
@@ -356,18 +388,9 @@ class Pair {
     const items = this.model.partitionsToSettle();
     const item = items[pickItem % items.length];
     if (item === undefined) return;
-    const { action, partitionId, queueId, queueName, partitionNumber, settings } = item;
-    this.apply(
-      action === "delete" ? { kind: "deletePartition", partitionId } : {
-        kind: "createPartition",
-        partitionId,
-        queueId,
-        queueName,
-        partitionNumber,
-        settings,
-      },
-    );
-    this.apply({ kind: "partitionSettled", partitionId, action });
+    this.apply(settlingCommand(item));
+    const { partitionId, action, revision } = item;
+    this.apply({ kind: "partitionSettled", partitionId, action, revision });
   }
 
   /** Another node goes on from a snapshot. */

@@ -6,7 +6,7 @@
  * - never delivered (offset at or above `freshOffset`): nothing, only the record of its batch;
  * - leased: a slot in the lease table;
  * - returned (lease expired, nacked, consumer gone): the slot, and a place in the heap of returned ones;
- * - acked: nothing. What lies below `freshOffset` and has no slot is acked.
+ * - acked, or purged: nothing. What lies below `freshOffset` and has no slot is gone.
  *
  * Batch records below `lowOffset`, the lowest offset that is not acked, are dropped.
  *
@@ -29,7 +29,7 @@ import { OffsetHeap } from "./offset_heap.ts";
 import type { BatchRun, ConsumerSnapshot, PartitionPart } from "./machine_snapshot.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import type { PartitionState } from "./partition_capture.ts";
-import { queueSettings } from "./settings.ts";
+import { type QueueSettings, queueSettings } from "./settings.ts";
 
 // Most partitions have little in them, and there may be very many.
 const NO_TURNS = new Uint32Array(0);
@@ -38,7 +38,7 @@ const NOTHING_RETURNED = new OffsetHeap();
 
 /** The state of one partition and everything that may happen to it. */
 export class Partition {
-  readonly identity: PartitionIdentity;
+  #identity: PartitionIdentity;
   /** Something may have become ready, or somebody to take it: it waits for `dispatch`. */
   touched = false;
 
@@ -55,6 +55,7 @@ export class Partition {
   #lowOffset = 0;
   #bytesPublished = 0;
   #redelivered = 0;
+  #purged = 0;
   /** How many consumers want to hear that nothing is ready. Follows from them. */
   #drainingCount = 0;
 
@@ -64,7 +65,12 @@ export class Partition {
    * @param identity What it is.
    */
   constructor(identity: PartitionIdentity) {
-    this.identity = identity;
+    this.#identity = identity;
+  }
+
+  /** What it is. */
+  get identity(): PartitionIdentity {
+    return this.#identity;
   }
 
   /** The consumers, in the order in which they first attached. */
@@ -101,6 +107,35 @@ export class Partition {
     this.#nextOffset += count;
     this.#bytesPublished += bytes;
     return firstOffset;
+  }
+
+  /**
+   * Takes note of what its queue is like now. Where leases last another time, those that run get all of
+   * it, so that they still end in the order in which they were given.
+   *
+   * @param settings The settings of the queue.
+   * @param paused Whether nothing is to be delivered.
+   * @param revision Counts the changes of the queue.
+   * @param nowMs The time of the log.
+   */
+  update(settings: QueueSettings, paused: boolean, revision: number, nowMs: number): void {
+    const { leaseMs } = this.#identity.settings;
+    this.#identity = { ...this.#identity, settings, paused, revision };
+    if (settings.leaseMs !== leaseMs) this.renewLeases(nowMs);
+  }
+
+  /**
+   * Removes every message that nobody holds.
+   *
+   * @returns How many.
+   */
+  purge(): number {
+    const count = this.ready;
+    while (this.#returned.size > 0) this.#leases.remove(this.#leases.find(this.#returned.pop()));
+    this.#freshOffset = this.#nextOffset;
+    this.#purged += count;
+    this.#dropAcked();
+    return count;
   }
 
   /**
@@ -171,7 +206,7 @@ export class Partition {
     nowMs: number,
   ): Uint8Array {
     const leases = this.#leases;
-    const deadlineMs = nowMs + this.identity.settings.leaseMs;
+    const deadlineMs = nowMs + this.#identity.settings.leaseMs;
     const statuses = new Uint8Array(offsets.length);
     for (let at = 0; at < offsets.length; at++) {
       const offset = offsets[at]!;
@@ -216,23 +251,24 @@ export class Partition {
    * @param nowMs The time of the log.
    */
   renewLeases(nowMs: number): void {
-    this.#leases.extendAll(nowMs + this.identity.settings.leaseMs);
+    this.#leases.extendAll(nowMs + this.#identity.settings.leaseMs);
   }
 
   /**
-   * Hands out what is ready to consumers with credit, in turns; then says `drained` to those who asked,
-   * if nothing is left.
+   * Hands out what is ready to consumers with credit, in turns, unless the queue is paused; then says
+   * `drained` to those who asked, if nothing is to be had.
    *
    * @param nowMs The time of the log.
    * @param effects Where the deliveries are written down.
    */
   dispatch(nowMs: number, effects: EffectBuffer): void {
+    const { paused } = this.#identity;
     const leases = this.#leases;
     const batches = this.#batches;
-    const deadlineMs = nowMs + this.identity.settings.leaseMs;
+    const deadlineMs = nowMs + this.#identity.settings.leaseMs;
     for (
       let consumer = this.#ring.head;
-      consumer !== undefined && this.ready > 0;
+      consumer !== undefined && this.ready > 0 && !paused;
       consumer = this.#ring.head
     ) {
       let slot: number;
@@ -255,7 +291,7 @@ export class Partition {
       if (consumer.held < consumer.prefetch) this.#ring.rotate();
       else this.#ring.leave(consumer);
     }
-    if (this.#drainingCount > 0 && this.ready === 0) this.#reportDrained(effects);
+    if (this.#drainingCount > 0 && (paused || this.ready === 0)) this.#reportDrained(effects);
   }
 
   /**
@@ -290,9 +326,10 @@ export class Partition {
    */
   stats(): PartitionStats {
     return {
-      partitionId: this.identity.id,
+      partitionId: this.#identity.id,
       published: this.#nextOffset,
-      acked: this.#freshOffset - this.#leases.size,
+      acked: this.#freshOffset - this.#leases.size - this.#purged,
+      purged: this.#purged,
       ready: this.ready,
       leased: this.#leases.leased,
       bytesPublished: this.#bytesPublished,
@@ -308,7 +345,7 @@ export class Partition {
    * @returns Its whole state, however the partition goes on.
    */
   capture(): PartitionState {
-    const { id, queueId, queueName, number, settings } = this.identity;
+    const { id, queueId, queueName, number, settings, paused, revision } = this.#identity;
     return {
       partition: {
         kind: "partition",
@@ -317,10 +354,13 @@ export class Partition {
         queueName,
         number,
         settings,
+        paused,
+        revision,
         nextOffset: this.#nextOffset,
         freshOffset: this.#freshOffset,
         bytesPublished: this.#bytesPublished,
         redelivered: this.#redelivered,
+        purged: this.#purged,
       },
       consumers: this.#captureConsumers(),
       ring: this.#ring.head === undefined
@@ -339,14 +379,23 @@ export class Partition {
    * @returns The partition.
    */
   static restore(part: PartitionPart): Partition {
-    const { id, queueId, queueName, number } = part;
+    const { id, queueId, queueName, number, paused = false, revision = 0 } = part;
     const settings = queueSettings(part.settings);
-    const partition = new Partition({ id, queueId, queueName, number, settings });
+    const partition = new Partition({
+      id,
+      queueId,
+      queueName,
+      number,
+      settings,
+      paused,
+      revision,
+    });
     partition.#nextOffset = part.nextOffset;
     partition.#freshOffset = part.freshOffset;
     partition.#lowOffset = part.freshOffset;
     partition.#bytesPublished = part.bytesPublished;
     partition.#redelivered = part.redelivered;
+    partition.#purged = part.purged ?? 0;
     return partition;
   }
 
@@ -359,7 +408,7 @@ export class Partition {
    */
   restoreConsumer(saved: ConsumerSnapshot, isAttached: boolean): Consumer {
     const { sessionId, consumerId, prefetch, attached, draining } = saved;
-    const consumer = new Consumer(sessionId, consumerId, this.identity.id, prefetch);
+    const consumer = new Consumer(sessionId, consumerId, this.#identity.id, prefetch);
     consumer.attached = attached;
     consumer.receiving = attached && isAttached;
     this.setDraining(consumer, draining);
@@ -479,7 +528,7 @@ export class Partition {
     invariant(held === this.#leases.leased, "Every lease is held by an attached consumer");
     invariant(draining === this.#drainingCount, "The count of draining consumers is right");
     invariant(
-      this.ready === 0 || this.#ring.head === undefined,
+      this.ready === 0 || this.#ring.head === undefined || this.#identity.paused,
       "Nothing is ready while somebody has credit",
     );
   }
@@ -514,6 +563,7 @@ export class Partition {
   /** Each offset is passed once in the life of the partition. */
   #dropAcked(): void {
     const before = this.#lowOffset;
+    if (this.#leases.size === 0) this.#lowOffset = this.#freshOffset;
     while (
       this.#lowOffset < this.#freshOffset && this.#leases.find(this.#lowOffset) === NO_SLOT
     ) this.#lowOffset++;

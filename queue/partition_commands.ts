@@ -10,6 +10,7 @@ import type {
   PublishCommand,
   Reply,
   SettleCommand,
+  UpdatePartitionCommand,
 } from "./commands.ts";
 import { unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
@@ -116,9 +117,19 @@ export function settle(tables: ShardTables, command: SettleCommand): Reply {
  */
 export function createPartition(tables: ShardTables, command: CreatePartitionCommand): Reply {
   const { partitionId, queueId, queueName, partitionNumber, settings } = command;
+  const { revision = 0, paused = false } = command;
   if (!isIntegerIn(partitionId, 1, COMMAND_BOUNDS.u32Max)) return badPartitionId(partitionId);
   if (tables.tombstones.has(partitionId)) return partitionNotFound(partitionId);
-  if (tables.partitions.has(partitionId)) return OK;
+  // An earlier creation may have been of an older revision.
+  if (tables.partitions.has(partitionId)) {
+    return updatePartition(tables, {
+      kind: "updatePartition",
+      partitionId,
+      revision,
+      settings,
+      paused,
+    });
+  }
   const problem = queueSettingsProblem(settings);
   if (problem !== undefined) return refused("settingsInvalid", problem);
   const { partitionsPerShard } = tables.limits;
@@ -132,9 +143,46 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
       queueName,
       number: partitionNumber,
       settings: queueSettings(settings),
+      paused,
+      revision,
     }),
   );
   return OK;
+}
+
+/**
+ * Tells a partition what its queue is like now.
+ *
+ * @param tables The state of the shard.
+ * @param command The command.
+ * @returns `ok`, or why not.
+ */
+export function updatePartition(tables: ShardTables, command: UpdatePartitionCommand): Reply {
+  const { partitionId, revision, paused } = command;
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined) return partitionNotFound(partitionId);
+  const problem = queueSettingsProblem(command.settings);
+  if (problem !== undefined) return refused("settingsInvalid", problem);
+  // A keeper whose time is over may be late.
+  if (revision <= partition.identity.revision) return OK;
+  partition.update(queueSettings(command.settings), paused, revision, tables.nowMs);
+  tables.touchLeases(partition);
+  return OK;
+}
+
+/**
+ * Removes what no consumer holds.
+ *
+ * @param tables The state of the shard.
+ * @param partitionId The partition.
+ * @returns How many messages, or why not.
+ */
+export function purgePartition(tables: ShardTables, partitionId: number): Reply {
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined) return partitionNotFound(partitionId);
+  const count = partition.purge();
+  tables.touch(partition);
+  return { kind: "purged", count };
 }
 
 /**

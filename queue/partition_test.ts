@@ -17,6 +17,8 @@ class Bench {
     queueName: "jobs",
     number: 0,
     settings: queueSettings({ leaseMs: LEASE_MS }),
+    paused: false,
+    revision: 0,
   });
   readonly #effects = new EffectBuffer();
   #entryIndex = 100;
@@ -241,7 +243,7 @@ Deno.test("Partition.stats() counts every state", () => {
   bench.dispatch(0);
   bench.settle(one, ack, [1, 2]);
   bench.settle(one, nack, [0]);
-  assertEquals(bench.partition.stats(), {
+  const counts = {
     partitionId: 1,
     published: 6,
     acked: 2,
@@ -251,9 +253,62 @@ Deno.test("Partition.stats() counts every state", () => {
     redelivered: 0,
     consumers: 1,
     nextOffset: 6,
-  });
+  };
+  assertEquals(bench.partition.stats(), { ...counts, purged: 0 });
+  bench.partition.purge();
+  assertEquals(bench.partition.stats(), { ...counts, purged: 3, ready: 0 });
+  bench.dispatch(0);
+  bench.publish(1);
+  bench.settle(one, nack, [3]);
   bench.dispatch(0);
   assertEquals(bench.partition.stats().redelivered, 1);
+});
+
+Deno.test("Partition.purge() removes what nobody holds, and its batch records", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  for (let batch = 0; batch < 5; batch++) bench.publish(2);
+  assertEquals(bench.dispatch(0), "1:0 1:1 1:2");
+  bench.settle(one, nack, [0]);
+  assertEquals(bench.partition.purge(), 8);
+  assertEquals(bench.dispatch(0), "");
+  assertEquals(bench.settle(one, nack, [1]), [0]);
+  assertEquals(bench.dispatch(0), "1:1x2");
+  assertEquals(bench.settle(one, ack, [0, 3]), [0, 0], "what is gone is done");
+  bench.publish(1);
+  bench.settle(one, ack, [1, 2], 2);
+  assertEquals(bench.settle(one, ack, [2]), [0]);
+  assertEquals(bench.dispatch(0), "1:10");
+  assertEquals(bench.partition.purge(), 0);
+  assertEquals([...bench.partition.capture().batches.runs(1)].length, 1);
+});
+
+Deno.test("Partition.dispatch() hands out nothing while the queue is paused, and says drained", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 3);
+  const settings = queueSettings({ leaseMs: LEASE_MS });
+  bench.publish(3);
+  bench.dispatch(0);
+  bench.publish(1);
+  bench.partition.update(settings, true, 1, 0);
+  assertEquals(bench.settle(one, ack, [0]), [0]);
+  assertEquals(bench.settle(one, nack, [1]), [0]);
+  assertEquals(bench.dispatch(0), "");
+  bench.partition.setDraining(one, true);
+  assertEquals(bench.dispatch(0), "drained 1");
+  bench.partition.update(settings, false, 2, 0);
+  assertEquals(bench.dispatch(0), "1:1x2 1:3");
+});
+
+Deno.test("Partition.update() gives leases that run the new time when it is another", () => {
+  const bench = new Bench();
+  bench.consumer(1, 2);
+  bench.publish(2);
+  bench.dispatch(0);
+  bench.partition.update(queueSettings({ leaseMs: LEASE_MS }), false, 1, 500);
+  assertEquals(bench.partition.firstDeadlineMs, LEASE_MS);
+  bench.partition.update(queueSettings({ leaseMs: 200 }), false, 2, 500);
+  assertEquals(bench.partition.firstDeadlineMs, 700);
 });
 
 Deno.test("Partition drops batch records behind the lowest message that is not acked", () => {

@@ -91,6 +91,16 @@ export class ShardTables {
     this.#touched.push(partition);
   }
 
+  /**
+   * As {@linkcode touch}, for a partition whose leases may end earlier than before.
+   *
+   * @param partition The partition.
+   */
+  touchLeases(partition: Partition): void {
+    this.#leaseWatch.forget(partition.identity.id);
+    this.touch(partition);
+  }
+
   /** Hands out what is ready in the touched partitions. */
   dispatch(): void {
     const touched = this.#touched;

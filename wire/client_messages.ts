@@ -34,6 +34,8 @@ export const RequestType = {
   listQueues: 33,
   queueStats: 34,
   queueStorage: 35,
+  editQueue: 36,
+  purgePartition: 37,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -51,6 +53,7 @@ export const ReplyType = {
   queueList: 159,
   queueStatsReply: 160,
   queueStorageReply: 161,
+  purged: 162,
   error: 255,
 } as const;
 
@@ -109,6 +112,14 @@ export type ClientRequest =
     readonly settings: Partial<QueueSettings>;
     readonly acceptExisting: boolean;
   }
+  | {
+    readonly kind: "editQueue";
+    readonly name: string;
+    /** Not yet checked. Those that are missing stay as they are. */
+    readonly settings: Partial<QueueSettings>;
+    readonly paused?: boolean;
+  }
+  | { readonly kind: "purgePartition"; readonly partitionId: number }
   | { readonly kind: "deleteQueue"; readonly name: string }
   | { readonly kind: "findQueue"; readonly name: string }
   | { readonly kind: "listQueues" }
@@ -284,6 +295,13 @@ export type ServerReply =
   | (Settled & { readonly kind: "settled" })
   | { readonly kind: "queueReply"; readonly queue: QueueInfo; readonly created: boolean }
   | { readonly kind: "queueList"; readonly queues: readonly QueueInfo[] }
+  | {
+    readonly kind: "purged";
+    /** How many messages are gone. */
+    readonly count: number;
+    readonly term: number;
+    readonly index: number;
+  }
   | { readonly kind: "queueStatsReply"; readonly partitions: readonly PartitionStats[] }
   | {
     readonly kind: "queueStorageReply";

@@ -33,7 +33,16 @@ import { PushType, ReplyType } from "./client_messages.ts";
 import { readQueueSettings } from "./command_codec.ts";
 import { ErrorCode, errorName } from "./error_codes.ts";
 import { MalformedFrameError } from "./errors.ts";
-import { amountField, booleanField, mapField, mapsField, textField, uintField } from "./fields.ts";
+import {
+  amountField,
+  booleanField,
+  mapField,
+  mapsField,
+  optionalBooleanField,
+  optionalUintField,
+  textField,
+  uintField,
+} from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 
 const publishedBytes = 48;
@@ -281,6 +290,13 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
       return { kind: "queueList", queues: mapsField(map, "queues", readQueue) };
     case ReplyType.queueStatsReply:
       return { kind: "queueStatsReply", partitions: mapsField(map, "partitions", readStats) };
+    case ReplyType.purged:
+      return {
+        kind: "purged",
+        count: uintField(map, "count"),
+        term: uintField(map, "term"),
+        index: uintField(map, "index"),
+      };
     case ReplyType.queueStorageReply:
       return {
         kind: "queueStorageReply",
@@ -359,6 +375,8 @@ function readQueue(map: CborMap): QueueInfo {
     id: uintField(map, "id"),
     name: textField(map, "name"),
     settings: readQueueSettings(mapField(map, "settings")),
+    paused: optionalBooleanField(map, "paused") ?? false,
+    revision: optionalUintField(map, "revision") ?? 0,
     partitions: mapsField(map, "partitions", readPartition),
     state: readQueueState(map),
   };
@@ -385,6 +403,7 @@ function readStats(map: CborMap): PartitionStats {
     partitionId: uintField(map, "partitionId"),
     published: uintField(map, "published"),
     acked: uintField(map, "acked"),
+    purged: optionalUintField(map, "purged") ?? 0,
     ready: uintField(map, "ready"),
     leased: uintField(map, "leased"),
     bytesPublished: uintField(map, "bytesPublished"),

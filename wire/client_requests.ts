@@ -13,6 +13,7 @@ import {
   asUint,
   booleanField,
   mapField,
+  optionalBooleanField,
   textField,
   uintField,
   uintsField,
@@ -128,6 +129,17 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
         settings: mapField(map, "settings") as Partial<QueueSettings>,
         acceptExisting: booleanField(map, "acceptExisting"),
       };
+    case RequestType.editQueue: {
+      const paused = optionalBooleanField(map, "paused");
+      return {
+        kind: "editQueue",
+        name: textField(map, "name"),
+        settings: mapField(map, "settings") as Partial<QueueSettings>,
+        ...(paused === undefined ? {} : { paused }),
+      };
+    }
+    case RequestType.purgePartition:
+      return { kind: "purgePartition", partitionId: uintField(map, "partitionId", u32Max) };
     case RequestType.deleteQueue:
       return { kind: "deleteQueue", name: textField(map, "name") };
     case RequestType.findQueue:

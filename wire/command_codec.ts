@@ -39,7 +39,14 @@ import {
   commandPartitionId,
 } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
-import { booleanField, mapField, textField, uintField } from "./fields.ts";
+import {
+  booleanField,
+  mapField,
+  optionalBooleanField,
+  optionalUintField,
+  textField,
+  uintField,
+} from "./fields.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { settleCountMax } from "./limits.ts";
 import {
@@ -260,7 +267,19 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         queueName: textField(map, "queueName"),
         partitionNumber: uintField(map, "partitionNumber"),
         settings: readQueueSettings(mapField(map, "settings")),
+        paused: optionalBooleanField(map, "paused") ?? false,
+        revision: optionalUintField(map, "revision") ?? 0,
       };
+    case CommandKindCode.updatePartition:
+      return {
+        kind: "updatePartition",
+        partitionId,
+        revision: uintField(map, "revision"),
+        settings: readQueueSettings(mapField(map, "settings")),
+        paused: booleanField(map, "paused"),
+      };
+    case CommandKindCode.purgePartition:
+      return { kind: "purgePartition", partitionId };
     case CommandKindCode.deletePartition:
       return { kind: "deletePartition", partitionId };
     case CommandKindCode.createQueue:
@@ -271,10 +290,24 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         shardCount: uintField(map, "shardCount"),
         acceptExisting: booleanField(map, "acceptExisting"),
       };
+    case CommandKindCode.editQueue: {
+      const paused = optionalBooleanField(map, "paused");
+      return {
+        kind: "editQueue",
+        name: textField(map, "name"),
+        settings: readGivenSettings(mapField(map, "settings")),
+        ...(paused === undefined ? {} : { paused }),
+      };
+    }
     case CommandKindCode.deleteQueue:
       return { kind: "deleteQueue", name: textField(map, "name") };
     case CommandKindCode.partitionSettled:
-      return { kind: "partitionSettled", partitionId, action: readAction(map) };
+      return {
+        kind: "partitionSettled",
+        partitionId,
+        action: readAction(map),
+        revision: optionalUintField(map, "revision") ?? 0,
+      };
     default:
       throw new MalformedFrameError(`Cannot read a command of unknown kind: ${kind}`);
   }
@@ -282,7 +315,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
 
 function readAction(map: CborMap): PartitionAction {
   const action = textField(map, "action");
-  if (action !== "create" && action !== "delete") {
+  if (action !== "create" && action !== "update" && action !== "delete") {
     throw new MalformedFrameError(`Cannot read an unknown partition action: ${action}`);
   }
   return action;
@@ -294,11 +327,19 @@ function readAction(map: CborMap): PartitionAction {
  * @throws {MalformedFrameError} when one is of another type than it should be.
  */
 export function readQueueSettings(map: CborMap): QueueSettings {
-  const settings = queueSettings(map as Partial<QueueSettings>);
+  return queueSettings(readGivenSettings(map));
+}
+
+/** The settings that there are in a map. */
+function readGivenSettings(map: CborMap): Partial<QueueSettings> {
+  const given: Record<string, unknown> = {};
   for (const [name, { default: usual }] of Object.entries(QUEUE_SETTINGS)) {
-    const value = settings[name as keyof QueueSettings];
-    if (typeof value === typeof usual) continue;
-    throw new MalformedFrameError(`Cannot read setting ${name} as it is no ${typeof usual}`);
+    const value = map[name];
+    if (value === undefined) continue;
+    if (typeof value !== typeof usual) {
+      throw new MalformedFrameError(`Cannot read setting ${name} as it is no ${typeof usual}`);
+    }
+    given[name] = value;
   }
-  return settings;
+  return given;
 }

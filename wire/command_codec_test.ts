@@ -52,6 +52,8 @@ const commands: EncodableCommand[] = [
     queueName: "orders",
     partitionNumber: 3,
     settings: queueSettings({ partitions: 4, leaseMs: 1_000 }),
+    paused: true,
+    revision: 3,
   },
   { kind: "deletePartition", partitionId: 6 },
   {
@@ -61,9 +63,19 @@ const commands: EncodableCommand[] = [
     shardCount: 8,
     acceptExisting: false,
   },
+  { kind: "editQueue", name: "orders", settings: { leaseMs: 500 }, paused: true },
+  { kind: "editQueue", name: "orders", settings: {} },
+  {
+    kind: "updatePartition",
+    partitionId: 9,
+    revision: big,
+    settings: queueSettings({ partitions: 4 }),
+    paused: true,
+  },
+  { kind: "purgePartition", partitionId: 9 },
   { kind: "deleteQueue", name: "orders" },
-  { kind: "partitionSettled", partitionId: 6, action: "create" },
-  { kind: "partitionSettled", partitionId: 6, action: "delete" },
+  { kind: "partitionSettled", partitionId: 6, action: "create", revision: 3 },
+  { kind: "partitionSettled", partitionId: 6, action: "delete", revision: 0 },
 ];
 
 Deno.test("decodeCommand() gives back every kind of command that encodeCommand() was given", () => {
@@ -170,4 +182,18 @@ Deno.test("readQueueSettings() fills in what is missing, and refuses what is of 
     MalformedFrameError,
     "Cannot read setting leaseMs as it is no number",
   );
+});
+
+Deno.test("decodeCommand() reads commands from before queues could be changed", () => {
+  const created = {
+    kind: "createPartition",
+    partitionId: 6,
+    queueId: 7,
+    queueName: "orders",
+    partitionNumber: 3,
+    settings: queueSettings(),
+  } as const;
+  const settled = { kind: "partitionSettled", partitionId: 6, action: "create" } as const;
+  assertEquals(decodeCommand(encodeCommand(created)), { ...created, paused: false, revision: 0 });
+  assertEquals(decodeCommand(encodeCommand(settled)), { ...settled, revision: 0 });
 });

@@ -39,6 +39,9 @@ export const CommandKindCode = {
   createQueue: 13,
   deleteQueue: 14,
   partitionSettled: 15,
+  editQueue: 16,
+  updatePartition: 17,
+  purgePartition: 18,
 } as const;
 
 /** A number of {@linkcode CommandKindCode}. */

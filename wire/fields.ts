@@ -41,6 +41,16 @@ export function booleanField(map: CborMap, name: string): boolean {
   return value;
 }
 
+/** A whole number of 0 or more, where there is one. */
+export function optionalUintField(map: CborMap, name: string): number | undefined {
+  return map[name] === undefined ? undefined : uintField(map, name);
+}
+
+/** `true` or `false`, where there is one. */
+export function optionalBooleanField(map: CborMap, name: string): boolean | undefined {
+  return map[name] === undefined ? undefined : booleanField(map, name);
+}
+
 /** A map. */
 export function mapField(map: CborMap, name: string): CborMap {
   return asMap(map[name], name);

@@ -15,8 +15,12 @@ import { logInspect } from "./log_inspect.ts";
 import { logVerify } from "./log_verify.ts";
 import { pub } from "./pub.ts";
 import { queueAdd } from "./queue_add.ts";
+import { queueEdit } from "./queue_edit.ts";
 import { queueInfo } from "./queue_info.ts";
 import { queueLs } from "./queue_ls.ts";
+import { queuePause } from "./queue_pause.ts";
+import { queuePurge } from "./queue_purge.ts";
+import { queueResume } from "./queue_resume.ts";
 import { queueRm } from "./queue_rm.ts";
 import { serve } from "./serve.ts";
 import { sub } from "./sub.ts";
@@ -30,8 +34,12 @@ export const commands: readonly Command[] = [
   pub,
   sub,
   queueAdd,
+  queueEdit,
   queueLs,
   queueInfo,
+  queuePause,
+  queueResume,
+  queuePurge,
   queueRm,
   clusterStatus,
   verify,

@@ -95,9 +95,11 @@ export const queueInfo = defineCommand({
       paint.dim,
     );
     const lines = [
-      `queue ${paint.bold(report.name)}: ${describeSettings(settings)}`,
+      `queue ${paint.bold(report.name)}${report.paused ? " (paused)" : ""}: ` +
+      describeSettings(settings),
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
-      `${formatCount(report.acked)} acked, ${formatMany(consumersOf(report), "consumer")}`,
+      `${formatCount(report.acked)} acked, ` +
+      `${formatCount(report.purged)} purged, ${formatMany(consumersOf(report), "consumer")}`,
       "",
       ...table,
       "",

@@ -28,7 +28,7 @@ export const queueLs = defineCommand({
   summary: "List the queues, with what is in them",
   synonyms: ["queue list", "queues", "ls", "list"],
   description: [
-    "Ready messages wait for a consumer, leased ones are with a consumer and not acked yet.",
+    "A paused queue delivers nothing. Ready messages wait for a consumer, leased ones are with a consumer and not acked yet.",
   ],
   positionals: [],
   flags: { ...clientFlags, json: jsonFlag },
@@ -54,6 +54,7 @@ export const queueLs = defineCommand({
     const { paint } = terminal.stdout;
     const rows = reports.map((report) => [
       oneLine(report.name, 48),
+      report.paused ? "paused" : "running",
       formatCount(report.settings.partitions),
       formatMs(report.settings.leaseMs),
       formatCount(report.ready),
@@ -65,6 +66,7 @@ export const queueLs = defineCommand({
     const lines = formatTable(
       [
         { title: "queue" },
+        { title: "state" },
         { title: "partitions", align: "right" },
         { title: "lease", align: "right" },
         { title: "ready", align: "right" },

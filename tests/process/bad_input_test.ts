@@ -90,11 +90,13 @@ processTest("what a server refuses is told with its name or size", { nodes: 1 },
     code: ExitCode.notFound,
     says: [/no queue "nosuch"/, /flowmq queue ls/],
   });
-  await assertFails(shell, {
-    line: "flowmq queue rm nosuch",
-    code: ExitCode.notFound,
-    says: [/no queue "nosuch"/],
-  });
+  for (const verb of ["edit --lease 1s", "pause", "resume", "purge"]) {
+    await assertFails(shell, {
+      line: `flowmq queue ${verb} nosuch`,
+      code: ExitCode.notFound,
+      says: [/no queue "nosuch"/],
+    });
+  }
   await assertFails(shell, {
     line: "flowmq queue info nosuch",
     code: ExitCode.notFound,

@@ -1,6 +1,6 @@
 /**
  * Checks that no message is lost or made up inside a queue: at every step, on every replica, the
- * messages ever published to a partition are those that are ready, leased or acked.
+ * messages ever published to a partition are those that are ready, leased, acked or purged.
  *
  * Two things are checked after each entry that any replica applies, for all partitions of its shard: its
  * own counts add up, and they are the counts at this index of the log. Those are in ledgers, which are
@@ -18,7 +18,10 @@ import type { ModelPartition } from "./queue_model.ts";
 import type { World } from "./world.ts";
 
 /** How many messages are where. */
-export type Counts = Pick<PartitionStats, "published" | "ready" | "leased" | "acked">;
+export type Counts = Pick<
+  PartitionStats,
+  "published" | "ready" | "leased" | "acked" | "purged"
+>;
 
 /** What is asked of a replica. */
 export interface Replica {
@@ -48,12 +51,18 @@ export class Conservation {
    * @param partitions What the model has.
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
-    for (const [id, { messages, ackedCount, leased }] of partitions) {
+    for (const [id, { messages, ackedCount, purgedCount, leased }] of partitions) {
       let ledger = this.#ledgers.get(id);
       if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
       const published = messages.length;
       const ready = published - ackedCount - leased.size;
-      const counts = { published, ready, leased: leased.size, acked: ackedCount };
+      const counts = {
+        published,
+        ready,
+        leased: leased.size,
+        acked: ackedCount - purgedCount,
+        purged: purgedCount,
+      };
       if (!areSame(ledger.last, counts)) ledger.write(index, counts);
     }
     for (const [id, ledger] of this.#ledgers) {
@@ -71,7 +80,7 @@ export class Conservation {
   check(node: number, index: number, replica: Replica): void {
     for (const [id, ledger] of this.#ledgers) {
       const stats = replica.stats(id);
-      if (stats !== undefined && stats.published !== stats.ready + stats.leased + stats.acked) {
+      if (stats !== undefined && stats.published !== sumOf(stats)) {
         this.#violated(node, index, id, `${countsText(stats)} does not add up`);
       }
       const expected = ledger.at(index);
@@ -93,20 +102,25 @@ export class Conservation {
 
   #violated(node: number, index: number, partition: number, details: string): never {
     throw this.#world.violated(
-      "published = ready + leased + acked",
+      "published = ready + leased + acked + purged",
       `node ${node}, shard ${this.#shard}, after entry ${index}, partition ${partition}: ${details}`,
     );
   }
 }
 
+function sumOf({ ready, leased, acked, purged }: Counts): number {
+  return ready + leased + acked + purged;
+}
+
 function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
   return a?.published === b?.published && a?.ready === b?.ready && a?.leased === b?.leased &&
-    a?.acked === b?.acked;
+    a?.acked === b?.acked && a?.purged === b?.purged;
 }
 
 /** Counts, for people. */
 export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
-  const { published, ready, leased, acked } = counts;
-  return `${published} published, ${ready} ready, ${leased} leased, ${acked} acked`;
+  const { published, ready, leased, acked, purged } = counts;
+  return `${published} published, ${ready} ready, ${leased} leased, ${acked} acked, ` +
+    `${purged} purged`;
 }

@@ -6,7 +6,7 @@ import { Violation, World } from "./world.ts";
 
 const partitionId = 7;
 
-/** Entry 1 makes a partition, entry 3 publishes a message, 4 leases it, 5 acks it, 6 ends it all. */
+/** Entry 1 makes a partition, entry 3 publishes a message, 4 leases it, 5 acks it, 6 publishes and purges another, 7 ends it all. */
 function setUp(): Conservation {
   const conservation = new Conservation(0, new World(1));
   const partition = new ModelPartition(0, "queue", 0, queueSettings());
@@ -31,13 +31,17 @@ function setUp(): Conservation {
   partition.leased.clear();
   partition.ackedCount = 1;
   conservation.record(5, partitions);
-  partitions.clear();
+  partition.messages.push(message);
+  partition.ackedCount = 2;
+  partition.purgedCount = 1;
   conservation.record(6, partitions);
+  partitions.clear();
+  conservation.record(7, partitions);
   return conservation;
 }
 
-function counts(published: number, ready: number, leased: number, acked: number) {
-  return { stats: () => ({ published, ready, leased, acked }) };
+function counts(published: number, ready: number, leased: number, acked: number, purged = 0) {
+  return { stats: () => ({ published, ready, leased, acked, purged }) };
 }
 
 const NOTHING = { stats: () => undefined };
@@ -50,7 +54,8 @@ Deno.test("a replica may be anywhere in the log", () => {
   conservation.check(1, 3, counts(1, 1, 0, 0));
   conservation.check(1, 4, counts(1, 0, 1, 0));
   conservation.check(1, 5, counts(1, 0, 0, 1));
-  conservation.check(1, 6, NOTHING);
+  conservation.check(1, 6, counts(2, 0, 0, 1, 1));
+  conservation.check(1, 7, NOTHING);
   conservation.check(1, 9, NOTHING);
 });
 
@@ -69,5 +74,9 @@ Deno.test("counts that add up, but are not those of the log, are found", () => {
 Deno.test("a partition that is missing, or there for too long, is found", () => {
   const conservation = setUp();
   assertThrows(() => conservation.check(1, 5, NOTHING), Violation, "no such partition");
-  assertThrows(() => conservation.check(1, 6, counts(1, 0, 0, 1)), Violation, "should be no such");
+  assertThrows(
+    () => conservation.check(1, 7, counts(2, 0, 0, 1, 1)),
+    Violation,
+    "should be no such",
+  );
 });

@@ -10,7 +10,7 @@
  */
 
 import type { Entry } from "../../raft/mod.ts";
-import type { Reply } from "../../queue/mod.ts";
+import type { QueueInfo, Reply } from "../../queue/mod.ts";
 import type { Shard } from "../../broker/mod.ts";
 import { Conservation } from "./conservation.ts";
 import { type ModelMessage, type ModelPartition, ShardModel } from "./queue_model.ts";
@@ -79,6 +79,16 @@ export class QueueChecker {
   /** Whether a queue was made. */
   has(queue: string): boolean {
     return this.#partition(queue, 0) !== undefined;
+  }
+
+  /** A client was told that a queue is changed: each partition that is still there has heard of it. */
+  edited({ name, revision, partitions }: QueueInfo): void {
+    for (const { id, shard } of partitions) {
+      const partition = this.shards[shard]!.partitions.get(id);
+      if (partition === undefined || partition.revision >= revision) continue;
+      const what = `${name}/${partition.number} has ${partition.revision} of ${revision}`;
+      this.#world.violated("a change is told when it is carried out", what);
+    }
   }
 
   /** A client begins to publish a message. */

@@ -31,8 +31,9 @@ export interface ModelMessage {
   /** Where it was published. */
   readonly index: number;
   readonly term: number;
+  /** It is gone: acked or purged. */
   acked: boolean;
-  /** The entry that acked it, or 0. */
+  /** The entry that acked or purged it, or 0. */
   ackedIndex: number;
   /** How often it was delivered. */
   deliveryCount: number;
@@ -71,12 +72,16 @@ export class ModelPartition {
   readonly shard: number;
   readonly queue: string;
   readonly number: number;
-  readonly settings: QueueSettings;
+  settings: QueueSettings;
+  paused = false;
+  revision = 0;
   readonly messages: ModelMessage[] = [];
   readonly consumers = new Map<string, ModelConsumer>();
   /** The messages that are leased, by offset. */
   readonly leased = new Map<number, ModelMessage>();
   ackedCount = 0;
+  /** Purged messages count as acked, but for this. */
+  purgedCount = 0;
   /** Everything below was delivered at least once. */
   firstDeliveries = 0;
 
@@ -203,23 +208,68 @@ export class ShardModel {
         );
       case "createPartition": {
         const { partitionId, queueName, partitionNumber, settings } = command;
-        if (this.partitions.has(partitionId)) return;
-        const partition = new ModelPartition(this.shard, queueName, partitionNumber, settings);
-        this.partitions.set(partitionId, partition);
-        return;
+        let partition = this.partitions.get(partitionId);
+        if (partition === undefined) {
+          partition = new ModelPartition(this.shard, queueName, partitionNumber, settings);
+          this.partitions.set(partitionId, partition);
+        }
+        const { revision = 0, paused = false } = command;
+        return this.#update(partition, settings, paused, revision);
       }
+      case "updatePartition": {
+        const { partitionId, settings, paused, revision } = command;
+        const partition = this.#partition(entry, partitionId);
+        return this.#update(partition, settings, paused, revision);
+      }
+      case "purgePartition":
+        return this.#purge(entry, command.partitionId, reply);
       case "deletePartition":
         this.partitions.delete(command.partitionId);
         return;
       case "beginTerm":
       case "tick":
       case "createQueue":
+      case "editQueue":
       case "deleteQueue":
       case "partitionSettled":
         return;
       default:
         return command satisfies never;
     }
+  }
+
+  #update(
+    partition: ModelPartition,
+    settings: QueueSettings,
+    paused: boolean,
+    revision: number,
+  ): void {
+    if (revision <= partition.revision) return;
+    if (settings.leaseMs !== partition.settings.leaseMs) {
+      for (const { lease } of partition.leased.values()) {
+        lease!.deadlineMs = this.#nowMs + settings.leaseMs;
+      }
+    }
+    Object.assign(partition, { settings, paused, revision });
+    this.#world.counters.add(`queue: partitions ${paused ? "paused" : "changed or resumed"}`);
+  }
+
+  #purge(entry: Entry, partitionId: number, reply: Reply): void {
+    const partition = this.#partition(entry, partitionId);
+    const { messages } = partition;
+    const waiting = messages.filter(({ acked, lease }) => !acked && lease === undefined);
+    if (reply.kind !== "purged" || reply.count !== waiting.length) {
+      const what = `${JSON.stringify(reply)} for ${waiting.length} messages`;
+      this.#violated("a purge removes what nobody holds", entry, what);
+    }
+    for (const message of waiting) {
+      message.acked = true;
+      message.ackedIndex = entry.index;
+    }
+    partition.ackedCount += waiting.length;
+    partition.purgedCount += waiting.length;
+    partition.firstDeliveries = messages.length;
+    this.#world.counters.add("queue: messages purged", waiting.length);
   }
 
   #publish(entry: Entry, command: Command & { kind: "publish" }, reply: Reply): void {
@@ -331,6 +381,7 @@ export class ShardModel {
       const message = partition.messages[offset];
       const what = `${partition.queue}/${partition.number} offset ${offset} to ${name}`;
       if (message === undefined) this.#violated("only messages are delivered", entry, what);
+      if (partition.paused) this.#violated("a paused queue delivers nothing", entry, what);
       if (message.acked) this.#violated("no delivery after an ack", entry, what);
       if (message.lease !== undefined) {
         const holder = nameOf(message.lease.consumer);

@@ -39,11 +39,11 @@ function setUp(): ReadChecker {
 }
 
 function report(published: number, acked: number, partitions = 1) {
-  const counts = { published, acked, leased: 0, ready: published - acked };
+  const counts = { published, acked, purged: 0, leased: 0, ready: published - acked };
   const rest = { redelivered: 0, bytesPublished: 0, consumers: 0 };
   const one = { ...counts, ...rest, partitionId, partition: 0, shard: 0, nextOffset: published };
   const settings = queueSettings({ partitions, leaseMs: 1_000 });
-  return { name: "jobs", id: 1, settings, ...counts, ...rest, partitions: [one] };
+  return { name: "jobs", id: 1, settings, paused: false, ...counts, ...rest, partitions: [one] };
 }
 
 Deno.test("a read may show any state since it was asked for", () => {

@@ -52,6 +52,10 @@ export interface WorkloadSettings {
   readonly extendChance: number;
   /** The chance that a consumer is closed after a message. */
   readonly closeChance: number;
+  /** Whether queues are changed, paused and purged. */
+  readonly managed: boolean;
+  /** Pause between two such things. */
+  readonly managePauseMs: number;
   /** Whether publishers make queues that are not there. */
   readonly create: boolean;
 }
@@ -100,6 +104,8 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     create: random.chance(0.2),
     readers: random.pick([0, 1, 2, 3]),
     readPauseMs: random.magnitude(5, 500),
+    managed: random.chance(0.5),
+    managePauseMs: random.magnitude(20, 2_000),
   };
 }
 
@@ -127,6 +133,7 @@ export class Workload {
       this.applications.push(new Application(this, name, machine, random.fork(), run));
     };
     add("creator", createQueues);
+    if (settings.managed) add("manager", manageQueues);
     for (let i = 0; i < settings.publishers; i++) add(`publisher-${i}`, publish);
     for (let i = 0; i < settings.consumers; i++) add(`consumer-${i}`, consume);
     for (let i = 0; i < settings.readers; i++) add(`reader-${i}`, read);
@@ -330,6 +337,36 @@ async function createQueues(application: Application, client: Client): Promise<v
       application.world.counters.add(`client: extra queue: ${error.name} ${error.code}`);
     }
     await application.sleep(random.wait(2_000));
+  }
+}
+
+/** Changes, pauses, resumes and purges queues. In the end none stays paused. */
+async function manageQueues(application: Application, client: Client): Promise<void> {
+  const { random, workload, world } = application;
+  const { settings, cluster: { queueChecker } } = workload;
+  const names = [...settings.queues.map(({ name }) => name), "extra-0", "extra-1"];
+  while (!application.closed) {
+    // Again and again, as an old request to pause one may come late.
+    const what = workload.diligent
+      ? "resume"
+      : random.pick(["edit", "pause", "resume", "resume", "purge"]);
+    for (const name of workload.diligent ? names : [random.pick(names)]) {
+      const queue = client.queue(name);
+      try {
+        if (what === "pause") await queue.pause();
+        else if (what === "resume") await queue.resume();
+        else if (what === "purge") await queue.purge();
+        else {
+          const leaseMs = Math.round(random.magnitude(500, 30_000));
+          queueChecker.edited(await client.editQueue(name, { leaseMs }));
+        }
+        world.counters.add(`client: queues managed: ${what}`);
+      } catch (error) {
+        if (!(error instanceof FlowMQError)) throw error;
+        world.counters.add(`client: ${what}: ${error.name} ${error.code}`);
+      }
+    }
+    await application.sleep(random.wait(settings.managePauseMs));
   }
 }
 
