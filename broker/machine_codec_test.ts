@@ -28,6 +28,17 @@ function busyMachine(): ShardMachine {
   apply({ kind: "settle", ...consumer, operation: 1, offsets: [3], deliveryCounts: [1] });
   apply({ kind: "openSession", timeoutMs: 10_000, clientName: "another" });
   apply({ kind: "detachSession", sessionId: index, attachIndex: index });
+  const message = { key: "é", headers: { a: "b" }, body: new Uint8Array([1, 0, 255]) };
+  const cron = { cron: "0 6 * * *", timeZone: "Europe/Berlin" };
+  const schedule = { kind: "addSchedule", partitionId: 1, nextMs: 1_800_000_000_000 } as const;
+  apply({ ...schedule, id: "daily", timing: cron, message });
+  apply({
+    ...schedule,
+    id: "often",
+    timing: { everyMs: 5_000 },
+    message: { ...message, headers: {} },
+  });
+  apply({ kind: "pauseSchedule", partitionId: 1, id: "often" });
   return machine;
 }
 

@@ -32,6 +32,7 @@ import type { Clock, TimerId } from "../client/runtime.ts";
 import { version } from "./version.ts";
 import { acceptAll } from "./accept.ts";
 import { CatalogKeeper } from "./catalog_keeper.ts";
+import { ScheduleKeeper } from "./schedule_keeper.ts";
 import { ClientConnection } from "./client_connection.ts";
 import type { ClientLink } from "./client_link.ts";
 import {
@@ -178,6 +179,8 @@ class Node implements RunningNode, ShardHost {
   #outbox!: RelayOutbox;
   #internal!: InternalClient;
   #keeper!: CatalogKeeper;
+  /** One for each shard. */
+  readonly #scheduleKeepers: ScheduleKeeper[] = [];
   #requests!: RequestHandler;
 
   constructor(config: NodeConfig, runtime: NodeRuntime) {
@@ -332,6 +335,9 @@ class Node implements RunningNode, ShardHost {
     for (let id = 0; id < shards; id++) {
       const shard = await this.#opener.open(id, isFounder);
       this.#shards.push(new LocalShard(shard));
+      const hasRoom = () =>
+        !shard.full && this.#publishRoom.missing(shard.configuration).length === 0;
+      this.#scheduleKeepers.push(new ScheduleKeeper(shard, hasRoom, this.clock, this.log));
       const { configuration, replica } = shard;
       if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
     }
@@ -459,6 +465,7 @@ class Node implements RunningNode, ShardHost {
     if (this.#peers === undefined) this.#peerListener?.close();
     const peersClosed = this.#peers?.close();
     this.#keeper?.lead(false);
+    for (const keeper of this.#scheduleKeepers) keeper.lead(false);
     this.#internal?.close();
     this.#snapshotSender.close();
     this.#snapshotReceiver.close();
@@ -644,10 +651,13 @@ class Node implements RunningNode, ShardHost {
     });
     this.#shards[shard.id]!.leaderChanged();
     if (shard.leader !== 0) this.#outbox.leaderMoved(shard.id, shard.leader);
-    if (shard.id === 0 && !shard.leading) this.#keeper.lead(false);
+    if (shard.leading) return;
+    this.#scheduleKeepers[shard.id]!.lead(false);
+    if (shard.id === 0) this.#keeper.lead(false);
   }
 
   termBegun(shard: Shard): void {
+    this.#scheduleKeepers[shard.id]!.lead(true);
     if (shard.id === 0) this.#keeper.lead(true);
   }
 
@@ -657,6 +667,7 @@ class Node implements RunningNode, ShardHost {
 
   turnEnded(shard: Shard): void {
     this.#shards[shard.id]!.deliveries.flush();
+    this.#scheduleKeepers[shard.id]!.check();
     if (shard.id === 0) this.#keeper.check();
   }
 

@@ -6,13 +6,7 @@
  */
 
 import { isVoter, type NodeId } from "../raft/mod.ts";
-import {
-  type Command,
-  type QueueInfo,
-  queueSettings,
-  queueSettingsProblem,
-  type Reply,
-} from "../queue/mod.ts";
+import { type Command, type QueueInfo, queueSettings, queueSettingsProblem } from "../queue/mod.ts";
 import {
   checkPublishCommand,
   checkSettleCommand,
@@ -22,18 +16,28 @@ import {
   decodeCommand,
   decodeRequest,
   type EncodableCommand,
-  encodeError,
   encodePublished,
-  encodeReply,
   encodeSettled,
-  ErrorCode,
-  type ErrorName,
   type Frame,
-  frameBytesMax,
   type NodeStatus,
-  type ServerReply,
   type WireLimits,
 } from "../wire/mod.ts";
+import {
+  answer,
+  answerDone,
+  type Applied,
+  refuse,
+  refuseCatalogMoved,
+  refuseConflict,
+  refuseForRoom,
+  refuseFull,
+  refuseNoShard,
+  refuseNotLeader,
+  refuseOutcome,
+  refuseReply,
+  refuseTooMany,
+  STATS_COUNT_MAX,
+} from "./answers.ts";
 import type { CatalogKeeper } from "./catalog_keeper.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import type { PublishRoom } from "./publish_room.ts";
@@ -41,10 +45,11 @@ import type { ClientLink } from "./client_link.ts";
 import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
 import type { LocalShard } from "./local_shard.ts";
 import { partitionStorage } from "./partition_storage.ts";
+import { serveScheduleRequest } from "./schedule_requests.ts";
 import type { PeerNetwork } from "./peer_network.ts";
 import type { RelayOutbox } from "./relay.ts";
 import type { NodeRuntime } from "./runtime.ts";
-import type { Outcome, OutcomeCallback } from "./shard.ts";
+import type { OutcomeCallback } from "./shard.ts";
 import { version } from "./version.ts";
 
 /** What the handler needs to know of its node. */
@@ -74,13 +79,8 @@ const INTERNAL_KINDS: ReadonlySet<Command["kind"]> = new Set([
   "partitionSettled",
 ]);
 
-/** The most partitions that one request may ask about. */
-const STATS_COUNT_MAX = 10_000;
-
 /** Requests that a node answers by itself, whoever leads. */
 type LocalKind = "hello" | "ping" | "metadata" | "nodeStatus" | "stateHash";
-
-type Applied = Outcome & { readonly kind: "applied" };
 
 /** Serves the requests of all clients of a node. */
 export class RequestHandler {
@@ -231,6 +231,12 @@ export class RequestHandler {
           return refuseTooMany(link, frame, request.partitionIds.length);
         }
         return this.#queueStorage(link, frame, local, request.partitionIds);
+      case "addSchedule":
+      case "removeSchedule":
+      case "pauseSchedule":
+      case "resumeSchedule":
+      case "listSchedules":
+        return serveScheduleRequest(link, frame, local, request);
       default:
         return request satisfies never;
     }
@@ -445,90 +451,4 @@ export class RequestHandler {
       }),
     };
   }
-}
-
-function answer(link: ClientLink, frame: Frame, reply: ServerReply): void {
-  const bytes = encodeReply(reply, frame.shard, frame.correlationId);
-  if (bytes.length <= frameBytesMax) return link.send(bytes);
-  refuse(
-    link,
-    frame,
-    "limitReached",
-    `The answer has ${bytes.length} bytes, more than a frame holds`,
-  );
-}
-
-function answerDone(link: ClientLink, frame: Frame, { term, index }: Applied): void {
-  answer(link, frame, { kind: "done", term, index });
-}
-
-function refuse(
-  link: ClientLink,
-  frame: Frame,
-  name: ErrorName,
-  message: string,
-  maybeApplied = false,
-): void {
-  const error = { code: ErrorCode[name], message, maybeApplied };
-  link.send(encodeError(error, frame.shard, frame.correlationId));
-}
-
-function refuseNoShard(link: ClientLink, frame: Frame, count: number): void {
-  const message = `There is no shard ${frame.shard}: the cluster has ${count}`;
-  refuse(link, frame, "invalidArgument", message);
-}
-
-function refuseTooMany(link: ClientLink, frame: Frame, count: number): void {
-  const message = `Ask about ${STATS_COUNT_MAX} partitions at most: there were ${count}`;
-  refuse(link, frame, "invalidArgument", message);
-}
-
-function refuseFull(link: ClientLink, frame: Frame): void {
-  refuse(link, frame, "overloaded", `Shard ${frame.shard} has more waiting than it can take in`);
-}
-
-function refuseForRoom(link: ClientLink, frame: Frame, nodes: readonly NodeId[]): void {
-  const whose = nodes.length === 1 ? `disk of node ${nodes[0]} is` : `disks of nodes ${nodes} are`;
-  const message =
-    `The ${whose} nearly full: what is there can be consumed, and nothing published ` +
-    "until there is room";
-  refuse(link, frame, "diskFull", message);
-}
-
-function refuseConflict(link: ClientLink, frame: Frame, sessionId: number): void {
-  const message = `Session ${sessionId} is not attached over this connection`;
-  refuse(link, frame, "sessionConflict", message);
-}
-
-function refuseCatalogMoved(link: ClientLink, frame: Frame): void {
-  refuse(link, frame, "leadershipLost", "The leader of the catalog has changed", true);
-}
-
-function refuseNotLeader(link: ClientLink, frame: Frame, leader: NodeId): void {
-  if (leader === 0) {
-    return refuse(link, frame, "noLeader", `Shard ${frame.shard} has no leader at the moment`);
-  }
-  const error = {
-    code: ErrorCode.notLeader,
-    message: `Shard ${frame.shard} is led by node ${leader}`,
-    maybeApplied: false,
-    leader,
-  };
-  link.send(encodeError(error, frame.shard, frame.correlationId));
-}
-
-function refuseOutcome(
-  link: ClientLink,
-  frame: Frame,
-  outcome: Exclude<Outcome, { kind: "applied" }>,
-): void {
-  if (outcome.kind === "notLeader") return refuseNotLeader(link, frame, outcome.leader);
-  refuse(link, frame, "leadershipLost", `Shard ${frame.shard} lost its leader meanwhile`, true);
-}
-
-function refuseReply(link: ClientLink, frame: Frame, reply: Reply): void {
-  if (reply.kind !== "refused") {
-    throw new Error(`A request of type ${frame.type} got the reply ${reply.kind}`);
-  }
-  refuse(link, frame, reply.reason, reply.message);
 }

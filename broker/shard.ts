@@ -266,6 +266,11 @@ export class Shard {
     });
   }
 
+  /** The time that a command proposed now gets, where this node leads. */
+  get nowMs(): number {
+    return this.#stampMs();
+  }
+
   /** Whether so much is uncommitted that whoever proposes should wait for {@linkcode room}. */
   get congested(): boolean {
     return this.#congested;

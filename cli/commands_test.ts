@@ -17,9 +17,15 @@ async function flowmq(words: readonly string[], terminal = new MemoryTerminal())
   return { code, stdout: terminal.stdout.all, stderr: terminal.stderr.lines };
 }
 
+/** Runs a command, whose words are given as such where one of them has a blank in it. */
+type Call = (
+  command: string | readonly string[],
+  stdin?: string | Uint8Array,
+) => Promise<Outcome>;
+
 /** A node of its own for a test; `call` runs a command against it. */
 async function withNode(
-  test: (call: (command: string, stdin?: string | Uint8Array) => Promise<Outcome>) => Promise<void>,
+  test: (call: Call) => Promise<void>,
   config: Partial<NodeConfig> = {},
 ): Promise<void> {
   const dataDirectory = await Deno.makeTempDir();
@@ -36,7 +42,7 @@ async function withNode(
   try {
     await test((command, stdin) =>
       flowmq(
-        [...command.split(" "), "--server", server],
+        [...typeof command === "string" ? command.split(" ") : command, "--server", server],
         new MemoryTerminal(stdin === undefined ? {} : { stdin }),
       )
     );
@@ -339,5 +345,92 @@ Deno.test("flowmq cluster status asks the nodes", async () => {
       "leader",
       0,
     ]);
+  });
+});
+
+Deno.test("flowmq queue schedule makes, lists, pauses, resumes and removes schedules", async () => {
+  await withNode(async (call) => {
+    await call("queue add reports");
+    const cron = ["--cron", "0 6 * * 1-5", "--tz", "Europe/Berlin", "--id", "daily"];
+    const add = ["queue", "schedule", "add", "reports", ...cron, "--body", "sales"];
+    const made = await call(add);
+    assertMatch(
+      made.stdout,
+      /^schedule daily of queue reports is made: 0 6 \* \* 1-5 \(Europe\/Berlin\), due \d{4}-\d\d-\d\d 0[45]:00:00Z, .*, …\n$/,
+    );
+    assertMatch((await call(add)).stdout, /was there/);
+    const other = await call([...add.slice(0, -1), "more"]);
+    assertEquals(other.code, ExitCode.refused);
+    assertMatch(other.stderr.join(), /there is another schedule "daily".*queue schedule rm/);
+
+    const list = async () => JSON.parse((await call("queue schedule ls reports --json")).stdout);
+    const { nextAt, lastAt, ...daily } = await list();
+    assertEquals(daily, {
+      queue: "reports",
+      id: "daily",
+      cron: "0 6 * * 1-5",
+      timeZone: "Europe/Berlin",
+      bodyBytes: 5,
+      paused: false,
+      fired: 0,
+    });
+    assert(Date.parse(nextAt) > Date.now() && lastAt === null);
+    assertMatch((await call("queue schedule ls reports")).stdout, /daily +0 6 .*Z, in \d/);
+
+    const paused = await call("queue schedule pause reports daily");
+    assertEquals(paused.stdout, "schedule daily of queue reports: next paused\n");
+    assertEquals((await list()).paused, true);
+    assertMatch((await call("queue schedule resume reports daily")).stdout, /next \d{4}-/);
+    assertEquals((await call("queue schedule rm reports daily")).code, ExitCode.ok);
+    const gone = await call("queue schedule rm reports daily");
+    assertEquals(gone.code, ExitCode.notFound);
+    assertEquals(gone.stderr, ['flowmq: there is no schedule "daily"']);
+    assertMatch((await call("queue schedule ls reports")).stderr.join(), /has no schedules/);
+  });
+});
+
+Deno.test("flowmq queue schedule says what it cannot use", async () => {
+  await withNode(async (call) => {
+    await call("queue add reports");
+    const add = (...flags: string[]) => call(["queue", "schedule", "add", "reports", ...flags]);
+    const cases = [
+      [["--cron", "61 * * * *"], /cannot read the cron expression "61 \* \* \* \*": Invalid value/],
+      [["--cron", "@daily", "--tz", "Mars"], /cannot find the time zone "Mars": it takes a name/],
+      [["--cron", "0 0 30 2 *"], /a schedule that is never due cannot be made/],
+      [["--every", "10ms"], /it takes 1000 ms or more/],
+      [["--cron", "@daily", "--every", "1h"], /either --cron EXPRESSION or --every DURATION/],
+      [[], /either --cron EXPRESSION or --every DURATION/],
+      [["--every", "1h", "--body", "x", "--file", "y"], /--body and --file exclude each other/],
+      [
+        ["--every", "1h", "--body", "x".repeat(65_536)],
+        /may have 65535 bytes with key and headers/,
+      ],
+    ] as const;
+    for (const [flags, message] of cases) {
+      const { code, stderr } = await add(...flags);
+      assert(code === ExitCode.refused || code === ExitCode.usage, String(code));
+      assertMatch(stderr.join(), message);
+    }
+    const nowhere = await call("queue schedule add nowhere --every 1h");
+    assertEquals(nowhere.code, ExitCode.notFound);
+    assertMatch(nowhere.stderr.join(), /there is no queue "nowhere"/);
+    assertMatch((await flowmq(["queue", "schedule"])).stdout, /queue schedule pause/);
+    const typo = await flowmq(["queue", "schedule", "ad"]);
+    assertMatch(typo.stderr.join(), /did you mean flowmq queue schedule add\?/);
+  });
+});
+
+Deno.test("a consumer gets the messages of a schedule, each with its due time", async () => {
+  await withNode(async (call) => {
+    await call("queue add beats");
+    await call("queue schedule add beats --every 1s --id beat --body boom --key k -H a:b");
+    const { stdout } = await call("sub beats --count 2 --json");
+    const messages = stdout.trim().split("\n").map((line) => JSON.parse(line));
+    const dueMs = messages.map(({ body, key, headers }) => {
+      assertEquals([body, key, headers["a"]], ["boom", "k", "b"]);
+      assertEquals(headers["flowmq-schedule"], "beat");
+      return Date.parse(headers["flowmq-schedule-due-at"]);
+    });
+    assertEquals(dueMs[1]! - dueMs[0]!, 1_000);
   });
 });

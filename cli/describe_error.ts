@@ -38,6 +38,7 @@ const unreachableCodes: ReadonlySet<number> = new Set([
 const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.unsupportedProtocol,
   ErrorCode.queueExists,
+  ErrorCode.scheduleExists,
   ErrorCode.queueNameInvalid,
   ErrorCode.settingsInvalid,
   ErrorCode.messageTooLarge,
@@ -68,7 +69,7 @@ function describeClientError(error: FlowMQError): ErrorDescription {
       exitCode: ExitCode.unreachable,
     };
   }
-  if (error.code === ErrorCode.queueNotFound) {
+  if (error.code === ErrorCode.queueNotFound || error.code === ErrorCode.scheduleNotFound) {
     return { line: lowerFirst(error.message), exitCode: ExitCode.notFound };
   }
   return {
@@ -79,6 +80,9 @@ function describeClientError(error: FlowMQError): ErrorDescription {
 
 function adviceOn(code: number): string {
   if (code === ErrorCode.queueExists) return " (flowmq queue info shows them)";
+  if (code === ErrorCode.scheduleExists) {
+    return ": flowmq queue schedule ls shows it, flowmq queue schedule rm makes room";
+  }
   if (code === ErrorCode.diskFull) return " (flowmq cluster status shows how much there is)";
   return "";
 }

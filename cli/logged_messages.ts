@@ -12,7 +12,7 @@ import {
   partitionsOf,
   type PlacedBatch,
 } from "../broker/message_states.ts";
-import type { PublishCommand, ShardMachine } from "../queue/mod.ts";
+import type { FireScheduleCommand, PublishCommand, ShardMachine } from "../queue/mod.ts";
 import type { FileSystem } from "../storage/mod.ts";
 import {
   commandTimestampMs,
@@ -20,6 +20,7 @@ import {
   type Message,
   type MessageBounds,
   messageBounds,
+  publishCount,
 } from "../wire/mod.ts";
 
 /**
@@ -47,6 +48,9 @@ export interface LoggedMessage extends Message {
   /** Where in the file the record of its entry begins. */
   readonly byte: number;
 }
+
+/** A command that brings messages to a partition. */
+type PublishingCommand = PublishCommand | FireScheduleCommand;
 
 /** What the log calls a partition. */
 interface PartitionName {
@@ -102,7 +106,7 @@ export class LoggedMessages {
         const { partitionId, queueName, partitionNumber } = command;
         this.#names.set(partitionId, { queue: queueName, partition: partitionNumber });
       }
-      if (command?.kind !== "publish") continue;
+      if (command?.kind !== "publish" && command?.kind !== "fireSchedule") continue;
       const name = this.#names.get(command.partitionId);
       if (queue !== undefined && name?.queue !== queue) continue;
       const place = placementOf(replayed, command, before);
@@ -125,7 +129,7 @@ export class LoggedMessages {
 
 function placementOf(
   { entry, reply }: ReplayedEntry,
-  { partitionId }: PublishCommand,
+  { partitionId }: PublishingCommand,
   before: BatchesBefore,
 ): Placement {
   if (reply === undefined) return before.placementOf(partitionId, entry.index);
@@ -136,14 +140,14 @@ function placementOf(
 
 function* messagesOf(
   { entry, path, offset: byte }: ReplayedEntry,
-  { partitionId, count }: PublishCommand,
+  { partitionId }: PublishingCommand,
   name: PartitionName | undefined,
   { firstOffset, fate }: Placement,
   states: MessageStates,
 ): Generator<LoggedMessage, void> {
   const { index, term, data } = entry;
   const bounds: MessageBounds = { start: 0, end: 0 };
-  for (let position = 0; position < count; position++) {
+  for (let position = 0; position < publishCount(data); position++) {
     messageBounds(data, position, bounds);
     const offset = firstOffset === undefined ? null : firstOffset + position;
     yield {

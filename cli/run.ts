@@ -21,22 +21,23 @@ type Target =
   | { readonly kind: "command"; readonly command: Command; readonly rest: readonly string[] }
   | { readonly kind: "group"; readonly group: string; readonly commands: readonly Command[] };
 
-/** The command with these words, or the group they are the first word of. */
+/** The command with these words, or the group that they name. */
 function findTarget(words: readonly string[]): Target {
-  const [first = "", second = ""] = words;
   for (const command of commands) {
     const length = command.name.split(" ").length;
     if (words.slice(0, length).join(" ") === command.name) {
       return { kind: "command", command, rest: words.slice(length) };
     }
   }
-  const group = commands.filter((command) => command.name.startsWith(first + " "));
-  if (group.length > 0 && (second === "" || second === "--help" || second === "-h")) {
-    return { kind: "group", group: first, commands: group };
+  for (const length of [2, 1]) {
+    const name = words.slice(0, length).join(" ");
+    const group = commands.filter((command) => command.name.startsWith(name + " "));
+    if (group.length === 0) continue;
+    const next = words[length] ?? "";
+    if (next !== "" && !isHelpWord(next)) throw new UsageError(unknownIn(group, name, next));
+    return { kind: "group", group: name, commands: group };
   }
-  throw new UsageError(
-    group.length > 0 ? unknownIn(group, first, second) : unknownWord(first),
-  );
+  throw new UsageError(unknownWord(words[0] ?? ""));
 }
 
 function unknownIn(group: readonly Command[], first: string, second: string): string {
@@ -96,7 +97,7 @@ async function dispatch(words: readonly string[], terminal: Terminal): Promise<E
   }
   const target = findTarget(first === "--version" || first === "-V" ? ["version"] : words);
   if (target.kind === "group") {
-    showHelp([target.group], terminal);
+    showHelp(target.group.split(" "), terminal);
     return ExitCode.ok;
   }
   const { command, rest } = target;

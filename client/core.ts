@@ -367,6 +367,7 @@ const readingKinds: ReadonlySet<ClientRequest["kind"]> = new Set([
   "listQueues",
   "queueStats",
   "queueStorage",
+  "listSchedules",
 ]);
 
 function changesSomething(request: ClientRequest): boolean {

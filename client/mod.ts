@@ -36,6 +36,7 @@ export {
   Queue,
   type QueueReport,
 } from "./queue.ts";
+export { type AddedSchedule, type ScheduleOptions, Schedules } from "./schedules.ts";
 export type { ByteStream, ClientRuntime, Clock, Dialer, TimerId } from "./runtime.ts";
 export { ErrorCode, type ErrorName, errorName } from "../wire/error_codes.ts";
 export type {
@@ -47,6 +48,8 @@ export type {
   PartitionStorage,
   QueueInfo,
   QueueSettings,
+  ScheduleInfo,
+  ScheduleTiming,
   ShardInfo,
   ShardStatus,
 } from "../wire/client_messages.ts";

@@ -10,6 +10,7 @@ import { type ConsumeOptions, Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
 import type { MessageHeaders } from "../wire/mod.ts";
 import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
+import { Schedules } from "./schedules.ts";
 
 /** Settings of `publish()`: key and headers of the message, and how long to wait. */
 export interface PublishMessageOptions extends PublishOptions {
@@ -149,6 +150,11 @@ export class Queue {
    */
   consume(options: ConsumeOptions = {}): Consumer {
     return new Consumer(this.#host.core, this.name, options);
+  }
+
+  /** Its recurring schedules; see {@linkcode Schedules}. */
+  get schedules(): Schedules {
+    return new Schedules(this.#host.core, this.name);
   }
 
   /**

@@ -23,6 +23,8 @@ import type {
   SettleCommand,
 } from "./commands.ts";
 import type { PartitionToSettle } from "./catalog.ts";
+import { ScheduleListModel } from "./_schedule_model.ts";
+import type { ScheduleCommand } from "./schedule.ts";
 import type { SessionInfo } from "./session_table.ts";
 
 /** A reply without the text for people. */
@@ -102,6 +104,7 @@ export class Model {
   readonly sessions: ModelSession[] = [];
   readonly partitions: ModelPartition[] = [];
   readonly queues: ModelQueue[] = [];
+  readonly schedules = new ScheduleListModel();
   effects: ModelEffects = noEffects();
   nowMs = 0;
   #deleted = new Set<number>();
@@ -344,6 +347,7 @@ export class Model {
       case "deletePartition": {
         const { partitionId } = command;
         this.#deleted.add(partitionId);
+        this.schedules.forgetPartition(partitionId);
         for (const session of this.sessions) session.published.delete(partitionId);
         const partition = this.#partition(partitionId);
         if (partition === undefined) return { kind: "ok" };
@@ -419,7 +423,23 @@ export class Model {
         }
         return { kind: "ok" };
       }
+      case "addSchedule":
+      case "removeSchedule":
+      case "pauseSchedule":
+      case "resumeSchedule":
+      case "fireSchedule":
+        return this.#schedule(meta, command);
     }
+  }
+
+  #schedule(meta: CommandMeta, command: ScheduleCommand): ModelReply {
+    const partition = this.#partition(command.partitionId);
+    if (partition === undefined) return refused("partitionNotFound");
+    const verdict = this.schedules.apply(meta.index, this.nowMs, command);
+    if (verdict.kind === "fire" && command.kind === "fireSchedule") {
+      return this.#store(meta, partition, 1, command.bytes);
+    }
+    return verdict as ModelReply;
   }
 
   #publish(meta: CommandMeta, command: PublishCommand): ModelReply {
@@ -443,34 +463,28 @@ export class Model {
       return same.reply.kind === "published" ? { ...same.reply, duplicate: true } : same.reply;
     }
     let reply: ModelReply = refused("partitionNotFound");
-    if (partition !== undefined) {
-      const { index, term, timestampMs: publishedAtMs } = meta;
-      const firstOffset = partition.messages.length;
-      for (let position = 0; position < count; position++) {
-        partition.messages.push({
-          offset: firstOffset + position,
-          entryIndex: index,
-          position,
-          state: "fresh",
-          deliveryCount: 0,
-          deadlineMs: 0,
-          leaseNumber: 0,
-        });
-      }
-      partition.bytesPublished += bytes;
-      reply = {
-        kind: "published",
-        firstOffset,
-        count,
-        index,
-        term,
-        publishedAtMs,
-        duplicate: false,
-      };
-    }
+    if (partition !== undefined) reply = this.#store(meta, partition, count, bytes);
     published.batches.push({ base, count, reply });
     published.next += count;
     return reply;
+  }
+
+  #store(meta: CommandMeta, partition: ModelPartition, count: number, bytes: number): ModelReply {
+    const { index, term, timestampMs: publishedAtMs } = meta;
+    const firstOffset = partition.messages.length;
+    for (let position = 0; position < count; position++) {
+      partition.messages.push({
+        offset: firstOffset + position,
+        entryIndex: index,
+        position,
+        state: "fresh",
+        deliveryCount: 0,
+        deadlineMs: 0,
+        leaseNumber: 0,
+      });
+    }
+    partition.bytesPublished += bytes;
+    return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
   }
 
   #settle(command: SettleCommand): ModelReply {

@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { Schedule, ScheduleCommand } from "./schedule.ts";
 import type { QueueSettings } from "./settings.ts";
 
 /** What the log says about a command besides its content. The machine asks no clock. */
@@ -206,7 +207,8 @@ export type Command =
   | CreateQueueCommand
   | EditQueueCommand
   | DeleteQueueCommand
-  | PartitionSettledCommand;
+  | PartitionSettledCommand
+  | ScheduleCommand;
 
 /** Why a command changed nothing. The names are those of `wire/error_codes.ts`. */
 export type RefusalReason =
@@ -223,7 +225,10 @@ export type RefusalReason =
   | "sequenceTooOld"
   /** A field has a value no well-made client sends; the message says which. */
   | "invalidArgument"
-  | "limitReached";
+  | "limitReached"
+  | "scheduleNotFound"
+  /** A schedule of this id exists that does something else. */
+  | "scheduleExists";
 
 /** The catalog's record of a partition. */
 export interface PartitionInfo {
@@ -281,7 +286,8 @@ export type Reply =
   | { readonly kind: "settled"; readonly statuses: Uint8Array }
   | { readonly kind: "sessionOpened"; readonly sessionId: number }
   | { readonly kind: "purged"; readonly count: number }
-  | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean };
+  | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean }
+  | { readonly kind: "schedule"; readonly schedule: Schedule; readonly created: boolean };
 
 /**
  * The messages handed to consumers by one `apply`, as parallel arrays: delivery `i` is message

@@ -25,6 +25,10 @@ export interface MachineLimits {
   readonly producerRetentionMs: number;
   /** Deleted partitions remembered, so that a late `createPartition` revives none. @default {65_536} */
   readonly tombstones: number;
+  /** Schedules of one partition. @default {1_000} */
+  readonly schedulesPerPartition: number;
+  /** Schedules of all partitions of a shard. @default {10_000} */
+  readonly schedulesPerShard: number;
 }
 
 /** The limits of a machine that was not told otherwise. */
@@ -37,6 +41,8 @@ export const DEFAULT_LIMITS: MachineLimits = {
   windowBatches: 1_024,
   producerRetentionMs: 600_000,
   tombstones: 65_536,
+  schedulesPerPartition: 1_000,
+  schedulesPerShard: 10_000,
 };
 
 /** What a command may ask for; outside, it is refused as `invalidArgument` or `settingsInvalid`. */
@@ -51,6 +57,12 @@ export const COMMAND_BOUNDS = {
   clientNameLengthMax: 255,
   queueNameBytesMax: 255,
   shardCountMax: 65_536,
+  /** Characters of a cron expression, and of the name of a time zone. */
+  scheduleTimingLengthMax: 255,
+  everyMsMin: 1_000,
+  everyMsMax: 10 * 365 * 24 * 60 * 60 * 1000,
+  /** Key, headers and body of a message that is published again and again: it is in the state. */
+  scheduledBytesMax: 65_535,
   /** Consumer and partition ids are u32 on the wire. */
   u32Max: 0xffff_ffff,
 } as const;

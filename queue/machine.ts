@@ -39,6 +39,14 @@ import {
   updatePartition,
 } from "./partition_commands.ts";
 import { OK, refused } from "./replies.ts";
+import type { Schedule } from "./schedule.ts";
+import {
+  addSchedule,
+  fireSchedule,
+  pauseSchedule,
+  removeSchedule,
+  resumeSchedule,
+} from "./schedule_commands.ts";
 import {
   attachConsumer,
   attachSession,
@@ -326,6 +334,46 @@ export class ShardMachine {
   }
 
   /**
+   * Finds a schedule.
+   *
+   * @param partitionId Its partition.
+   * @param id What people call it.
+   * @returns The schedule, or `undefined`.
+   */
+  findSchedule(partitionId: number, id: string): Schedule | undefined {
+    return this.#tables.schedules.find(partitionId, id);
+  }
+
+  /**
+   * Lists the schedules of a partition.
+   *
+   * @param partitionId The partition.
+   * @returns Its schedules, in the order in which they were made.
+   */
+  schedules(partitionId: number): Schedule[] {
+    return this.#tables.schedules.list(partitionId);
+  }
+
+  /**
+   * When the first schedule is due. Its keeper proposes a `fireSchedule` then.
+   *
+   * @returns Milliseconds since the epoch, or `undefined` when none ever is.
+   */
+  nextScheduleMs(): number | undefined {
+    return this.#tables.schedules.firstDueMs;
+  }
+
+  /**
+   * Goes over the schedules that are due.
+   *
+   * @param nowMs The time.
+   * @returns Those that are due then, in the order in which they were made.
+   */
+  schedulesDue(nowMs: number): Generator<Schedule, void> {
+    return this.#tables.schedules.dueBy(nowMs);
+  }
+
+  /**
    * Hashes all replicated state. Replicas at the same index have the same hash.
    *
    * @returns 16 hexadecimal digits.
@@ -445,6 +493,16 @@ export class ShardMachine {
         if (tables.catalog === undefined) return notCatalog(this.shard);
         tables.catalog.settle(command.partitionId, command.action, command.revision);
         return OK;
+      case "addSchedule":
+        return addSchedule(tables, meta, command);
+      case "removeSchedule":
+        return removeSchedule(tables, command);
+      case "pauseSchedule":
+        return pauseSchedule(tables, command);
+      case "resumeSchedule":
+        return resumeSchedule(tables, command);
+      case "fireSchedule":
+        return fireSchedule(tables, meta, command);
       default:
         unreachable(command);
     }

@@ -18,6 +18,7 @@ import {
 } from "./machine_snapshot.ts";
 import { type PartitionState, partsOfPartition } from "./partition_capture.ts";
 import type { ProducerCapture } from "./publisher_table.ts";
+import type { Schedule } from "./schedule.ts";
 
 /** The state of a machine at one moment. */
 export class MachineCapture {
@@ -26,6 +27,7 @@ export class MachineCapture {
   readonly #sessions: readonly SessionSnapshot[];
   readonly #producers: readonly ProducerCapture[];
   readonly #partitions: readonly PartitionState[];
+  readonly #schedules: readonly Schedule[];
 
   /**
    * @param shard What is of the shard as a whole.
@@ -33,6 +35,7 @@ export class MachineCapture {
    * @param sessions The sessions.
    * @param producers What they publish.
    * @param partitions The partitions.
+   * @param schedules The schedules.
    */
   constructor(
     shard: ShardPart,
@@ -40,12 +43,14 @@ export class MachineCapture {
     sessions: readonly SessionSnapshot[],
     producers: readonly ProducerCapture[],
     partitions: readonly PartitionState[],
+    schedules: readonly Schedule[],
   ) {
     this.#shard = shard;
     this.#queues = queues;
     this.#sessions = sessions;
     this.#producers = producers;
     this.#partitions = partitions;
+    this.#schedules = schedules;
   }
 
   /**
@@ -73,6 +78,11 @@ export class MachineCapture {
         return { sessionId, partitionId, ...window.snapshot() };
       });
       yield { kind: "producers", producers };
+    }
+    for (
+      const schedules of groups(this.#schedules, ({ message }) => 1 + message.body.length / 64)
+    ) {
+      yield { kind: "schedules", schedules };
     }
     for (const partition of this.#partitions) yield* partsOfPartition(partition);
   }

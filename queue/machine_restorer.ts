@@ -111,6 +111,9 @@ export class TablesRestorer {
       case "producers":
         for (const saved of part.producers) tables.publishers.restore(saved);
         return;
+      case "schedules":
+        for (const saved of part.schedules) tables.schedules.put(saved);
+        return;
       case "partition":
         this.#partition = Partition.restore(part);
         this.#consumers = [];

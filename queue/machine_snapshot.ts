@@ -3,7 +3,7 @@
  *
  * A snapshot is a sequence of parts, each of bounded size, so that neither whoever writes it nor whoever
  * restores it has to have all of it at a time. First comes what is of the shard as a whole, then queues,
- * sessions, producers, then the partitions, each followed by what is in it, and the end.
+ * sessions, producers, schedules, then the partitions, each followed by what is in it, and the end.
  *
  * The same state gives the same parts on every replica, whatever its tables went through to get there:
  * lists are in an order that follows from the log, and nothing that can be derived is in it. The state
@@ -16,6 +16,7 @@
  */
 
 import type { PartitionIdentity, QueueInfo } from "./commands.ts";
+import type { Schedule } from "./schedule.ts";
 import type { SessionState } from "./session_table.ts";
 
 /** The version of the layout below. */
@@ -36,6 +37,8 @@ export type SnapshotPart =
   | { readonly kind: "queues"; readonly queues: readonly QueueSnapshot[] }
   | { readonly kind: "sessions"; readonly sessions: readonly SessionSnapshot[] }
   | { readonly kind: "producers"; readonly producers: readonly ProducerSnapshot[] }
+  /** In the order in which they were made; there where there are any. */
+  | { readonly kind: "schedules"; readonly schedules: readonly Schedule[] }
   | PartitionPart
   /** Of the partition before, as are all that follow; in the order in which they first attached. */
   | { readonly kind: "consumers"; readonly consumers: readonly ConsumerSnapshot[] }

@@ -33,5 +33,6 @@ export {
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
 export { queueNameProblem } from "./queue_name.ts";
+export type * from "./schedule.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";
 export { QUEUE_SETTINGS, queueSettings, queueSettingsProblem } from "./settings.ts";

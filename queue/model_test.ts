@@ -52,6 +52,15 @@ type Step =
     make: (sessionId: number, attachIndex: number) => Command;
     passMs: number;
   }
+  /** The keeper of schedules fires one, or somebody lets it go on, at times near the one it waits for. */
+  | {
+    kind: "schedule";
+    pickSchedule: number;
+    what: "fire" | "resume";
+    offMs: number;
+    afterMs: number;
+    passMs: number;
+  }
   /** The keeper takes one item off the catalog's list. */
   | { kind: "keeper"; pickItem: number }
   | { kind: "passToDeadline"; lessMs: number }
@@ -79,6 +88,7 @@ const leaseMs = fc.constantFrom(100, 250, 1_000);
 const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs }).map(
   queueSettings,
 );
+const scheduleId = fc.constantFrom("x", "y");
 const queueName = fc.constantFrom("a", "b", "c");
 const action = fc.constantFrom<PartitionAction>("create", "update", "delete");
 const revision = fc.integer({ min: 0, max: 3 });
@@ -269,6 +279,39 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: command(
+      fc.record({
+        partitionId: knownPartition,
+        id: scheduleId,
+        timing: fc.constantFrom({ everyMs: 1_000 }, { everyMs: 2_000 }),
+        message: fc.constant({ headers: {}, body: new Uint8Array([1]) }),
+        nextMs: fc.integer({ min: 1_000, max: 4_000 }),
+      }).map((fields) => ({ kind: "addSchedule", ...fields })),
+    ),
+  },
+  {
+    weight: 1,
+    arbitrary: command(
+      fc.record({
+        kind: fc.constantFrom("removeSchedule" as const, "pauseSchedule" as const),
+        partitionId: knownPartition,
+        id: scheduleId,
+      }),
+    ),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("schedule" as const),
+      pickSchedule: pick,
+      what: fc.constantFrom("fire" as const, "fire" as const, "resume" as const),
+      offMs: fc.constantFrom(0, 0, 0, 200, -1),
+      afterMs: fc.constantFrom(300, 300, 0, -1),
+      passMs,
+    }),
+  },
+  {
+    weight: 3,
+    arbitrary: command(
       fc.record({ partitionId: fc.integer({ min: 1, max: 8 }), action, revision }).map((
         fields,
       ) => ({
@@ -380,6 +423,10 @@ class Pair {
     assertSame([...live].sort((a, b) => a - b), model.liveEntries(), "live entries");
     const queues = model.queues.map(({ info }) => info);
     assertSame(machine.queues(), queues.sort((a, b) => a.name < b.name ? -1 : 1), "queues");
+    const schedules = model.partitions.flatMap(({ id }) => model.schedules.of(id));
+    const found = model.partitions.flatMap(({ id }) => machine.schedules(id));
+    assertSame(found, schedules, "schedules");
+    assertSame(machine.nextScheduleMs(), model.schedules.nextMs(), "nextScheduleMs");
     assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");
   }
 
@@ -442,6 +489,17 @@ class Pair {
           count: batchCount,
           bytes: batchCount * 10,
         };
+      }
+      case "schedule": {
+        const { all } = this.model.schedules;
+        const schedule = all[step.pickSchedule % all.length];
+        if (schedule === undefined) return undefined;
+        const { partitionId, id, number, nextMs: waitsFor } = schedule;
+        const dueMs = waitsFor + step.offMs;
+        const nextMs = step.afterMs < 0 ? 0 : dueMs + step.afterMs;
+        return step.what === "fire"
+          ? { kind: "fireSchedule", partitionId, number, dueMs, nextMs, bytes: 4 }
+          : { kind: "resumeSchedule", partitionId, id, number, nextMs };
       }
       case "settle": {
         const all = this.model.partitions.flatMap((partition) => partition.consumers);

@@ -196,6 +196,7 @@ export function deletePartition(tables: ShardTables, partitionId: number): Reply
   if (!isIntegerIn(partitionId, 1, COMMAND_BOUNDS.u32Max)) return badPartitionId(partitionId);
   tables.tombstones.add(partitionId);
   tables.publishers.forgetPartition(partitionId);
+  tables.schedules.forgetPartition(partitionId);
   const partition = tables.partitions.get(partitionId);
   if (partition === undefined) return OK;
   for (const consumer of partition.consumers) {

@@ -1,5 +1,5 @@
 /**
- * Which names a queue may have.
+ * Which names a queue may have, and what else people give a name to.
  *
  * @module
  */
@@ -24,18 +24,30 @@ const CONTROL_CHARACTER = /[\u0000-\u001f\u007f-\u009f]/;
  * ```
  */
 export function queueNameProblem(name: unknown): string | undefined {
-  if (typeof name !== "string") return "A queue name must be a text";
+  return nameProblem("A queue name", name);
+}
+
+/**
+ * Says what is wrong with a name.
+ *
+ * @param what What it names, as a sentence begins.
+ * @param name The name.
+ * @returns A sentence, or `undefined` when the name is fine.
+ */
+export function nameProblem(what: string, name: unknown): string | undefined {
+  if (typeof name !== "string") return `${what} must be a text`;
   const bytes = utf8Length(name);
   if (bytes < 1 || bytes > COMMAND_BOUNDS.queueNameBytesMax) {
-    return `A queue name must have 1 to ${COMMAND_BOUNDS.queueNameBytesMax} bytes of UTF-8: ` +
+    return `${what} must have 1 to ${COMMAND_BOUNDS.queueNameBytesMax} bytes of UTF-8: ` +
       `this one has ${bytes}`;
   }
-  if (!name.isWellFormed()) return "A queue name must be well-formed Unicode";
-  if (CONTROL_CHARACTER.test(name)) return "A queue name must not have control characters";
+  if (!name.isWellFormed()) return `${what} must be well-formed Unicode`;
+  if (CONTROL_CHARACTER.test(name)) return `${what} must not have control characters`;
   return undefined;
 }
 
-function utf8Length(text: string): number {
+/** How many bytes a text has in UTF-8. */
+export function utf8Length(text: string): number {
   let bytes = 0;
   for (const character of text) {
     const code = character.codePointAt(0)!;

@@ -16,6 +16,7 @@ import { MachineCapture } from "./machine_capture.ts";
 import { type ShardPart, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
 import type { Partition } from "./partition.ts";
 import { PublisherTable } from "./publisher_table.ts";
+import { ScheduleTable } from "./schedule_table.ts";
 import { SessionTable } from "./session_table.ts";
 import { Tombstones } from "./tombstones.ts";
 
@@ -26,6 +27,7 @@ export class ShardTables {
   readonly sessions: SessionTable;
   readonly publishers: PublisherTable;
   readonly tombstones: Tombstones;
+  readonly schedules: ScheduleTable;
   /** In shard 0 only. */
   readonly catalog: Catalog | undefined;
   readonly effects = new EffectBuffer();
@@ -50,6 +52,7 @@ export class ShardTables {
     this.sessions = new SessionTable(limits);
     this.publishers = new PublisherTable(limits);
     this.tombstones = new Tombstones(limits.tombstones);
+    this.schedules = new ScheduleTable(limits);
     this.catalog = shard === 0 ? new Catalog(limits) : undefined;
   }
 
@@ -159,6 +162,7 @@ export class ShardTables {
       this.sessions.capture(),
       this.publishers.capture(),
       Array.from(this.#partitions.values(), (partition) => partition.capture()),
+      this.schedules.capture(),
     );
   }
 
@@ -188,6 +192,7 @@ export class ShardTables {
     this.publishers.checkInvariants((sessionId, partitionId) =>
       this.sessions.get(sessionId) !== undefined && !this.tombstones.has(partitionId)
     );
+    this.schedules.checkInvariants((id) => this.#partitions.has(id), this.appliedIndex);
     let consumers = 0;
     for (const [id, partition] of this.#partitions) {
       invariant(partition.identity.id === id, "A partition is found by its id");

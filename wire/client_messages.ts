@@ -8,6 +8,7 @@
  */
 
 import type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings } from "../queue/commands.ts";
+import type { ScheduledMessage, ScheduleInfo, ScheduleTiming } from "../queue/schedule.ts";
 import type { WireLimits } from "./limits.ts";
 
 /** The version of the client protocol that is spoken here. */
@@ -36,6 +37,11 @@ export const RequestType = {
   queueStorage: 35,
   editQueue: 36,
   purgePartition: 37,
+  addSchedule: 60,
+  removeSchedule: 61,
+  pauseSchedule: 62,
+  resumeSchedule: 63,
+  listSchedules: 64,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -54,6 +60,8 @@ export const ReplyType = {
   queueStatsReply: 160,
   queueStorageReply: 161,
   purged: 162,
+  scheduleReply: 188,
+  scheduleList: 192,
   error: 255,
 } as const;
 
@@ -124,7 +132,18 @@ export type ClientRequest =
   | { readonly kind: "findQueue"; readonly name: string }
   | { readonly kind: "listQueues" }
   | { readonly kind: "queueStats"; readonly partitionIds: readonly number[] }
-  | { readonly kind: "queueStorage"; readonly partitionIds: readonly number[] };
+  | { readonly kind: "queueStorage"; readonly partitionIds: readonly number[] }
+  | {
+    readonly kind: "addSchedule";
+    readonly partitionId: number;
+    readonly id: string;
+    readonly timing: ScheduleTiming;
+    readonly message: ScheduledMessage;
+  }
+  | { readonly kind: "removeSchedule"; readonly partitionId: number; readonly id: string }
+  | { readonly kind: "pauseSchedule"; readonly partitionId: number; readonly id: string }
+  | { readonly kind: "resumeSchedule"; readonly partitionId: number; readonly id: string }
+  | { readonly kind: "listSchedules"; readonly partitionId: number };
 
 /** One request, by its name. */
 export type RequestOf<K extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: K }>;
@@ -308,6 +327,8 @@ export type ServerReply =
     readonly nodeId: number;
     readonly partitions: readonly PartitionStorage[];
   }
+  | { readonly kind: "scheduleReply"; readonly schedule: ScheduleInfo; readonly created: boolean }
+  | { readonly kind: "scheduleList"; readonly schedules: readonly ScheduleInfo[] }
   | (ErrorReply & { readonly kind: "error" });
 
 /** One reply, by its name. */
@@ -361,3 +382,4 @@ export type { PublishCommand, SettleCommand } from "../queue/commands.ts";
 export { SettleOperation, SettleStatus } from "../queue/commands.ts";
 export { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };
+export type { ScheduledMessage, ScheduleInfo, ScheduleTiming };

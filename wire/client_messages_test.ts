@@ -67,7 +67,36 @@ const requests: ClientRequest[] = [
   { kind: "listQueues" },
   { kind: "queueStats", partitionIds: [1, 2, 3] },
   { kind: "queueStorage", partitionIds: [4, 5] },
+  {
+    kind: "addSchedule",
+    partitionId: 9,
+    id: "daily",
+    timing: { cron: "0 6 * * *", timeZone: "UTC" },
+    message: { key: "k", headers: { a: "b" }, body: new Uint8Array([1, 2]) },
+  },
+  {
+    kind: "addSchedule",
+    partitionId: 9,
+    id: "often",
+    timing: { everyMs: 5_000 },
+    message: { headers: {}, body: new Uint8Array(0) },
+  },
+  { kind: "removeSchedule", partitionId: 9, id: "daily" },
+  { kind: "pauseSchedule", partitionId: 9, id: "daily" },
+  { kind: "resumeSchedule", partitionId: 9, id: "daily" },
+  { kind: "listSchedules", partitionId: 9 },
 ];
+
+const schedule = {
+  id: "daily",
+  timing: { cron: "0 6 * * *", timeZone: "UTC" },
+  key: "k",
+  bodyBytes: 12,
+  paused: true,
+  nextMs: 1_800_000_000_000,
+  lastMs: 0,
+  fired: 3,
+};
 
 const replies: ServerReply[] = [
   { kind: "stateHashReply", index: 2 ** 50, term: 3, hash: "0badcafe-1f" },
@@ -154,6 +183,8 @@ const replies: ServerReply[] = [
       oldestAtMs: 1_700_000_000_000,
     }],
   },
+  { kind: "scheduleReply", schedule, created: true },
+  { kind: "scheduleList", schedules: [schedule, { ...schedule, timing: { everyMs: 1_000 } }] },
   {
     kind: "error",
     code: 10,

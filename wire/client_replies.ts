@@ -44,6 +44,7 @@ import {
   uintField,
 } from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
+import { readScheduleInfo } from "./schedule_codec.ts";
 
 const publishedBytes = 48;
 const settledHeadBytes = 24;
@@ -303,6 +304,14 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
         nodeId: uintField(map, "nodeId"),
         partitions: mapsField(map, "partitions", readStorage),
       };
+    case ReplyType.scheduleReply:
+      return {
+        kind: "scheduleReply",
+        schedule: readScheduleInfo(mapField(map, "schedule")),
+        created: booleanField(map, "created"),
+      };
+    case ReplyType.scheduleList:
+      return { kind: "scheduleList", schedules: mapsField(map, "schedules", readScheduleInfo) };
     case ReplyType.error:
       return decodeError(map);
     default:

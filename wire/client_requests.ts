@@ -19,6 +19,7 @@ import {
   uintsField,
 } from "./fields.ts";
 import { encodeFrame } from "./frame.ts";
+import { readScheduledMessage, readScheduleTiming } from "./schedule_codec.ts";
 
 const u32Max = 0xffff_ffff;
 
@@ -148,9 +149,28 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return { kind: "listQueues" };
     case RequestType.queueStorage:
       return { kind: "queueStorage", partitionIds: uintsField(map, "partitionIds") };
+    case RequestType.addSchedule:
+      return {
+        kind: "addSchedule",
+        ...readScheduleName(map),
+        timing: readScheduleTiming(mapField(map, "timing")),
+        message: readScheduledMessage(mapField(map, "message")),
+      };
+    case RequestType.removeSchedule:
+      return { kind: "removeSchedule", ...readScheduleName(map) };
+    case RequestType.pauseSchedule:
+      return { kind: "pauseSchedule", ...readScheduleName(map) };
+    case RequestType.resumeSchedule:
+      return { kind: "resumeSchedule", ...readScheduleName(map) };
+    case RequestType.listSchedules:
+      return { kind: "listSchedules", partitionId: uintField(map, "partitionId", u32Max) };
     default:
       return { kind: "queueStats", partitionIds: uintsField(map, "partitionIds") };
   }
+}
+
+function readScheduleName(map: CborMap): { partitionId: number; id: string } {
+  return { partitionId: uintField(map, "partitionId", u32Max), id: textField(map, "id") };
 }
 
 function readHeld(item: unknown): HeldDelivery {

@@ -30,6 +30,7 @@ import type {
   SettleOperation,
 } from "../queue/commands.ts";
 import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
+import type { FireScheduleCommand } from "../queue/schedule.ts";
 import { readU16, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import {
@@ -56,6 +57,7 @@ import {
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
+import { decodeFireSchedule, decodeScheduleCommand } from "./schedule_codec.ts";
 
 const consumerOffset = commandHeaderBytes + 8;
 const operationOffset = commandHeaderBytes + 12;
@@ -64,13 +66,13 @@ const settleListOffset = commandHeaderBytes + 24;
 const settleItemBytes = 12;
 const operationMax = 2;
 
-/** The commands that a broker encodes; a publish command is built by the client. */
-export type EncodableCommand = Exclude<Command, PublishCommand>;
+/** The commands that are told by their fields alone: those with messages are built around them. */
+export type EncodableCommand = Exclude<Command, PublishCommand | FireScheduleCommand>;
 
 /**
  * Encodes a command, with the time 0.
  *
- * @param command Any but a publish, see `PublishBatch`.
+ * @param command Any without a message: see `PublishBatch` and `encodeFireSchedule`.
  * @returns Bytes of their own.
  */
 export function encodeCommand(command: EncodableCommand): Uint8Array {
@@ -181,6 +183,7 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const kind = bytes[0]!;
   if (kind === CommandKindCode.publish) return decodePublish(bytes, partitionId);
   if (kind === CommandKindCode.settle) return decodeSettle(bytes, partitionId);
+  if (kind === CommandKindCode.fireSchedule) return decodeFireSchedule(bytes);
   return decodeStructured(kind, partitionId, decodeCborMap(bytes.subarray(commandHeaderBytes)));
 }
 
@@ -308,8 +311,11 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         action: readAction(map),
         revision: optionalUintField(map, "revision") ?? 0,
       };
-    default:
+    default: {
+      const command = decodeScheduleCommand(kind, partitionId, map);
+      if (command !== undefined) return command;
       throw new MalformedFrameError(`Cannot read a command of unknown kind: ${kind}`);
+    }
   }
 }
 

@@ -76,6 +76,25 @@ const commands: EncodableCommand[] = [
   { kind: "deleteQueue", name: "orders" },
   { kind: "partitionSettled", partitionId: 6, action: "create", revision: 3 },
   { kind: "partitionSettled", partitionId: 6, action: "delete", revision: 0 },
+  {
+    kind: "addSchedule",
+    partitionId: 6,
+    id: "daily",
+    timing: { cron: "0 6 * * *", timeZone: "Europe/Berlin" },
+    message: { key: "k", headers: { a: "b" }, body: new Uint8Array([1, 2]) },
+    nextMs: 1_800_000_000_000,
+  },
+  {
+    kind: "addSchedule",
+    partitionId: 6,
+    id: "often",
+    timing: { everyMs: 5_000 },
+    message: { headers: {}, body: new Uint8Array(0) },
+    nextMs: 1_800_000_000_000,
+  },
+  { kind: "removeSchedule", partitionId: 6, id: "daily" },
+  { kind: "pauseSchedule", partitionId: 6, id: "daily" },
+  { kind: "resumeSchedule", partitionId: 6, id: "daily", number: 12, nextMs: 0 },
 ];
 
 Deno.test("decodeCommand() gives back every kind of command that encodeCommand() was given", () => {

@@ -42,6 +42,11 @@ export const CommandKindCode = {
   editQueue: 16,
   updatePartition: 17,
   purgePartition: 18,
+  addSchedule: 30,
+  removeSchedule: 31,
+  pauseSchedule: 32,
+  resumeSchedule: 33,
+  fireSchedule: 34,
 } as const;
 
 /** A number of {@linkcode CommandKindCode}. */

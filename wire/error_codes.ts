@@ -67,6 +67,10 @@ export const ErrorCode = {
   sessionConflict: 34,
   /** The delivery is over: its lease expired or was returned. */
   leaseLost: 40,
+  /** The queue has no schedule of that id. */
+  scheduleNotFound: 50,
+  /** The queue has a schedule of that id that does something else. */
+  scheduleExists: 51,
   /** A bug of the broker. */
   internal: 99,
 } as const;

@@ -51,6 +51,13 @@ export function optionalBooleanField(map: CborMap, name: string): boolean | unde
   return map[name] === undefined ? undefined : booleanField(map, name);
 }
 
+/** Bytes: a view of the payload. */
+export function bytesField(map: CborMap, name: string): Uint8Array {
+  const value = map[name];
+  if (!(value instanceof Uint8Array)) throw wrongField(name, "bytes", value);
+  return value;
+}
+
 /** A map. */
 export function mapField(map: CborMap, name: string): CborMap {
   return asMap(map[name], name);

@@ -23,4 +23,5 @@ export * from "./frame_stream.ts";
 export * from "./limits.ts";
 export * from "./peer_messages.ts";
 export * from "./publish_batch.ts";
+export * from "./schedule_codec.ts";
 export * from "./snapshot_messages.ts";

@@ -22,6 +22,10 @@ import { queuePause } from "./queue_pause.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueResume } from "./queue_resume.ts";
 import { queueRm } from "./queue_rm.ts";
+import { queueScheduleAdd } from "./queue_schedule_add.ts";
+import { queueScheduleLs } from "./queue_schedule_ls.ts";
+import { queueSchedulePause, queueScheduleResume } from "./queue_schedule_pause.ts";
+import { queueScheduleRm } from "./queue_schedule_rm.ts";
 import { serve } from "./serve.ts";
 import { sub } from "./sub.ts";
 import { verify } from "./verify.ts";
@@ -41,6 +45,11 @@ export const commands: readonly Command[] = [
   queueResume,
   queuePurge,
   queueRm,
+  queueScheduleAdd,
+  queueScheduleLs,
+  queueSchedulePause,
+  queueScheduleResume,
+  queueScheduleRm,
   clusterStatus,
   verify,
   logInspect,

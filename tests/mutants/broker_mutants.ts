@@ -111,7 +111,7 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     name: "says-that-a-lost-proposal-surely-failed",
     breaks: "what a deposed leader had in its log may have been applied",
     edits: [{
-      file: "broker/request_handler.ts",
+      file: "broker/answers.ts",
       find:
         'refuse(link, frame, "leadershipLost", `Shard ${frame.shard} lost its leader meanwhile`, true);',
       replace: 'refuse(link, frame, "internal", `Shard ${frame.shard} lost its leader meanwhile`);',

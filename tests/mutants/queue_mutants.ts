@@ -8,6 +8,41 @@ import type { Mutant } from "./mutant.ts";
 
 export const QUEUE_MUTANTS: readonly Mutant[] = [
   {
+    name: "fires-a-schedule-for-a-due-time-again",
+    breaks: "a schedule is fired once for each due time",
+    edits: [{
+      file: "queue/schedule_commands.ts",
+      find: "schedule.nextMs > 0 && dueMs >= schedule.nextMs &&",
+      replace: "schedule.nextMs > 0 &&",
+    }, {
+      file: "broker/schedule_keeper.ts",
+      find: "this.#shard.propose(command, (outcome) => {",
+      replace: "this.#shard.propose(command.slice(), () => {});\n" +
+        "    this.#shard.propose(command, (outcome) => {",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "passes-over-due-times",
+    breaks: "while there is a leader, no due time is passed over",
+    edits: [{
+      file: "broker/schedule_times.ts",
+      find: "return { dueMs: newestMs, nextMs: this.after(newestMs) };",
+      replace: "return { dueMs: newestMs, nextMs: this.after(this.after(newestMs)) };",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "leaves-schedules-out-of-the-snapshot",
+    breaks: "a snapshot holds the schedules",
+    edits: [{
+      file: "queue/shard_tables.ts",
+      find: "this.schedules.capture(),",
+      replace: "[],",
+    }],
+    foundBy: "cluster",
+  },
+  {
     name: "stores-a-repeated-batch-again",
     breaks: "a message is stored once, however often it is sent",
     edits: [{

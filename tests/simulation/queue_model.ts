@@ -7,7 +7,8 @@
  * attached and has credit. It keeps leases and sessions in plain maps and looks through all of them
  * each time, so it shares neither code nor cleverness with the machine.
  *
- * Bodies of messages are texts that name them: `id` is the name, known to occur once.
+ * Bodies of messages are texts that name them: `id` is the name, with the due time for those of a
+ * schedule, known to occur once.
  *
  * @module
  */
@@ -22,6 +23,7 @@ import {
   messageEnd,
   messageStart,
 } from "../../wire/mod.ts";
+import { nameOfMessage, ScheduleModel } from "./schedule_model.ts";
 import type { World } from "./world.ts";
 
 /** One message. */
@@ -103,6 +105,7 @@ export class ShardModel {
   /** Where each message is, over all shards. */
   readonly #places: Map<string, string>;
   readonly #sessions = new Map<number, ModelSession>();
+  readonly #schedules = new ScheduleModel((...broken) => this.#violated(...broken));
   #nowMs = 0;
 
   /**
@@ -137,6 +140,7 @@ export class ShardModel {
     } else {
       this.#carryOut(entry, command, reply);
     }
+    this.#schedules.passed(this.#nowMs);
     this.#deliveries(entry, effects);
   }
 
@@ -225,7 +229,16 @@ export class ShardModel {
         return this.#purge(entry, command.partitionId, reply);
       case "deletePartition":
         this.partitions.delete(command.partitionId);
-        return;
+        return this.#schedules.forgetPartition(command.partitionId);
+      case "fireSchedule":
+        this.#schedules.apply(entry, command, reply, this.#nowMs);
+        this.#world.counters.add("queue: schedules fired");
+        return this.#publish(entry, { ...command, count: 1 }, reply);
+      case "addSchedule":
+      case "removeSchedule":
+      case "pauseSchedule":
+      case "resumeSchedule":
+        return this.#schedules.apply(entry, command, reply, this.#nowMs);
       case "beginTerm":
       case "tick":
       case "createQueue":
@@ -272,7 +285,11 @@ export class ShardModel {
     this.#world.counters.add("queue: messages purged", waiting.length);
   }
 
-  #publish(entry: Entry, command: Command & { kind: "publish" }, reply: Reply): void {
+  #publish(
+    entry: Entry,
+    command: { readonly partitionId: number; readonly count: number },
+    reply: Reply,
+  ): void {
     if (reply.kind !== "published" || reply.count !== command.count) {
       this.#violated("a publish is answered with its receipt", entry, JSON.stringify(reply));
     }
@@ -287,12 +304,12 @@ export class ShardModel {
       );
     }
     for (let i = 0; i < command.count; i++) {
-      const { key, body } = decodeMessage(
+      const { key, headers, body } = decodeMessage(
         entry.data,
         messageStart(entry.data, i),
         messageEnd(entry.data, i),
       );
-      const id = idOf(body);
+      const id = nameOfMessage(decoder.decode(body), headers);
       const place = `${command.partitionId}/${firstOffset + i}`;
       if (reply.duplicate) {
         if (this.#places.get(id) === place) continue;
@@ -424,6 +441,7 @@ export class ShardModel {
   }
 
   #beginTerm(): void {
+    this.#schedules.beginTerm(this.#nowMs);
     for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
     for (const partition of this.partitions.values()) {
       for (const { lease } of partition.leased.values()) {
@@ -499,10 +517,4 @@ export class ShardModel {
 
 function nameOf(consumer: ModelConsumer): string {
   return `${consumer.sessionId}/${consumer.consumerId}`;
-}
-
-/** The name of a message is its body up to the first blank; padding follows. */
-export function idOf(body: Uint8Array): string {
-  const end = body.indexOf(32);
-  return decoder.decode(end < 0 ? body : body.subarray(0, end));
 }

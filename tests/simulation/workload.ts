@@ -20,6 +20,8 @@ import {
 import type { SimulatedCluster } from "./cluster.ts";
 import type { PublishRecord } from "./queue_checker.ts";
 import type { Random } from "./random.ts";
+import { keepSchedules } from "./scheduler.ts";
+import { nameOfMessage } from "./schedule_model.ts";
 import { Machine, type Process, type World } from "./world.ts";
 
 /** A queue that applications use. */
@@ -35,6 +37,7 @@ export interface WorkloadSettings {
   readonly publishers: number;
   readonly consumers: number;
   readonly readers: number;
+  readonly schedulers: number;
   /** Pause between two reads. */
   readonly readPauseMs: number;
   readonly requestTimeoutMs: number;
@@ -106,6 +109,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     readPauseMs: random.magnitude(5, 500),
     managed: random.chance(0.5),
     managePauseMs: random.magnitude(20, 2_000),
+    schedulers: random.pick([0, 1, 1, 2]),
   };
 }
 
@@ -137,6 +141,7 @@ export class Workload {
     for (let i = 0; i < settings.publishers; i++) add(`publisher-${i}`, publish);
     for (let i = 0; i < settings.consumers; i++) add(`consumer-${i}`, consume);
     for (let i = 0; i < settings.readers; i++) add(`reader-${i}`, read);
+    for (let i = 0; i < settings.schedulers; i++) add(`scheduler-${i}`, keepSchedules);
   }
 
   get machines(): Machine[] {
@@ -491,7 +496,7 @@ async function consumeFrom(
   try {
     for await (const delivery of consumer) {
       const seen = {
-        id: idOfText(delivery.text()),
+        id: nameOfMessage(delivery.text(), delivery.headers),
         partition: delivery.partition,
         offset: delivery.offset,
         term: delivery.term,
@@ -551,9 +556,4 @@ async function handle(
     if (!(error instanceof FlowMQError)) throw error;
     counters.add(`client: settle: ${error.name} ${error.code}`);
   }
-}
-
-function idOfText(text: string): string {
-  const end = text.indexOf(" ");
-  return end < 0 ? text : text.slice(0, end);
 }

@@ -1,0 +1,139 @@
+/**
+ * The schedules of a shard as they must be: follows the committed log, and checks what is fired.
+ *
+ * A schedule is fired for due times that are on its beat, that have come, each later than the one before,
+ * and none of them is passed over, unless nobody led when it came. That each due time is fired once at
+ * most follows from the names of the messages, too, which must occur once in the whole cluster.
+ *
+ * Knows the beat of schedules at equal distances, and of cron expressions for every so many seconds.
+ *
+ * @module
+ */
+
+import type { Entry } from "../../raft/mod.ts";
+import type { Reply, Schedule, ScheduleCommand } from "../../queue/mod.ts";
+import { ScheduleHeader } from "../../wire/mod.ts";
+
+interface ModelSchedule {
+  readonly partitionId: number;
+  readonly id: string;
+  readonly everyMs: number;
+  /** The due time that it waits for. */
+  nextMs: number;
+  paused: boolean;
+  /** Whoever leads has led since it came, for long enough. */
+  isLate: boolean;
+}
+
+/**
+ * How long a leader may take to fire, in virtual milliseconds: it does so at once, but its disk may be in
+ * its way.
+ */
+const PATIENCE_MS = 2_000;
+
+/** All schedules of a shard. */
+export class ScheduleModel {
+  readonly #violated: (invariant: string, entry: Entry, details: string) => never;
+  /** By number. */
+  readonly #schedules = new Map<number, ModelSchedule>();
+  #termBegunMs = Infinity;
+
+  /** @param violated Told what broke. */
+  constructor(violated: (invariant: string, entry: Entry, details: string) => never) {
+    this.#violated = violated;
+  }
+
+  /** A leader has begun its term. */
+  beginTerm(nowMs: number): void {
+    this.#termBegunMs = nowMs;
+  }
+
+  /** An entry was applied: whoever proposed it lived then. */
+  passed(nowMs: number): void {
+    for (const schedule of this.#schedules.values()) {
+      const { nextMs, everyMs } = schedule;
+      if (this.#termBegunMs > nextMs || nowMs < nextMs + PATIENCE_MS) continue;
+      // Where the clock was set forward, all the time until the next one may have passed at once.
+      if (nowMs < nextMs + everyMs) schedule.isLate = true;
+    }
+  }
+
+  /** A partition is gone. */
+  forgetPartition(partitionId: number): void {
+    for (const [number, schedule] of this.#schedules) {
+      if (schedule.partitionId === partitionId) this.#schedules.delete(number);
+    }
+  }
+
+  /** Follows a command that was not refused. */
+  apply(entry: Entry, command: ScheduleCommand, reply: Reply, nowMs: number): void {
+    switch (command.kind) {
+      case "addSchedule": {
+        const schedule = this.#scheduleOf(entry, reply);
+        if (this.#schedules.has(schedule.number)) return;
+        const { partitionId, id, nextMs, number, timing } = schedule;
+        const everyMs = "everyMs" in timing ? timing.everyMs : secondsOf(timing.cron) * 1_000;
+        const { paused } = schedule;
+        this.#schedules.set(number, { partitionId, id, everyMs, nextMs, paused, isLate: false });
+        return;
+      }
+      case "removeSchedule":
+        for (const [number, { partitionId, id }] of this.#schedules) {
+          if (partitionId === command.partitionId && id === command.id) {
+            this.#schedules.delete(number);
+          }
+        }
+        return;
+      case "pauseSchedule":
+        this.#schedules.get(this.#scheduleOf(entry, reply).number)!.paused = true;
+        return;
+      case "resumeSchedule": {
+        const { number, nextMs } = this.#scheduleOf(entry, reply);
+        const schedule = this.#schedules.get(number)!;
+        if (!schedule.paused) return;
+        schedule.paused = false;
+        schedule.nextMs = nextMs;
+        schedule.isLate = false;
+        return;
+      }
+      case "fireSchedule": {
+        const schedule = this.#schedules.get(command.number);
+        if (schedule === undefined) this.#violated("only schedules are fired", entry, "it is gone");
+        this.#fire(entry, schedule, command.dueMs, nowMs);
+        return;
+      }
+      default:
+        command satisfies never;
+    }
+  }
+
+  #fire(entry: Entry, schedule: ModelSchedule, dueMs: number, nowMs: number): void {
+    const { id, everyMs, nextMs, paused, isLate } = schedule;
+    const what = `schedule ${id}, for ${dueMs}, after which comes ${nextMs}, every ${everyMs} ms`;
+    if (paused) this.#violated("a schedule that rests is not fired", entry, what);
+    if (dueMs > nowMs) this.#violated("a schedule is not fired early", entry, `${what}: ${nowMs}`);
+    if (dueMs < nextMs) this.#violated("a due time is fired once", entry, what);
+    if ((dueMs - nextMs) % everyMs !== 0) this.#violated("due times are on the beat", entry, what);
+    if (dueMs > nextMs && isLate) this.#violated("no due time is passed over", entry, what);
+    schedule.nextMs = dueMs + everyMs;
+    schedule.isLate = false;
+  }
+
+  #scheduleOf(entry: Entry, reply: Reply): Schedule {
+    if (reply.kind === "schedule") return reply.schedule;
+    return this.#violated("a schedule is answered with", entry, JSON.stringify(reply));
+  }
+}
+
+/** The name of a message: what its body begins with and, if it is of a schedule, the due time. */
+export function nameOfMessage(text: string, headers: { readonly [name: string]: string }): string {
+  const end = text.indexOf(" ");
+  const name = end < 0 ? text : text.slice(0, end);
+  const dueAt = headers[ScheduleHeader.dueAt];
+  return dueAt === undefined ? name : `${name}@${dueAt}`;
+}
+
+/** The expressions that the model understands: every N seconds, for divisors of a minute. */
+function secondsOf(cron: string): number {
+  return Number(/^\*\/(\d+) \* \* \* \* \*$/.exec(cron)![1]);
+}
