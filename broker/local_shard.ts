@@ -5,10 +5,12 @@
  * @module
  */
 
+import type { Clock } from "../client/runtime.ts";
 import type { Effects } from "../queue/mod.ts";
 import { encodeConsumerEnded, encodeSessionEnded, type HeldDelivery } from "../wire/mod.ts";
 import { type ClientLink, SessionBindings } from "./client_link.ts";
 import { DeliverySender } from "./delivery_sender.ts";
+import { FlowMeter } from "./flow_meter.ts";
 import type { Shard } from "./shard.ts";
 
 /** The serving side of one shard on this node. */
@@ -16,11 +18,20 @@ export class LocalShard {
   readonly shard: Shard;
   readonly bindings = new SessionBindings();
   readonly deliveries: DeliverySender;
+  /** How fast messages go through, while this node leads. */
+  readonly flow: FlowMeter;
   #leading = false;
 
-  constructor(shard: Shard) {
+  constructor(shard: Shard, clock: Clock) {
     this.shard = shard;
+    this.flow = new FlowMeter(clock);
     this.deliveries = new DeliverySender(shard, this.bindings);
+  }
+
+  /** A tick of Raft's clock. */
+  tick(): void {
+    this.shard.tick();
+    if (this.#leading) this.flow.check(this.shard.machine);
   }
 
   /** Carries out the effects of one command. */
@@ -64,7 +75,7 @@ export class LocalShard {
   leaderChanged(): void {
     if (this.#leading === this.shard.leading) return;
     this.#leading = this.shard.leading;
-    if (this.#leading) return;
+    if (this.#leading) return this.flow.begin(this.shard.machine);
     this.deliveries.clear();
     for (const [sessionId, link] of this.bindings.clear()) {
       link.send(encodeSessionEnded(this.shard.id, { sessionId, reason: "leaderChanged" }));

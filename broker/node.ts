@@ -234,7 +234,7 @@ class Node implements RunningNode, ShardHost {
     }
     const { tickMs } = { ...DEFAULT_TIMINGS, ...this.#config.raft };
     this.#every(tickMs, () => {
-      for (const { shard } of this.#shards) shard.tick();
+      for (const local of this.#shards) local.tick();
     });
     this.#every(CONNECTION_CHECK_MS, () => {
       for (const connection of [...this.#connections]) connection.checkAlive();
@@ -334,7 +334,7 @@ class Node implements RunningNode, ShardHost {
     const { shards = 1 } = this.#config;
     for (let id = 0; id < shards; id++) {
       const shard = await this.#opener.open(id, isFounder);
-      this.#shards.push(new LocalShard(shard));
+      this.#shards.push(new LocalShard(shard, this.clock));
       const hasRoom = () =>
         !shard.full && this.#publishRoom.missing(shard.configuration).length === 0;
       this.#scheduleKeepers.push(new ScheduleKeeper(shard, hasRoom, this.clock, this.log));

@@ -19,6 +19,7 @@ import {
   encodePublished,
   encodeSettled,
   type Frame,
+  type LookRequest,
   type NodeStatus,
   type WireLimits,
 } from "../wire/mod.ts";
@@ -44,6 +45,7 @@ import type { PublishRoom } from "./publish_room.ts";
 import type { ClientLink } from "./client_link.ts";
 import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
 import type { LocalShard } from "./local_shard.ts";
+import { look } from "./look.ts";
 import { partitionStorage } from "./partition_storage.ts";
 import { serveScheduleRequest } from "./schedule_requests.ts";
 import type { PeerNetwork } from "./peer_network.ts";
@@ -237,6 +239,10 @@ export class RequestHandler {
       case "resumeSchedule":
       case "listSchedules":
         return serveScheduleRequest(link, frame, local, request);
+      case "peek":
+      case "findMessage":
+      case "inspect":
+        return this.#look(link, frame, local, request);
       default:
         return request satisfies never;
     }
@@ -254,6 +260,19 @@ export class RequestHandler {
       if (!current) return refuseNotLeader(link, frame, shard.leader);
       void partitionStorage(shard, partitionIds, clock).then((partitions) => {
         answer(link, frame, { kind: "queueStorageReply", nodeId, partitions });
+      });
+    });
+  }
+
+  /** Shows what is in a queue, once what is known here is known to be current. */
+  #look(link: ClientLink, frame: Frame, local: LocalShard, request: LookRequest): void {
+    if (request.kind === "inspect" && request.partitionIds.length > STATS_COUNT_MAX) {
+      return refuseTooMany(link, frame, request.partitionIds.length);
+    }
+    this.#read(link, frame, local, () => {
+      void look(local, request, this.#context.runtime.clock).then((reply) => {
+        if (reply !== undefined) return answer(link, frame, reply);
+        refuse(link, frame, "partitionNotFound", "The partition to look into is not there");
       });
     });
   }

@@ -281,6 +281,10 @@ Deno.test("flowmq queue add, ls, info and rm", async () => {
     assertMatch(listed.stdout, /^mail +running +3 +5\.00 s +2 +0 +0 +2 /m);
     const { stdout } = await call("queue info mail");
     assertMatch(stdout, /2 messages ready/);
+    assertMatch(
+      stdout,
+      /^[\d.]+ published, 0 delivered and 0 acked a second; the oldest message is /m,
+    );
     assertMatch(stdout, /^ +1 +1 +1 +\d+ B +1 +[\d.]+ \w+ +[\d.]+ m?s old$/m);
     assertMatch((await call("queue rm mail")).stdout, /removed queue mail/);
     const again = await call("queue rm mail");
@@ -328,6 +332,65 @@ Deno.test("flowmq queue edit, pause, resume and purge", async () => {
     assertMatch((await call("queue purge mail")).stdout, /purged 2 messages of queue mail/);
     const info = JSON.parse((await call("queue info mail --json")).stdout);
     assertEquals([info.acked, info.purged, info.ready, info.paused], [1, 2, 0, false]);
+  });
+});
+
+Deno.test("flowmq queue peek prints what flowmq sub would, and takes nothing", async () => {
+  await withNode(async (call) => {
+    await call("pub mail --key a", "one\ntwo");
+    await call("pub mail --whole", Uint8Array.of(255, 10, 7));
+    const peeked = await call("queue peek mail");
+    assertEquals([peeked.code, peeked.stdout], [
+      ExitCode.ok,
+      (await call("queue peek mail")).stdout,
+    ]);
+    assertMatch(peeked.stdout, /^one\ntwo\n/);
+    assertEquals((await call("queue peek mail --count 1 --offset 1")).stdout, "two\n");
+    assertEquals((await call("queue peek mail --state leased")).stdout, "");
+    assertEquals((await call("queue peek mail --key a --from 1h")).stdout, "one\ntwo\n");
+    assertEquals((await call("queue peek mail --to 1h")).stdout, "");
+    const lines = (await call("queue peek mail --long")).stdout.trimEnd().split("\n");
+    assertEquals(lines.length, 3);
+    assertMatch(lines[0]!, /^mail\/0\/0, ready, [\d.]+ m?s old, key a: one$/);
+    assertMatch(lines[2]!, /^mail\/0\/2, ready, [\d.]+ m?s old: \ufffd$/);
+    const records = (await call("queue peek mail --json")).stdout.trim().split("\n");
+    const { id, state, body, deliveryCount, key } = JSON.parse(records[0]!);
+    assertEquals([id, state, body, deliveryCount, key], ["mail/0/0", "ready", "one", 0, "a"]);
+    assertEquals(JSON.parse(records[2]!).bodyBase64, "/woH");
+    const report = JSON.parse((await call("queue info mail --json")).stdout);
+    assertEquals([report.ready, report.redelivered, report.activity[0].consumerCount], [3, 0, 0]);
+    const wrong = await call("queue peek mail --partition 1");
+    assertEquals(wrong.code, ExitCode.notFound);
+    assertMatch(wrong.stderr[0]!, /queue "mail" as it has partition 0 only/);
+    assertEquals((await call("queue peek mail --from soon")).code, ExitCode.usage);
+  });
+});
+
+Deno.test("flowmq msg get and explain tell about a message", async () => {
+  await withNode(async (call) => {
+    await call("pub mail one --key a -H type:note");
+    const shown = (await call("msg get mail/0/0")).stdout;
+    assertMatch(shown, /^message +mail\/0\/0\nstate +ready\n/);
+    assertMatch(shown, /\nkey +"a"\nheader "type" +"note"\n(.*\n)+\none\n$/);
+    assertEquals(JSON.parse((await call("msg get mail/0/0 --json")).stdout).headers.type, "note");
+    const nobody = "mail/0/0 is ready, and nobody consumes from its partition\n";
+    assertEquals((await call("explain mail")).stdout, nobody);
+    assertEquals((await call("explain mail/0/0")).stdout, nobody);
+    assertEquals(JSON.parse((await call("explain mail --json")).stdout), {
+      reason: "noConsumer",
+      sentence: nobody.trim(),
+      id: "mail/0/0",
+    });
+    await call("sub mail --count 1");
+    const gone = await call("msg get mail/0/0");
+    assertEquals(gone.code, ExitCode.notFound);
+    assertMatch(gone.stderr[0]!, /^flowmq: mail\/0\/0 is gone: it was acked/);
+    assertMatch((await call("msg get mail/0/1")).stderr[0]!, /not published yet: .* offset 1$/);
+    assertMatch((await call("explain mail")).stdout, /^mail has no message that waits/);
+    assertEquals((await call("explain nothing")).code, ExitCode.notFound);
+    const wrong = await call("msg get mail");
+    assertEquals(wrong.code, ExitCode.usage);
+    assertMatch(wrong.stderr[0]!, /"mail" is no message: it takes QUEUE\/PARTITION\/OFFSET/);
   });
 });
 

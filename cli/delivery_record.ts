@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery } from "../mod.ts";
+import type { Delivery, PeekedMessage } from "../mod.ts";
 
 /** What `flowmq sub --json` prints of a message. */
 export interface DeliveryRecord {
@@ -30,7 +30,7 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @param delivery A message and what is known about it.
  * @returns A plain object.
  */
-export function deliveryRecord(delivery: Delivery): DeliveryRecord {
+export function deliveryRecord(delivery: Delivery | PeekedMessage): DeliveryRecord {
   const { queue, partition, offset, key, headers, deliveryCount, publishedAt } = delivery;
   return {
     queue,

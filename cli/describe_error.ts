@@ -69,7 +69,9 @@ function describeClientError(error: FlowMQError): ErrorDescription {
       exitCode: ExitCode.unreachable,
     };
   }
-  if (error.code === ErrorCode.queueNotFound || error.code === ErrorCode.scheduleNotFound) {
+  const isMissing = error.code === ErrorCode.queueNotFound ||
+    error.code === ErrorCode.partitionNotFound || error.code === ErrorCode.scheduleNotFound;
+  if (isMissing) {
     return { line: lowerFirst(error.message), exitCode: ExitCode.notFound };
   }
   return {

@@ -27,7 +27,7 @@ export const exitCodeMeanings: readonly (readonly [ExitCode, string])[] = [
   ],
   [ExitCode.usage, "Unknown command or flag, or a value that a flag does not take."],
   [ExitCode.unreachable, "No server answered in time, or the cluster has no leader."],
-  [ExitCode.notFound, "There is no such queue."],
+  [ExitCode.notFound, "There is no such queue or message."],
   [
     ExitCode.refused,
     "The server refused: a name, a setting or a message it does not take, or a limit.",

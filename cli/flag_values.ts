@@ -97,6 +97,32 @@ export function writeDuration(ms: number): string {
   return `${ms / unitMs}${unit}`;
 }
 
+/**
+ * Reads a moment: a date and time as of ISO 8601, or how long ago it was.
+ *
+ * @param text What a person wrote. A time without a zone is that of this machine.
+ * @param nowMs The time now, in milliseconds since the epoch.
+ * @returns Milliseconds since the epoch.
+ * @throws {SyntaxError} If it is no moment.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parsePastTime("1m", 100_000), 40_000);
+ * assertEquals(parsePastTime("1970-01-01T00:01Z", 100_000), 60_000);
+ * ```
+ */
+export function parsePastTime(text: string, nowMs: number): number {
+  const ms = /^\d{4}-\d\d-\d\d/.test(text) ? Date.parse(text) : NaN;
+  if (Number.isSafeInteger(ms) && ms >= 0) return ms;
+  try {
+    return Math.max(0, nowMs - parseDuration(text));
+  } catch {
+    throw new SyntaxError("it takes a time such as 2026-01-31T12:00Z, or 10m for 10 minutes ago");
+  }
+}
+
 const sizeUnits: Readonly<Record<string, number>> = {
   "": 1,
   B: 1,

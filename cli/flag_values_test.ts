@@ -1,6 +1,12 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { formatAddress, parseAddress } from "./address.ts";
-import { parseDuration, parseInteger, parseSize, writeDuration } from "./flag_values.ts";
+import {
+  parseDuration,
+  parseInteger,
+  parsePastTime,
+  parseSize,
+  writeDuration,
+} from "./flag_values.ts";
 
 Deno.test("parseAddress() reads names, IPv4 and bracketed IPv6", () => {
   for (const text of ["localhost:7400", "10.0.0.1:0", "[::1]:7400", "queue.example.org:65535"]) {
@@ -52,5 +58,15 @@ Deno.test("parseInteger() takes grouped digits and keeps to its bounds", () => {
   assertEquals(parseInteger("1,000,000", { minimum: 1 }), 1_000_000);
   for (const wrong of ["", "1.5", "1e3", "0x10", "-1", "11", "1,0", "99999999999999999999"]) {
     assertThrows(() => parseInteger(wrong, { minimum: 0, maximum: 10 }), SyntaxError);
+  }
+});
+
+Deno.test("parsePastTime() reads moments and how long ago one was", () => {
+  const nowMs = Date.UTC(2026, 0, 31, 12);
+  const times = ["2026-01-31T11:59Z", "2026-01-31T12:59:00+01:00", "1m", "60s"];
+  assertEquals(times.map((text) => parsePastTime(text, nowMs)), times.map(() => nowMs - 60_000));
+  assertEquals(parsePastTime("2026-01-31", nowMs), Date.UTC(2026, 0, 31));
+  for (const text of ["", "soon", "12", "2026", "2026-13-01", "-5m"]) {
+    assertThrows(() => parsePastTime(text, nowMs), SyntaxError, "10m for 10 minutes ago");
   }
 });

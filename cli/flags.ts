@@ -14,6 +14,7 @@ import {
   parseCluster,
   parseDuration,
   parseInteger,
+  parsePastTime,
   parseSize,
 } from "./flag_values.ts";
 
@@ -225,6 +226,25 @@ export function durationFlag(
       if (ms > maximumMs) throw new SyntaxError(`it takes ${maximumMs} ms or less`);
       return ms;
     },
+  );
+}
+
+/**
+ * Makes a flag that takes a moment in the past, and may be left out.
+ *
+ * @param options Help and short form.
+ * @returns The flag; its value is in milliseconds since the epoch.
+ */
+export function pastTimeFlag(options: FlagOptions): ValueFlag<number | undefined> {
+  return value<number | undefined>(
+    {
+      ...options,
+      help: `${options.help} A time such as 2026-01-31T12:00Z, or 10m for 10 minutes ago.`,
+    },
+    "TIME",
+    undefined,
+    "",
+    (text) => parsePastTime(text, Date.now()),
   );
 }
 

@@ -60,6 +60,17 @@ export function formatMs(ms: number): string {
   return `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
+/**
+ * Writes how often something happens: one decimal where that says something.
+ *
+ * @param rate A number of 0 or more.
+ * @returns For example `0`, `0.2`, `1,234`.
+ */
+export function formatRate(rate: number): string {
+  if (rate >= 100) return formatCount(Math.round(rate));
+  return rate === 0 ? "0" : rate < 0.05 ? "<0.1" : rate.toFixed(1);
+}
+
 /** Three significant digits, but never fewer than the whole part and never more than two decimals. */
 function threeDigits(value: number): string {
   return value >= 99.95 ? value.toFixed(0) : value >= 9.995 ? value.toFixed(1) : value.toFixed(2);

@@ -5,6 +5,7 @@ import {
   formatCount,
   formatMany,
   formatMs,
+  formatRate,
   formatTable,
   oneLine,
   visibleLength,
@@ -26,6 +27,7 @@ Deno.test("formatBytes() and formatMs() keep three digits", () => {
   assertEquals(
     [0.5, 12.34, 312.4, 999.7, 2_400, 59_949, 59_950, 303_000, 7_260_000, 180_000_000].map(
       formatMs,
+      formatRate,
     ),
     [
       "0.50 ms",
@@ -72,4 +74,9 @@ Deno.test("closestWord() suggests nothing where nothing is close", () => {
   assertEquals(closestWord("que", ["queue", "pub"]), "queue");
   assertEquals(closestWord("sreve", ["serve", "sub"]), "serve");
   assertEquals(closestWord("x", ["serve", "sub"]), undefined);
+});
+
+Deno.test("formatRate() has one decimal where that says something", () => {
+  const rates = [0, 0.01, 0.25, 9.96, 99.94, 100, 1_234.5];
+  assertEquals(rates.map(formatRate), ["0", "<0.1", "0.3", "10.0", "99.9", "100", "1,235"]);
 });

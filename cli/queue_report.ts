@@ -4,7 +4,9 @@
  * @module
  */
 
-import type { QueueReport } from "../mod.ts";
+import type { FlowRates, PartitionActivity, QueueReport } from "../mod.ts";
+import { formatCount, formatMs, formatRate, formatTable, oneLine } from "./format.ts";
+import type { Paint } from "./terminal.ts";
 
 /**
  * Counts the consumers of a queue, each once.
@@ -25,4 +27,63 @@ export function consumersOf(report: QueueReport): number {
 export function queueRecord(report: QueueReport): Record<string, unknown> {
   const { name, id, settings, paused, partitions, ...counts } = report;
   return { name, id, settings, paused, ...counts, consumers: consumersOf(report), partitions };
+}
+
+/** No table has more rows of consumers. */
+const rowsMax = 50;
+
+/**
+ * Says how fast messages go through a queue, and how old the oldest one is.
+ *
+ * @param activity Its partitions.
+ * @returns One line.
+ */
+export function trafficLine(activity: readonly PartitionActivity[]): string {
+  const total = (count: keyof FlowRates) =>
+    activity.reduce((sum, { rates }) => sum + rates[count], 0);
+  const rates = `${formatRate(total("published"))} published, ` +
+    `${formatRate(total("delivered"))} delivered and ${formatRate(total("acked"))} acked a second`;
+  const ages = activity.flatMap(({ oldestAtMs, nowMs }) =>
+    oldestAtMs === undefined ? [] : [nowMs - oldestAtMs]
+  );
+  return ages.length === 0
+    ? rates
+    : `${rates}; the oldest message is ${formatMs(Math.max(0, ...ages))} old`;
+}
+
+/**
+ * Shows the consumers of a queue.
+ *
+ * @param activity Its partitions.
+ * @param paint Marks the titles up.
+ * @returns An empty line and a table, or nothing when there is none.
+ */
+export function consumerTable(activity: readonly PartitionActivity[], paint: Paint): string[] {
+  const rows = activity.flatMap(({ partition, nowMs, consumers }) =>
+    consumers.map(({ clientName, address, held, prefetch, heldSinceMs }) => [
+      String(partition),
+      clientName === "" ? "-" : oneLine(clientName, 40),
+      address ?? paint.yellow("not connected"),
+      formatCount(held),
+      formatCount(prefetch),
+      heldSinceMs === undefined ? "-" : formatMs(Math.max(0, nowMs - heldSinceMs)),
+    ])
+  );
+  if (rows.length === 0) return [];
+  const count = activity.reduce((sum, { consumerCount }) => sum + consumerCount, 0);
+  const more = count > rowsMax ? [`and ${formatCount(count - rowsMax)} more`] : [];
+  const right = { align: "right" } as const;
+  const table = formatTable(
+    [
+      { title: "partition", ...right },
+      { title: "consumer" },
+      { title: "address" },
+      { title: "holds", ...right },
+      { title: "prefetch", ...right },
+      { title: "longest for", ...right },
+    ],
+    rows.slice(0, rowsMax),
+    paint.dim,
+  );
+  return ["", ...table, ...more];
 }

@@ -11,6 +11,9 @@ import { expectReply } from "./connection.ts";
 import { asQueueError, checkOpen, ClientCore, type WaitOptions } from "./core.ts";
 import { denoClientRuntime } from "./deno_runtime.ts";
 import { ConnectionLostError, RequestTimeoutError } from "./errors.ts";
+import { explain } from "./explain.ts";
+import type { Explanation } from "./explanation.ts";
+import { findMessage, messagePlace, type MessageReport } from "./look.ts";
 import { type ConnectOptions, resolveOptions } from "./options.ts";
 import { Publisher } from "./publisher.ts";
 import { Queue } from "./queue.ts";
@@ -214,6 +217,36 @@ export class Client implements AsyncDisposable {
       return expectReply(await connection.request({ kind: "nodeStatus" }, 0), "nodeStatusReply");
     }, options);
     return status;
+  }
+
+  /**
+   * Looks at one message without taking it.
+   *
+   * @param id `QUEUE/PARTITION/OFFSET`, as in `orders/0/17`.
+   * @param options How long to wait.
+   * @returns What there is to know of it, be it gone.
+   * @throws {TypeError} when that is no id.
+   * @throws {FlowMQError} with code `partitionNotFound` when the queue has no such partition.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async message(id: string, options: WaitOptions = {}): Promise<MessageReport> {
+    return await findMessage(this.#core, messagePlace(id), options);
+  }
+
+  /**
+   * Says in a sentence why a message, or what a queue has waiting, is not being delivered. Works while
+   * shards have no leader, too, as long as some node answers.
+   *
+   * @param target A queue, or the id of a message: `QUEUE/PARTITION/OFFSET`.
+   * @param options How long to wait.
+   * @returns One explanation, or one for each partition of the queue in which something waits.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {FlowMQError} with code `partitionNotFound` when the queue has no such partition.
+   */
+  async explain(target: string, options: WaitOptions = {}): Promise<Explanation[]> {
+    checkOpen(this.#core);
+    return await explain(this, target, options);
   }
 
   /**

@@ -368,6 +368,9 @@ const readingKinds: ReadonlySet<ClientRequest["kind"]> = new Set([
   "queueStats",
   "queueStorage",
   "listSchedules",
+  "peek",
+  "findMessage",
+  "inspect",
 ]);
 
 function changesSomething(request: ClientRequest): boolean {

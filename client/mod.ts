@@ -27,6 +27,9 @@ export {
   QueueNotFoundError,
   RequestTimeoutError,
 } from "./errors.ts";
+export type { Explanation, ExplanationReason } from "./explanation.ts";
+export type { MessageReport, PartitionActivity } from "./look.ts";
+export { formatMessageId, type MessagePlace, parseMessageId } from "./message_id.ts";
 export type { ConnectOptions } from "./options.ts";
 export type { OutgoingMessage, PublishOptions } from "./publisher.ts";
 export {
@@ -37,6 +40,7 @@ export {
   type QueueReport,
 } from "./queue.ts";
 export { type AddedSchedule, type ScheduleOptions, Schedules } from "./schedules.ts";
+export { PeekedMessage, type PeekOptions } from "./peek.ts";
 export type { ByteStream, ClientRuntime, Clock, Dialer, TimerId } from "./runtime.ts";
 export { ErrorCode, type ErrorName, errorName } from "../wire/error_codes.ts";
 export type {
@@ -53,4 +57,12 @@ export type {
   ShardInfo,
   ShardStatus,
 } from "../wire/client_messages.ts";
+export type {
+  ConsumerReport,
+  FlowRates,
+  FoundMessage,
+  LeaseReport,
+  PartitionInspection,
+} from "../wire/look_messages.ts";
+export type { LiveState } from "../queue/message_view.ts";
 export type { MessageHeaders } from "../wire/publish_batch.ts";

@@ -8,6 +8,8 @@ import type { PartitionStats, PartitionStorage, QueueSettings } from "../wire/mo
 import type { Receipt } from "./batch.ts";
 import { type ConsumeOptions, Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
+import { type PartitionActivity, queueActivity } from "./look.ts";
+import { type PeekedMessage, type PeekOptions, peekQueue } from "./peek.ts";
 import type { MessageHeaders } from "../wire/mod.ts";
 import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
 import { Schedules } from "./schedules.ts";
@@ -155,6 +157,40 @@ export class Queue {
   /** Its recurring schedules; see {@linkcode Schedules}. */
   get schedules(): Schedules {
     return new Schedules(this.#host.core, this.name);
+  }
+
+  /**
+   * Looks at messages without taking them: nothing about them changes. They come oldest first, each as
+   * it is when a node looks at it, which is later than the call, but not at the same moment for all.
+   *
+   * @param options Which messages; all that are not gone where nothing is said.
+   * @returns The messages, asked for a page at a time.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {FlowMQError} with code `partitionNotFound` when it has no such partition.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   *
+   * @example Usage
+   * ```ts ignore
+   * for await (const message of client.queue("orders").peek({ state: "leased" })) {
+   *   console.log(message.id, message.lease?.consumer.clientName, message.text());
+   * }
+   * ```
+   */
+  peek(options: PeekOptions = {}): AsyncGenerator<PeekedMessage, void> {
+    return peekQueue(this.#host.core, this.name, options);
+  }
+
+  /**
+   * Tells what goes on in each partition: its consumers and what they hold, how old the oldest message
+   * is, and how fast messages go through.
+   *
+   * @param options How long to wait.
+   * @returns One item a partition.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  activity(options: WaitOptions = {}): Promise<PartitionActivity[]> {
+    return queueActivity(this.#host.core, this.name, options);
   }
 
   /**

@@ -105,6 +105,16 @@ export class LeaseTable {
   }
 
   /**
+   * Reads when the lease in a slot ends.
+   *
+   * @param slot The slot of a leased message.
+   * @returns Milliseconds since the epoch.
+   */
+  deadlineAt(slot: number): number {
+    return this.#deadlines[slot]!;
+  }
+
+  /**
    * The next lease of the same consumer.
    *
    * @param slot The slot of a leased message.

@@ -24,11 +24,13 @@ import type {
   QueueInfo,
   Reply,
 } from "./commands.ts";
+import type { Consumer } from "./consumer.ts";
 import { invariant, unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "./limits.ts";
 import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
+import type { LookOptions, MessagesSeen, PartitionFlow } from "./message_view.ts";
 import { partsOfPartition } from "./partition_capture.ts";
 import {
   createPartition,
@@ -94,6 +96,8 @@ export interface ConsumerInfo {
   readonly prefetch: number;
   /** Messages it holds. */
   readonly held: number;
+  /** Since when it has held the one it has held longest: see `LeaseView`. */
+  readonly heldSinceMs: number | undefined;
   /** Whether deliveries go to it: it and its session are attached. */
   readonly receiving: boolean;
 }
@@ -282,15 +286,45 @@ export class ShardMachine {
    * @returns One item a consumer, in the order in which they first attached.
    */
   consumers(partitionId: number): ConsumerInfo[] {
-    const consumers = this.#tables.partitions.get(partitionId)?.consumers ?? [];
-    return Array.from(consumers, ({ sessionId, consumerId, prefetch, held, receiving }) => ({
-      sessionId,
-      clientName: this.#tables.sessions.get(sessionId)!.clientName,
-      consumerId,
-      prefetch,
-      held,
-      receiving,
-    }));
+    const partition = this.#tables.partitions.get(partitionId);
+    return Array.from(partition?.consumers ?? [], (consumer) => this.#info(consumer));
+  }
+
+  /**
+   * Describes a consumer of a partition.
+   *
+   * @param sessionId Its session.
+   * @param consumerId The client's name for it.
+   * @param partitionId Where it takes from.
+   * @returns The consumer, or `undefined` when there is none.
+   */
+  consumer(sessionId: number, consumerId: number, partitionId: number): ConsumerInfo | undefined {
+    const consumer = this.#tables.sessions.get(sessionId)?.consumer(consumerId, partitionId);
+    return consumer === undefined ? undefined : this.#info(consumer);
+  }
+
+  /**
+   * Looks at messages of a partition that are not gone, without changing anything.
+   *
+   * @param partitionId The partition.
+   * @param options Which messages.
+   * @returns What there is to see of them, or `undefined` when the partition does not live here.
+   */
+  look(partitionId: number, options: LookOptions): MessagesSeen | undefined {
+    return this.#tables.partitions.get(partitionId)?.look(options);
+  }
+
+  /**
+   * Counts what has gone through a partition.
+   *
+   * @param partitionId The partition.
+   * @returns The counts, or `undefined` when it does not live here.
+   */
+  flow(partitionId: number): PartitionFlow | undefined {
+    const partition = this.#tables.partitions.get(partitionId);
+    if (partition === undefined) return undefined;
+    const { published, acked } = partition.stats();
+    return { published, delivered: partition.delivered, acked };
   }
 
   /**
@@ -451,6 +485,13 @@ export class ShardMachine {
    */
   checkInvariants(): void {
     this.#tables.checkInvariants();
+  }
+
+  #info(consumer: Consumer): ConsumerInfo {
+    const { sessionId, consumerId, partitionId, prefetch, held, receiving } = consumer;
+    const { clientName } = this.#tables.sessions.get(sessionId)!;
+    const heldSinceMs = this.#tables.partitions.get(partitionId)!.heldSinceMs(consumer);
+    return { sessionId, clientName, consumerId, prefetch, held, heldSinceMs, receiving };
   }
 
   #execute(meta: CommandMeta, command: Command): Reply {

@@ -114,6 +114,8 @@ export interface PartitionPart extends PartitionIdentity {
   readonly redelivered: number;
   /** @default {0} */
   readonly purged?: number;
+  /** @default {freshOffset + redelivered} */
+  readonly delivered?: number;
 }
 
 /** A consumer as plain data. */

@@ -302,6 +302,7 @@ Deno.test("ShardMachine changes a consumer that is attached again", () => {
     consumerId: 1,
     prefetch: 1,
     held: 1,
+    heldSinceMs: shard.nowMs,
     receiving: true,
   }]);
 });

@@ -32,6 +32,7 @@ export {
 } from "./machine.ts";
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
+export type * from "./message_view.ts";
 export { queueNameProblem } from "./queue_name.ts";
 export type * from "./schedule.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";

@@ -27,6 +27,7 @@ import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
 import { OffsetHeap } from "./offset_heap.ts";
 import type { BatchRun, ConsumerSnapshot, PartitionPart } from "./machine_snapshot.ts";
+import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
@@ -56,6 +57,7 @@ export class Partition {
   #bytesPublished = 0;
   #redelivered = 0;
   #purged = 0;
+  #delivered = 0;
   /** How many consumers want to hear that nothing is ready. Follows from them. */
   #drainingCount = 0;
 
@@ -279,6 +281,7 @@ export class Partition {
         slot = leases.add(this.#freshOffset++, 0);
       }
       leases.lease(slot, consumer, deadlineMs);
+      this.#delivered++;
       const offset = leases.offsetAt(slot);
       batches.locate(offset);
       effects.deliver(
@@ -317,6 +320,41 @@ export class Partition {
       });
     }
     return held.sort((a, b) => a.offset - b.offset);
+  }
+
+  /**
+   * Looks at messages that are not gone.
+   *
+   * @param options Which ones.
+   * @returns What there is to see of them.
+   */
+  look({ fromOffset, state, messagesMax, offsetsMax }: LookOptions): MessagesSeen {
+    const messages: MessageView[] = [];
+    let offset = Math.max(fromOffset, this.#lowOffset);
+    for (let left = offsetsMax; left > 0 && offset < this.#nextOffset; left--) {
+      const view = this.#view(offset++);
+      if (view === undefined || (state !== undefined && view.state !== state)) continue;
+      messages.push(view);
+      if (messages.length === messagesMax) break;
+    }
+    return { messages, nextOffset: offset < this.#nextOffset ? offset : undefined };
+  }
+
+  /**
+   * Tells since when a consumer has held what it has held longest.
+   *
+   * @param consumer One that is attached.
+   * @returns When that lease began or was last extended, or `undefined` when it holds nothing.
+   */
+  heldSinceMs({ firstLease }: Consumer): number | undefined {
+    return firstLease === NO_SLOT
+      ? undefined
+      : this.#leases.deadlineAt(firstLease) - this.identity.settings.leaseMs;
+  }
+
+  /** Deliveries there have been, each delivery of a message counted. */
+  get delivered(): number {
+    return this.#delivered;
   }
 
   /**
@@ -361,6 +399,7 @@ export class Partition {
         bytesPublished: this.#bytesPublished,
         redelivered: this.#redelivered,
         purged: this.#purged,
+        delivered: this.#delivered,
       },
       consumers: this.#captureConsumers(),
       ring: this.#ring.head === undefined
@@ -396,6 +435,7 @@ export class Partition {
     partition.#bytesPublished = part.bytesPublished;
     partition.#redelivered = part.redelivered;
     partition.#purged = part.purged ?? 0;
+    partition.#delivered = part.delivered ?? part.freshOffset + part.redelivered;
     return partition;
   }
 
@@ -542,6 +582,24 @@ export class Partition {
       consumers.push({ sessionId, consumerId, prefetch, attached, draining });
     }
     return consumers;
+  }
+
+  /** What there is to see of a message, `undefined` when it is gone. */
+  #view(offset: number): MessageView | undefined {
+    const slot = this.#find(offset);
+    if (slot === NO_SLOT && offset < this.#freshOffset) return undefined;
+    this.#batches.locate(offset);
+    const { entryIndex, position } = this.#batches;
+    const place = { offset, entryIndex, position };
+    if (slot === NO_SLOT) return { ...place, state: "ready", deliveryCount: 0 };
+    const deliveryCount = this.#leases.deliveryCountAt(slot);
+    const holder = this.#leases.holderAt(slot);
+    if (holder === undefined) return { ...place, state: "ready", deliveryCount };
+    const { sessionId, consumerId } = holder;
+    const endsAtMs = this.#leases.deadlineAt(slot);
+    const sinceMs = endsAtMs - this.identity.settings.leaseMs;
+    const lease = { sessionId, consumerId, sinceMs, endsAtMs };
+    return { ...place, state: "leased", deliveryCount, lease };
   }
 
   #find(offset: number): number {

@@ -9,6 +9,7 @@
 
 import type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings } from "../queue/commands.ts";
 import type { ScheduledMessage, ScheduleInfo, ScheduleTiming } from "../queue/schedule.ts";
+import type { LookReply, LookRequest } from "./look_messages.ts";
 import type { WireLimits } from "./limits.ts";
 
 /** The version of the client protocol that is spoken here. */
@@ -42,6 +43,9 @@ export const RequestType = {
   pauseSchedule: 62,
   resumeSchedule: 63,
   listSchedules: 64,
+  peek: 50,
+  findMessage: 51,
+  inspect: 52,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -62,6 +66,9 @@ export const ReplyType = {
   purged: 162,
   scheduleReply: 188,
   scheduleList: 192,
+  peekReply: 178,
+  findMessageReply: 179,
+  inspectReply: 180,
   error: 255,
 } as const;
 
@@ -143,7 +150,8 @@ export type ClientRequest =
   | { readonly kind: "removeSchedule"; readonly partitionId: number; readonly id: string }
   | { readonly kind: "pauseSchedule"; readonly partitionId: number; readonly id: string }
   | { readonly kind: "resumeSchedule"; readonly partitionId: number; readonly id: string }
-  | { readonly kind: "listSchedules"; readonly partitionId: number };
+  | { readonly kind: "listSchedules"; readonly partitionId: number }
+  | LookRequest;
 
 /** One request, by its name. */
 export type RequestOf<K extends ClientRequest["kind"]> = Extract<ClientRequest, { kind: K }>;
@@ -329,6 +337,7 @@ export type ServerReply =
   }
   | { readonly kind: "scheduleReply"; readonly schedule: ScheduleInfo; readonly created: boolean }
   | { readonly kind: "scheduleList"; readonly schedules: readonly ScheduleInfo[] }
+  | LookReply
   | (ErrorReply & { readonly kind: "error" });
 
 /** One reply, by its name. */

@@ -85,6 +85,18 @@ const requests: ClientRequest[] = [
   { kind: "pauseSchedule", partitionId: 9, id: "daily" },
   { kind: "resumeSchedule", partitionId: 9, id: "daily" },
   { kind: "listSchedules", partitionId: 9 },
+  {
+    kind: "peek",
+    partitionId: 3,
+    fromOffset: 2 ** 40,
+    count: 100,
+    state: "leased",
+    key: "table-7",
+    fromMs: 1_700_000_000_000,
+    toMs: 1_700_000_000_001,
+  },
+  { kind: "findMessage", partitionId: 3, offset: 2 ** 40 },
+  { kind: "inspect", partitionIds: [4, 5] },
 ];
 
 const schedule = {
@@ -96,6 +108,23 @@ const schedule = {
   nextMs: 1_800_000_000_000,
   lastMs: 0,
   fired: 3,
+};
+
+const away = {
+  sessionId: 2 ** 45,
+  consumerId: 4,
+  clientName: "mailer",
+  prefetch: 10,
+  held: 0,
+} as const;
+const consumer = { ...away, address: "10.0.0.1:4000", receiving: true, held: 2, heldSinceMs: 7 };
+const peeked = {
+  offset: 2 ** 41,
+  deliveryCount: 3,
+  term: 4,
+  index: 2 ** 42,
+  publishedAtMs: 1_700_000_000_000,
+  record: new Uint8Array([0, 65]),
 };
 
 const replies: ServerReply[] = [
@@ -172,6 +201,35 @@ const replies: ServerReply[] = [
     }],
   },
   {
+    kind: "peekReply",
+    nowMs: 1_700_000_000_009,
+    messages: [
+      { ...peeked, state: "ready" },
+      { ...peeked, state: "leased", lease: { consumer, sinceMs: 3, endsAtMs: 4 } },
+      { ...peeked, state: "delayed", dueAtMs: 2 ** 41 },
+    ],
+    nextOffset: 12,
+  },
+  {
+    kind: "findMessageReply",
+    nowMs: 5,
+    state: "ready",
+    nextOffset: 9,
+    message: { ...peeked, state: "ready" },
+  },
+  {
+    kind: "inspectReply",
+    nowMs: 5,
+    partitions: [{
+      partitionId: 9,
+      paused: true,
+      oldestAtMs: 4,
+      rates: { published: 1.5, delivered: 0.25, acked: 0, windowMs: 7_300.5 },
+      consumerCount: 1_001,
+      consumers: [consumer, { ...away, address: null, receiving: false, sessionEndsAtMs: 8 }],
+    }],
+  },
+  {
     kind: "queueStorageReply",
     nodeId: 2,
     partitions: [{
@@ -207,6 +265,14 @@ Deno.test("decodeRequest() gives back every request that encodeRequest() was giv
     ]);
     assertEquals(decodeRequest(frame.type, frame.payload), request);
   }
+});
+
+Deno.test("decodeRequest() reads a peek that asks for nothing special", () => {
+  const peek = { kind: "peek", partitionId: 3, fromOffset: 0, count: 1 } as const;
+  const frame = decodeFrame(encodeRequest(peek, 0, 1));
+  assertEquals(decodeRequest(frame.type, frame.payload), peek);
+  const strange = encodeCbor({ ...peek, state: "lost" });
+  assertThrows(() => decodeRequest(RequestType.peek, strange), MalformedFrameError, "lost");
 });
 
 Deno.test("decodeReply() gives back every reply that encodeReply() was given", () => {

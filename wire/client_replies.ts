@@ -45,6 +45,7 @@ import {
 } from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { readScheduleInfo } from "./schedule_codec.ts";
+import { readFindMessageReply, readInspectReply, readPeekReply } from "./look_messages.ts";
 
 const publishedBytes = 48;
 const settledHeadBytes = 24;
@@ -312,6 +313,12 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
       };
     case ReplyType.scheduleList:
       return { kind: "scheduleList", schedules: mapsField(map, "schedules", readScheduleInfo) };
+    case ReplyType.peekReply:
+      return readPeekReply(map);
+    case ReplyType.findMessageReply:
+      return readFindMessageReply(map);
+    case ReplyType.inspectReply:
+      return readInspectReply(map);
     case ReplyType.error:
       return decodeError(map);
     default:

@@ -20,6 +20,7 @@ import {
 } from "./fields.ts";
 import { encodeFrame } from "./frame.ts";
 import { readScheduledMessage, readScheduleTiming } from "./schedule_codec.ts";
+import { readFindMessage, readInspect, readPeek } from "./look_messages.ts";
 
 const u32Max = 0xffff_ffff;
 
@@ -164,6 +165,12 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return { kind: "resumeSchedule", ...readScheduleName(map) };
     case RequestType.listSchedules:
       return { kind: "listSchedules", partitionId: uintField(map, "partitionId", u32Max) };
+    case RequestType.peek:
+      return readPeek(map);
+    case RequestType.findMessage:
+      return readFindMessage(map);
+    case RequestType.inspect:
+      return readInspect(map);
     default:
       return { kind: "queueStats", partitionIds: uintsField(map, "partitionIds") };
   }

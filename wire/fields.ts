@@ -58,6 +58,15 @@ export function bytesField(map: CborMap, name: string): Uint8Array {
   return value;
 }
 
+/** A field that may be absent: an object with the field as `read` reads it, or without it. */
+export function optional<K extends string, T>(
+  map: CborMap,
+  name: K,
+  read: (map: CborMap, name: K) => T,
+): { readonly [key in K]?: T } {
+  return map[name] === undefined ? {} : { [name]: read(map, name) } as { [key in K]: T };
+}
+
 /** A map. */
 export function mapField(map: CborMap, name: string): CborMap {
   return asMap(map[name], name);

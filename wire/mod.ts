@@ -21,6 +21,7 @@ export * from "./errors.ts";
 export * from "./frame.ts";
 export * from "./frame_stream.ts";
 export * from "./limits.ts";
+export type * from "./look_messages.ts";
 export * from "./peer_messages.ts";
 export * from "./publish_batch.ts";
 export * from "./schedule_codec.ts";

@@ -10,9 +10,11 @@ import { benchRole } from "./bench_role.ts";
 import { clusterStatus } from "./cluster_status.ts";
 import { demo } from "./demo.ts";
 import { dev } from "./dev.ts";
+import { explain } from "./explain.ts";
 import { logDump } from "./log_dump.ts";
 import { logInspect } from "./log_inspect.ts";
 import { logVerify } from "./log_verify.ts";
+import { msgGet } from "./msg_get.ts";
 import { pub } from "./pub.ts";
 import { queueAdd } from "./queue_add.ts";
 import { queueEdit } from "./queue_edit.ts";
@@ -21,6 +23,7 @@ import { queueLs } from "./queue_ls.ts";
 import { queuePause } from "./queue_pause.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueResume } from "./queue_resume.ts";
+import { queuePeek } from "./queue_peek.ts";
 import { queueRm } from "./queue_rm.ts";
 import { queueScheduleAdd } from "./queue_schedule_add.ts";
 import { queueScheduleLs } from "./queue_schedule_ls.ts";
@@ -44,12 +47,15 @@ export const commands: readonly Command[] = [
   queuePause,
   queueResume,
   queuePurge,
+  queuePeek,
   queueRm,
   queueScheduleAdd,
   queueScheduleLs,
   queueSchedulePause,
   queueScheduleResume,
   queueScheduleRm,
+  msgGet,
+  explain,
   clusterStatus,
   verify,
   logInspect,

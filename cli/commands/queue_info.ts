@@ -9,18 +9,21 @@ import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { formatBytes, formatCount, formatMany, formatMs, formatTable } from "../format.ts";
-import { consumersOf, queueRecord } from "../queue_report.ts";
+import { consumersOf, consumerTable, queueRecord, trafficLine } from "../queue_report.ts";
 import { describeSettings } from "../queue_settings.ts";
 
 /** `flowmq queue info`. */
 export const queueInfo = defineCommand({
   name: "queue info",
-  summary: "Show a queue's settings, what is in each partition, and what it holds on disk",
+  summary: "Show a queue's settings, what is in its partitions and on disk, and who consumes",
   synonyms: ["queue show", "queue stat", "queue stats", "queue describe", "info"],
   description: [
     "Redelivered counts deliveries beyond the first of a message: after a nack, an expired lease, a " +
     "consumer that went away.",
-    "The second table is of the disk of the node that leads each partition's shard; other nodes hold " +
+    "Rates are averages over five to ten seconds, by the nodes that lead. The table of consumers has " +
+    "one row for each partition that a consumer takes from, with how many messages it holds, how many it " +
+    "may, and since when it has held the one it has held longest.",
+    "The last table is of the disk of the node that leads each partition's shard; other nodes hold " +
     "about the same. Live bytes are those of records with a message that is not acked, as good as " +
     "can be told without reading them. Kept are the files that stay for the sake of such a record, of " +
     "this partition or of others: what is dead in them is given back after a later snapshot, once it is " +
@@ -31,17 +34,17 @@ export const queueInfo = defineCommand({
   examples: [{ command: "flowmq queue info mail", note: "All about the queue called mail." }],
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {
-    const [report, storage] = await withClient(
+    const [report, activity, storage] = await withClient(
       values,
       terminal,
       "flowmq queue info",
       async (client) => {
         const queue = client.queue(positionals[0]!);
-        return [await queue.info(), await queue.storage()] as const;
+        return await Promise.all([queue.info(), queue.activity(), queue.storage()]);
       },
     );
     if (values.json) {
-      terminal.stdout.line(JSON.stringify({ ...queueRecord(report), storage }));
+      terminal.stdout.line(JSON.stringify({ ...queueRecord(report), activity, storage }));
       return ExitCode.ok;
     }
     const { paint } = terminal.stdout;
@@ -100,8 +103,10 @@ export const queueInfo = defineCommand({
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
       `${formatCount(report.acked)} acked, ` +
       `${formatCount(report.purged)} purged, ${formatMany(consumersOf(report), "consumer")}`,
+      trafficLine(activity),
       "",
       ...table,
+      ...consumerTable(activity, paint),
       "",
       ...disk,
     ];

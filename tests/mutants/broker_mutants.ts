@@ -74,8 +74,8 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     breaks: "only the leader delivers, and only to those who have attached to it",
     edits: [{
       file: "broker/local_shard.ts",
-      find: "    if (this.#leading) return;\n    this.deliveries.clear();",
-      replace: "    if (this.#leading || this.shard.id >= 0) return;\n    this.deliveries.clear();",
+      find: "return this.flow.begin(this.shard.machine);\n    this.deliveries.clear();",
+      replace: "return this.flow.begin(this.shard.machine);",
     }, {
       file: "broker/shard.ts",
       find: "if (this.#leading) this.#host.carryOut(this, this.#machine.effects);",

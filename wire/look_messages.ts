@@ -1,0 +1,277 @@
+/**
+ * What clients ask and brokers answer about what is in a queue, without changing anything.
+ *
+ * @module
+ */
+
+import type { LiveState } from "../queue/message_view.ts";
+import type { CborMap } from "./cbor.ts";
+import { MalformedFrameError } from "./errors.ts";
+import {
+  amountField,
+  booleanField,
+  bytesField,
+  mapField,
+  mapsField,
+  optional,
+  textField,
+  uintField,
+  uintsField,
+} from "./fields.ts";
+
+/** Everything there is to ask. */
+export type LookRequest =
+  /** Shows messages of a partition that are not gone, in the order of their offsets. */
+  | PeekQuery & { readonly kind: "peek" }
+  /** Shows one message. */
+  | { readonly kind: "findMessage"; readonly partitionId: number; readonly offset: number }
+  /** Shows what goes on in partitions: their consumers, and how fast messages go through. */
+  | { readonly kind: "inspect"; readonly partitionIds: readonly number[] };
+
+/** Which messages to show. */
+export interface PeekQuery {
+  readonly partitionId: number;
+  /** Messages below are passed over. */
+  readonly fromOffset: number;
+  /** The most messages to answer with: there may be fewer, and more to come. */
+  readonly count: number;
+  /** Only messages in this state. */
+  readonly state?: LiveState;
+  /** Only messages with this key. */
+  readonly key?: string;
+  /** Only messages published at this time or later. */
+  readonly fromMs?: number;
+  /** Only messages published before this time. */
+  readonly toMs?: number;
+}
+
+/** A consumer of a partition. */
+export interface ConsumerReport {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  /** What its client calls itself. */
+  readonly clientName: string;
+  /**
+   * Where its client is connected, perhaps by way of another node; `null` while it is not connected to
+   * the leader of the shard.
+   */
+  readonly address: string | null;
+  /** Whether deliveries go to it: it and its session are attached. */
+  readonly receiving: boolean;
+  /** How many messages it may hold. */
+  readonly prefetch: number;
+  /** How many it does. */
+  readonly held: number;
+  /** Since when it has held the one it has held longest: its lease began or was extended last. */
+  readonly heldSinceMs?: number;
+  /** Of a client that is not connected: when its session ends, and what it holds is given back. */
+  readonly sessionEndsAtMs?: number;
+}
+
+/** How a message is leased. */
+export interface LeaseReport {
+  /** Who holds it. */
+  readonly consumer: ConsumerReport;
+  /** When the lease began or was extended last. A new leader extends all of them. */
+  readonly sinceMs: number;
+  readonly endsAtMs: number;
+}
+
+/** A message as it is looked at. */
+export interface PeekedRecord {
+  readonly offset: number;
+  readonly state: LiveState;
+  /** How often it was delivered, the delivery under way included. */
+  readonly deliveryCount: number;
+  /** Of the entry that holds it. */
+  readonly term: number;
+  /** Of the entry that holds it. */
+  readonly index: number;
+  readonly publishedAtMs: number;
+  /** Of a leased message. */
+  readonly lease?: LeaseReport;
+  /** Of a delayed message: when it is due. */
+  readonly dueAtMs?: number;
+  /** The message itself, as in `publish_batch.ts`. */
+  readonly record: Uint8Array;
+}
+
+/** Some messages of a partition. */
+export interface PeekedPage {
+  /** The leader's time. */
+  readonly nowMs: number;
+  readonly messages: readonly PeekedRecord[];
+  /** Where to go on; absent when there is nothing more. */
+  readonly nextOffset?: number;
+}
+
+/** One message: `gone` is what was acked or came to another end, `unpublished` what is still to come. */
+export interface FoundMessage {
+  /** The leader's time. */
+  readonly nowMs: number;
+  readonly state: LiveState | "gone" | "unpublished";
+  /** The offset that the next published message gets. */
+  readonly nextOffset: number;
+  /** The message, unless it is gone or still to come. */
+  readonly message?: PeekedRecord;
+}
+
+/** How fast messages go through a partition: an average over the last few seconds. */
+export interface FlowRates {
+  /** Messages published a second. */
+  readonly published: number;
+  /** Deliveries a second. */
+  readonly delivered: number;
+  /** Messages acked a second. */
+  readonly acked: number;
+  /** The time that was measured. */
+  readonly windowMs: number;
+}
+
+/** What goes on in a partition. */
+export interface PartitionInspection {
+  readonly partitionId: number;
+  /** Whether its queue is paused: nothing is delivered. */
+  readonly paused: boolean;
+  /** When the oldest message that is not gone was published; absent when there is none. */
+  readonly oldestAtMs?: number;
+  readonly rates: FlowRates;
+  /** How many consumers it has. */
+  readonly consumerCount: number;
+  /** The first of them, in the order in which they attached; a thousand at most. */
+  readonly consumers: readonly ConsumerReport[];
+}
+
+/** What goes on in partitions. */
+export interface Inspection {
+  /** The leader's time. */
+  readonly nowMs: number;
+  readonly partitions: readonly PartitionInspection[];
+}
+
+/** Everything there is to answer. */
+export type LookReply =
+  | PeekedPage & { readonly kind: "peekReply" }
+  | FoundMessage & { readonly kind: "findMessageReply" }
+  | Inspection & { readonly kind: "inspectReply" };
+
+export type { LiveState };
+
+const u32Max = 0xffff_ffff;
+
+/** Reads a request to peek. */
+export function readPeek(map: CborMap): LookRequest {
+  return {
+    kind: "peek",
+    partitionId: uintField(map, "partitionId", u32Max),
+    fromOffset: uintField(map, "fromOffset"),
+    count: uintField(map, "count", u32Max),
+    ...optional(map, "state", readLiveState),
+    ...optional(map, "key", textField),
+    ...optional(map, "fromMs", uintField),
+    ...optional(map, "toMs", uintField),
+  };
+}
+
+/** Reads a request to show one message. */
+export function readFindMessage(map: CborMap): LookRequest {
+  return {
+    kind: "findMessage",
+    partitionId: uintField(map, "partitionId", u32Max),
+    offset: uintField(map, "offset"),
+  };
+}
+
+/** Reads a request to show what goes on. */
+export function readInspect(map: CborMap): LookRequest {
+  return { kind: "inspect", partitionIds: uintsField(map, "partitionIds") };
+}
+
+/** Reads some messages of a partition. */
+export function readPeekReply(map: CborMap): LookReply {
+  return {
+    kind: "peekReply",
+    nowMs: uintField(map, "nowMs"),
+    messages: mapsField(map, "messages", readPeeked),
+    ...optional(map, "nextOffset", uintField),
+  };
+}
+
+/** Reads one message. */
+export function readFindMessageReply(map: CborMap): LookReply {
+  const state = textField(map, "state");
+  return {
+    kind: "findMessageReply",
+    nowMs: uintField(map, "nowMs"),
+    state: state === "gone" || state === "unpublished" ? state : readLiveState(map, "state"),
+    nextOffset: uintField(map, "nextOffset"),
+    ...optional(map, "message", (fields, name) => readPeeked(mapField(fields, name))),
+  };
+}
+
+/** Reads what goes on in partitions. */
+export function readInspectReply(map: CborMap): LookReply {
+  return {
+    kind: "inspectReply",
+    nowMs: uintField(map, "nowMs"),
+    partitions: mapsField(map, "partitions", (partition) => ({
+      partitionId: uintField(partition, "partitionId"),
+      paused: booleanField(partition, "paused"),
+      ...optional(partition, "oldestAtMs", uintField),
+      rates: readRates(mapField(partition, "rates")),
+      consumerCount: uintField(partition, "consumerCount"),
+      consumers: mapsField(partition, "consumers", readConsumer),
+    })),
+  };
+}
+
+function readLiveState(map: CborMap, name: string): LiveState {
+  const state = textField(map, name);
+  if (state === "ready" || state === "leased" || state === "delayed") return state;
+  throw new MalformedFrameError(`Cannot read a message of unknown state: ${state}`);
+}
+
+function readPeeked(map: CborMap): PeekedRecord {
+  return {
+    offset: uintField(map, "offset"),
+    state: readLiveState(map, "state"),
+    deliveryCount: uintField(map, "deliveryCount"),
+    term: uintField(map, "term"),
+    index: uintField(map, "index"),
+    publishedAtMs: uintField(map, "publishedAtMs"),
+    ...optional(map, "lease", (fields, name) => readLease(mapField(fields, name))),
+    ...optional(map, "dueAtMs", uintField),
+    record: bytesField(map, "record"),
+  };
+}
+
+function readLease(map: CborMap): LeaseReport {
+  return {
+    consumer: readConsumer(mapField(map, "consumer")),
+    sinceMs: uintField(map, "sinceMs"),
+    endsAtMs: uintField(map, "endsAtMs"),
+  };
+}
+
+function readConsumer(map: CborMap): ConsumerReport {
+  return {
+    sessionId: uintField(map, "sessionId"),
+    consumerId: uintField(map, "consumerId"),
+    clientName: textField(map, "clientName"),
+    address: map["address"] === null ? null : textField(map, "address"),
+    receiving: booleanField(map, "receiving"),
+    prefetch: uintField(map, "prefetch"),
+    held: uintField(map, "held"),
+    ...optional(map, "heldSinceMs", uintField),
+    ...optional(map, "sessionEndsAtMs", uintField),
+  };
+}
+
+function readRates(map: CborMap): FlowRates {
+  return {
+    published: amountField(map, "published"),
+    delivered: amountField(map, "delivered"),
+    acked: amountField(map, "acked"),
+    windowMs: amountField(map, "windowMs"),
+  };
+}
