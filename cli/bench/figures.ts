@@ -6,6 +6,7 @@
 
 import type { Histogram } from "./histogram.ts";
 import type { BenchLoad } from "./load.ts";
+import type { NodesUsage } from "./node_meter.ts";
 import type { RunResult } from "./run.ts";
 
 /** Of latencies. */
@@ -32,6 +33,14 @@ export interface RateFigures {
   readonly messagesPerSecond: number;
 }
 
+/** What the processes used together. */
+export interface UsageFigures {
+  readonly cpuSeconds: number;
+  readonly cpuSecondsPerMillion: number;
+  readonly memoryBytes: number;
+  readonly memoryPeakBytes: number;
+}
+
 /** All figures of a run. What a workload does not measure is left out. */
 export interface Figures extends RateFigures {
   readonly megabytesPerSecond: number;
@@ -40,16 +49,12 @@ export interface Figures extends RateFigures {
   readonly lateness?: Percentiles;
   readonly fill?: RateFigures;
   readonly gaps?: Readonly<Record<string, GapFigures>>;
-  readonly nodes?: {
-    readonly cpuSeconds: number;
-    readonly cpuSecondsPerMillion: number;
-    readonly memoryBytes: number;
-    readonly memoryPeakBytes: number;
-  };
-  readonly limit?: RateFigures & Percentiles;
+  readonly nodes?: UsageFigures;
+  readonly limit?: RateFigures & Percentiles & { readonly nodes?: UsageFigures };
   readonly limitRatio?: number;
   readonly limitP50Ratio?: number;
   readonly limitP99Ratio?: number;
+  readonly limitCpuRatio?: number;
 }
 
 /**
@@ -73,22 +78,26 @@ export function figuresOf(load: BenchLoad, result: RunResult): Figures {
     ...(gaps && {
       gaps: Object.fromEntries([...gaps].map(([kind, ms]) => [kind, gapFigures(ms)])),
     }),
-    ...(usage && {
-      nodes: {
-        cpuSeconds: rounded(usage.cpuSeconds),
-        cpuSecondsPerMillion: rounded(usage.cpuSeconds / measurement.messages * 1e6),
-        memoryBytes: usage.memoryBytes,
-        memoryPeakBytes: usage.memoryPeakBytes,
-      },
-    }),
+    ...(usage && { nodes: usageFigures(usage, measurement.messages) }),
     ...(limit && {
-      limit: { ...rateFigures(limit), ...percentiles(limit.latency) },
+      limit: {
+        ...rateFigures(limit),
+        ...percentiles(limit.latency),
+        ...(limit.usage && { nodes: usageFigures(limit.usage, limit.messages) }),
+      },
       limitRatio: ratio(rateOf(measurement), rateOf(limit)),
     }),
     // The pipeline has confirmations only.
     ...(limit && confirm?.count && {
       limitP50Ratio: ratio(confirm.percentileMs(0.5), limit.latency.percentileMs(0.5)),
       limitP99Ratio: ratio(confirm.percentileMs(0.99), limit.latency.percentileMs(0.99)),
+    }),
+    // A short run may end before the system has counted any.
+    ...(usage && limit?.usage?.cpuSeconds && {
+      limitCpuRatio: ratio(
+        usage.cpuSeconds / measurement.messages,
+        limit.usage.cpuSeconds / limit.messages,
+      ),
     }),
   };
 }
@@ -139,6 +148,15 @@ function rateFigures(measured: { messages: number; seconds: number }): RateFigur
     messages: measured.messages,
     seconds: rounded(measured.seconds),
     messagesPerSecond: Math.round(rateOf(measured)),
+  };
+}
+
+function usageFigures(usage: NodesUsage, messages: number): UsageFigures {
+  return {
+    cpuSeconds: rounded(usage.cpuSeconds),
+    cpuSecondsPerMillion: rounded(usage.cpuSeconds / messages * 1e6),
+    memoryBytes: usage.memoryBytes,
+    memoryPeakBytes: usage.memoryPeakBytes,
   };
 }
 

@@ -1,5 +1,6 @@
 /**
- * What the nodes use during a measurement, also when some of them are killed and started again.
+ * What the nodes, or the processes of the bare pipeline, use during a measurement, also when some of them
+ * are killed and started again.
  *
  * A process that is gone cannot be asked any more, so all are looked at again and again; what a killed
  * one used after the last look is not counted.

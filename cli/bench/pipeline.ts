@@ -7,6 +7,7 @@
 import { confirmationBytes, FramedConnection } from "./pipeline_roles.ts";
 import { CommandError } from "../failures.ts";
 import { Histogram } from "./histogram.ts";
+import { NodeMeter, type NodesUsage } from "./node_meter.ts";
 import { sendOnSchedule } from "./schedule.ts";
 import { selfCommand } from "../self_command.ts";
 import { sleep } from "../waiting.ts";
@@ -31,6 +32,8 @@ export interface PipelineResult {
   readonly seconds: number;
   /** From sending a frame, or from the time at which it was due, to its confirmation. */
   readonly latency: Histogram;
+  /** What its three processes used, where the system tells. */
+  readonly usage: NodesUsage | undefined;
 }
 
 /** A role of the pipeline as a process. */
@@ -70,7 +73,7 @@ export class Pipeline implements AsyncDisposable {
    * Sends messages and waits for all confirmations.
    *
    * @param load How many, and how.
-   * @returns Time and latencies.
+   * @returns Time, latencies, and what the three processes used.
    */
   async measure(load: PipelineLoad): Promise<PipelineResult> {
     const latency = new Histogram();
@@ -79,13 +82,15 @@ export class Pipeline implements AsyncDisposable {
       Array.from({ length: load.clients }, () => FramedConnection.open(port)),
     );
     const framesEach = Math.ceil(load.messages / load.clients / load.batch);
+    using meter = new NodeMeter(() => this.#roles.map(({ child }) => child.pid));
     const startedAt = performance.now();
     await (load.rate > 0 ? sendAtRate(connections, load, framesEach, latency) : Promise.all(
       connections.map((connection) => sendInWindow(connection, load, framesEach, latency)),
     ));
     const seconds = (performance.now() - startedAt) / 1_000;
+    const usage = meter.usage();
     for (const connection of connections) connection.close();
-    return { messages: framesEach * load.batch * load.clients, seconds, latency };
+    return { messages: framesEach * load.batch * load.clients, seconds, latency, usage };
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -87,6 +87,7 @@ export function benchRecord(report: BenchReport): Record<string, unknown> {
       limitRatioOfRuns: runs.map((run) => run.limitRatio),
       limitP50RatioOfRuns: runs.map((run) => run.limitP50Ratio),
       limitP99RatioOfRuns: runs.map((run) => run.limitP99Ratio),
+      limitCpuRatioOfRuns: runs.map((run) => run.limitCpuRatio),
     }),
     ...(Object.keys(faults).length > 0 && { faultsInjected: faults }),
     ...(check && { check }),
@@ -114,6 +115,7 @@ interface FigureColumn extends Column {
   cell(report: BenchReport): string | undefined;
 }
 
+const times = (ratio: number | undefined) => ratio === undefined ? "" : `${ratio.toFixed(2)} ×`;
 const percent = (share: number | undefined) => share && `${(100 * share).toFixed(0)} %`;
 
 function rateTable(reports: readonly BenchReport[], paint: Paint): string[] {
@@ -166,6 +168,17 @@ function rateTable(reports: readonly BenchReport[], paint: Paint): string[] {
           ? runs.map((run) => percent(run.limitRatio)).join(", ")
           : undefined,
     },
+    {
+      title: "its CPU per million",
+      ...right,
+      cell: ({ figures: { limit } }) =>
+        limit?.nodes && `${limit.nodes.cpuSecondsPerMillion.toFixed(1)} s`,
+    },
+    {
+      title: "CPU ratio",
+      ...right,
+      cell: ({ figures: { limitCpuRatio } }) => times(limitCpuRatio) || undefined,
+    },
   ];
   const shown = columns.filter(({ cell }) => reports.some((one) => cell(one) !== undefined));
   const rows = reports.map((report) => shown.map(({ cell }) => cell(report) ?? ""));
@@ -182,7 +195,6 @@ function latencyTable(reports: readonly BenchReport[], paint: Paint): string[] {
   ];
   const rows = reports.flatMap(({ load, figures }) => {
     const { confirm, delivery, lateness, gaps, limitP50Ratio, limitP99Ratio } = figures;
-    const times = (value: number | undefined) => value === undefined ? "" : `${value.toFixed(2)} ×`;
     const row = (until: string, latency: Percentiles, ...ratios: string[]) => [
       load.workload,
       until,

@@ -36,7 +36,12 @@ function runOf(seconds: number, check: Partial<CheckVerdict> = {}): RunResult {
     usage: { cpuSeconds: 0.5, memoryBytes: 1_000, memoryPeakBytes: 2_000 },
     faults: { "kill-leader": 1 },
     check: { ...verdict, ...check },
-    limit: { messages: 1_000, seconds: 1, latency: histogram(0.01, 0.02) },
+    limit: {
+      messages: 1_000,
+      seconds: 1,
+      latency: histogram(0.01, 0.02),
+      usage: { cpuSeconds: 0.25, memoryBytes: 400, memoryPeakBytes: 500 },
+    },
   };
 }
 
@@ -72,14 +77,31 @@ Deno.test("benchRecord() has one shape, with ratios to the bare pipeline", () =>
       p99Ms: 0.02,
       p999Ms: 0.02,
       maxMs: 0.02,
+      nodes: {
+        cpuSeconds: 0.25,
+        cpuSecondsPerMillion: 250,
+        memoryBytes: 400,
+        memoryPeakBytes: 500,
+      },
     },
     limitRatio: 0.5,
     limitP50Ratio: 2,
     limitP99Ratio: 4,
+    limitCpuRatio: 2,
     faultsInjected: { "kill-leader": 1 },
     check: verdict,
   });
   assertEquals(Object.keys(record)[0], "workload");
+});
+
+Deno.test("without processor time of the bare pipeline there is no ratio to it", () => {
+  const run = runOf(2);
+  for (const usage of [undefined, { ...run.usage!, cpuSeconds: 0 }]) {
+    const limit = { ...run.limit!, usage };
+    const { figures } = reportOf(load, [{ ...run, limit }]);
+    assertEquals(figures.limitCpuRatio, undefined);
+    assertEquals(figures.limitRatio, 0.5);
+  }
 });
 
 Deno.test("several runs give the median of each figure, and the ratios one by one", () => {
@@ -90,6 +112,7 @@ Deno.test("several runs give the median of each figure, and the ratios one by on
   assertEquals(record.limitRatioOfRuns, [0.25, 1, 0.5]);
   assertEquals(record.limitP50RatioOfRuns, [4, 1, 2]);
   assertEquals(record.limitP99RatioOfRuns, [8, 2, 4]);
+  assertEquals(record.limitCpuRatioOfRuns, [2, 2, 2]);
   assertEquals(record.messagesPerSecondOfRuns, [250, 1_000, 500]);
   assertEquals(record.p50Ms, 0.02);
 });
@@ -131,7 +154,7 @@ Deno.test("benchTables() shows rates, latencies and what the check found", () =>
     text,
     /^workload +size +clients +batch +messages\/s .* bare pipeline +ratio +ratio of/,
   );
-  assertMatch(text, /^publish +256 B +1 +1 +500 .* 1,000 +50 % +50 %, 50 %$/m);
+  assertMatch(text, /^publish +256 B +1 +1 +500 .* 1,000 +50 % +50 %, 50 % +250\.0 s +2\.00 ×$/m);
   assertMatch(text, /^publish +confirmed +0\.02 ms .* 2\.00 × +4\.00 ×$/m);
   assertMatch(text, /^ok {2}publish.* 200 acked, 0 lost, .* 4 redelivered \(kill-leader 2 ×\)$/m);
   const bad = benchTables([reportOf(load, [runOf(2, { reordered: 1, ok: false })])], paint);

@@ -20,6 +20,7 @@ interface BenchRecord {
   readonly limitP50Ratio: number;
   readonly limitP99Ratio: number;
   readonly limitRatioOfRuns: readonly number[];
+  readonly limit: { readonly nodes: { readonly memoryPeakBytes: number } };
   readonly nodes: { readonly cpuSeconds: number; readonly memoryPeakBytes: number };
   readonly gaps: Readonly<Record<string, { readonly count: number; readonly maxMs: number }>>;
   readonly faultsInjected: Readonly<Record<string, number>>;
@@ -71,6 +72,7 @@ processTest(
     const [low, high] = record!.limitRatioOfRuns.toSorted((a, b) => a - b) as [number, number];
     assert(low > 0 && low <= record!.limitRatio && record!.limitRatio <= high);
     assert(record!.limitP50Ratio > 0 && record!.limitP99Ratio > 0);
+    if (Deno.build.os === "linux") assert(record!.limit.nodes.memoryPeakBytes > 3 * 2 ** 20);
   },
 );
 
