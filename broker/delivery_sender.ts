@@ -196,7 +196,8 @@ export class DeliverySender {
     const bounds: MessageBounds = { start: 0, end: 0 };
     while (batch.next < batch.offset.length) {
       if (link.waitingBytes > WAITING_BYTES_MAX) return false;
-      const builder = new DeliverBuilder({ shard, term, consumerId, partitionId });
+      const target = { shard, term, consumerId, partitionId };
+      const builder = new DeliverBuilder(target, batch.offset.length - batch.next);
       while (batch.next < batch.offset.length && builder.byteLength < FRAME_BYTES_SOFT) {
         const i = batch.next++;
         const index = batch.entryIndex[i]!;

@@ -21,7 +21,10 @@ import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 
 const deliverHeadBytes = 16;
 const deliveryHeadBytes = 40;
-const firstBytes = 1024;
+
+/** What is taken at once for messages that are still to come. */
+const reservedBytesMax = 1 << 20;
+const noBytes = new Uint8Array(0);
 const two32 = 0x1_0000_0000;
 
 /** Whom a deliver frame is for, and who sends it. */
@@ -51,7 +54,8 @@ export interface DeliverTarget {
  */
 export class DeliverBuilder {
   readonly #target: DeliverTarget;
-  #frame: Uint8Array;
+  readonly #countLikely: number;
+  #frame: Uint8Array = noBytes;
   #length = frameHeaderBytes + deliverHeadBytes;
   #count = 0;
 
@@ -59,11 +63,12 @@ export class DeliverBuilder {
    * Begins a frame.
    *
    * @param target Whom it is for, and who sends it.
-   * @param bytes How long the frame will be, where that is known.
+   * @param countLikely How many messages will follow: there is room for them at once, if they are as long
+   *   as the first, and less than a megabyte.
    */
-  constructor(target: DeliverTarget, bytes = firstBytes) {
+  constructor(target: DeliverTarget, countLikely = 1) {
     this.#target = target;
-    this.#frame = new Uint8Array(Math.max(bytes, this.#length));
+    this.#countLikely = countLikely;
   }
 
   /** How many messages it holds. */
@@ -100,7 +105,7 @@ export class DeliverBuilder {
   ): void {
     const at = this.#length;
     this.#length = at + deliveryHeadBytes + end - start;
-    if (this.#length > this.#frame.length) this.#grow();
+    if (this.#length > this.#frame.length) this.#grow(this.#length - at);
     const frame = this.#frame;
     writeU64(frame, at, offset);
     writeU32(frame, at + 8, deliveryCount);
@@ -118,6 +123,7 @@ export class DeliverBuilder {
    * @returns The whole frame.
    */
   finish(): Uint8Array {
+    if (this.#count === 0) this.#grow(0);
     const frame = this.#frame;
     const { shard, term, consumerId, partitionId } = this.#target;
     writeFrameHeader(frame, 0, PushType.deliver, shard, 0, this.#length - frameHeaderBytes);
@@ -128,8 +134,11 @@ export class DeliverBuilder {
     return frame.subarray(0, this.#length);
   }
 
-  #grow(): void {
-    const larger = new Uint8Array(Math.max(this.#frame.length * 2, this.#length));
+  /** Makes room for a delivery of this size, and for those that are likely to follow. */
+  #grow(deliveryBytes: number): void {
+    const likelyBytes = deliveryBytes * Math.max(0, this.#countLikely - 1 - this.#count);
+    const reserved = Math.min(Math.max(likelyBytes, this.#frame.length), reservedBytesMax);
+    const larger = new Uint8Array(this.#length + reserved);
     larger.set(this.#frame);
     this.#frame = larger;
   }

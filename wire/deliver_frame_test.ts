@@ -29,8 +29,9 @@ const anyDelivery = record({
   record: uint8Array({ minLength: 1, maxLength: 120 }),
 });
 
-function build(deliveries: readonly Plain[]): Frame {
-  const builder = new DeliverBuilder({ shard: 4, term: 7, consumerId: 5, partitionId: 6 }, 0);
+function build(deliveries: readonly Plain[], countLikely: number): Frame {
+  const target = { shard: 4, term: 7, consumerId: 5, partitionId: 6 };
+  const builder = new DeliverBuilder(target, countLikely);
   for (const { offset, deliveryCount, term, index, publishedAtMs, record } of deliveries) {
     const source = new Uint8Array(record.length + 10);
     source.set(record, 3);
@@ -53,14 +54,20 @@ function readAll(payload: Uint8Array): Plain[] {
 }
 
 Deno.test("visitDeliveries() reads what DeliverBuilder was given", () => {
-  assert(property(array(anyDelivery, { maxLength: 40 }), (deliveries: Plain[]) => {
-    const frame = build(deliveries);
-    assertEquals([frame.type, frame.shard, frame.correlationId], [PushType.deliver, 4, 0]);
-    assertEquals(deliverConsumerId(frame.payload), 5);
-    assertEquals(deliverPartitionId(frame.payload), 6);
-    assertEquals(deliverCount(frame.payload), deliveries.length);
-    assertEquals(readAll(frame.payload), deliveries);
-  }));
+  const likely = nat({ max: 50 });
+  assert(
+    property(
+      tuple(array(anyDelivery, { maxLength: 40 }), likely),
+      ([deliveries, countLikely]: [Plain[], number]) => {
+        const frame = build(deliveries, countLikely);
+        assertEquals([frame.type, frame.shard, frame.correlationId], [PushType.deliver, 4, 0]);
+        assertEquals(deliverConsumerId(frame.payload), 5);
+        assertEquals(deliverPartitionId(frame.payload), 6);
+        assertEquals(deliverCount(frame.payload), deliveries.length);
+        assertEquals(readAll(frame.payload), deliveries);
+      },
+    ),
+  );
 });
 
 Deno.test("visitDeliveries() throws MalformedFrameError and nothing else on damaged bytes", () => {
@@ -69,7 +76,7 @@ Deno.test("visitDeliveries() throws MalformedFrameError and nothing else on dama
     property(
       tuple(array(anyDelivery, { maxLength: 3 }), damage, nat({ max: 20 })),
       ([deliveries, changes, cut]: [Plain[], [number, number][], number]) => {
-        const { payload } = build(deliveries);
+        const { payload } = build(deliveries, 1);
         const bytes = payload.slice(0, Math.max(0, payload.length - cut));
         for (const [at, value] of changes) if (at < bytes.length) bytes[at] = value;
         try {
@@ -85,7 +92,7 @@ Deno.test("visitDeliveries() throws MalformedFrameError and nothing else on dama
 
 Deno.test("visitDeliveries() notices every cut", () => {
   const one = { offset: 1, deliveryCount: 1, term: 1, index: 1, publishedAtMs: 1 };
-  const { payload } = build([{ ...one, record: new Uint8Array([0, 1]) }]);
+  const { payload } = build([{ ...one, record: new Uint8Array([0, 1]) }], 1);
   for (let length = 0; length < payload.length; length++) {
     assertThrows(() => readAll(payload.subarray(0, length)), MalformedFrameError);
   }

@@ -36,6 +36,7 @@ import { ExitCode } from "../exit_codes.ts";
 import { CommandError, UsageError } from "../failures.ts";
 import { listenFailure } from "../listen_failure.ts";
 import { formatReadyLine } from "../ready_line.ts";
+import { keepFreedMemory } from "../memory.ts";
 import { logFormats, logLevels, StderrLogger } from "../stderr_logger.ts";
 import type { Terminal } from "../terminal.ts";
 import { version } from "../../broker/version.ts";
@@ -235,6 +236,7 @@ export const serve = defineCommand({
   ],
 
   async run({ flags: values, given }, terminal): Promise<ExitCode> {
+    keepFreedMemory();
     const { cluster, peerListen } = membersOf(values, given);
     const logger = loggerFor(values, terminal);
     using trace = values.raftTrace === undefined ? undefined : openTrace(values.raftTrace);
