@@ -2,7 +2,7 @@ import { assert, assertEquals, assertStringIncludes } from "@std/assert";
 import type { FileSystem, OpenOptions } from "../storage/mod.ts";
 import { ownPlaces } from "../tests/loopback.ts";
 import { denoNodeRuntime } from "./deno_runtime.ts";
-import { startNode } from "./mod.ts";
+import { type NodeConfig, startNode } from "./mod.ts";
 import { encodePublishCommand, ErrorCode, PushType, visitDeliveries } from "../wire/mod.ts";
 import { TestClient, TestCluster } from "../tests/test_cluster.ts";
 import { queueSettings } from "../queue/mod.ts";
@@ -202,17 +202,20 @@ Deno.test("a node that has stopped leaves its addresses free for the next one", 
   }
 });
 
-Deno.test("a node whose disk fails while it stops says so", async () => {
-  const dataDirectory = Deno.makeTempDirSync({ prefix: "flowmq-test-" });
+function configOfOne(): NodeConfig {
   const { hosts: [hostname = ""], ports: [port] } = ownPlaces(1);
   const peerAddress = { hostname, port: port!.peer };
-  const config = {
+  return {
     nodeId: 1,
     cluster: [{ id: 1, peerAddress }],
-    dataDirectory,
+    dataDirectory: Deno.makeTempDirSync({ prefix: "flowmq-test-" }),
     listen: { hostname, port: 0 },
     peerListen: peerAddress,
   };
+}
+
+Deno.test("a node whose disk fails while it stops says so", async () => {
+  const config = configOfOne();
   const runtime = denoNodeRuntime();
   const { files } = runtime;
   let isFailing = false;
@@ -231,5 +234,26 @@ Deno.test("a node whose disk fails while it stops says so", async () => {
   await node.stop();
   const failure = await Promise.race([node.failed, Promise.resolve(undefined)]);
   assertStringIncludes(failure?.message ?? "none", "EIO: no more");
-  Deno.removeSync(dataDirectory, { recursive: true });
+  Deno.removeSync(config.dataDirectory, { recursive: true });
+});
+
+Deno.test("a node that looks into a queue and finds its log damaged says so, and ends", async () => {
+  const config = configOfOne();
+  const node = await startNode(config);
+  using client = await TestClient.connect(node.clientAddress);
+  const partitionId = await makeQueue(client, "jobs");
+  const sessionId = await openSession(client);
+  // More than the log keeps in memory.
+  const text = "x".repeat(900_000);
+  for (let i = 0; i < 48; i++) {
+    await client.ask(publish(sessionId, partitionId, i, text), "published");
+  }
+  const path = `${config.dataDirectory}/shard-0/00000000000000000001.seg`;
+  using file = Deno.openSync(path, { write: true });
+  file.seekSync(500_000, Deno.SeekMode.Start);
+  file.writeSync(new TextEncoder().encode("y"));
+  void client.request({ kind: "findMessage", partitionId, offset: 0 });
+  assertStringIncludes((await node.failed).message, path);
+  await node.stop();
+  Deno.removeSync(config.dataDirectory, { recursive: true });
 });

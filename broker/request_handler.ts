@@ -270,10 +270,10 @@ export class RequestHandler {
       return refuseTooMany(link, frame, request.partitionIds.length);
     }
     this.#read(link, frame, local, () => {
-      void look(local, request, this.#context.runtime.clock).then((reply) => {
+      look(local, request, this.#context.runtime.clock).then((reply) => {
         if (reply !== undefined) return answer(link, frame, reply);
         refuse(link, frame, "partitionNotFound", "The partition to look into is not there");
-      });
+      }).catch((error) => local.shard.damaged(error));
     });
   }
 

@@ -442,6 +442,11 @@ export class Shard {
     await this.store.close().catch((error) => this.#fail(error));
   }
 
+  /** Something of this shard that was read outside its loop is damaged: the node stops. */
+  damaged(error: unknown): void {
+    if (!this.#closed) this.#fail(error);
+  }
+
   /** Does something to the core. What it throws is a bug: the node stops before it does harm. */
   #enter(work: () => void): void {
     if (this.#closed) return;
