@@ -21,6 +21,9 @@ import {
   type Frame,
   type LookRequest,
   type NodeStatus,
+  publishBaseSequence,
+  publishCount,
+  publishSessionId,
   type WireLimits,
 } from "../wire/mod.ts";
 import {
@@ -302,6 +305,13 @@ export class RequestHandler {
         `Message ${tooLarge} of the batch is over the limit of ${limits.messageBytesMax} bytes`,
       );
     }
+    const full = local.shard.machine.fullRefusal({
+      sessionId: publishSessionId(frame.payload),
+      partitionId: commandPartitionId(frame.payload),
+      baseSequence: publishBaseSequence(frame.payload),
+      count: publishCount(frame.payload),
+    });
+    if (full !== undefined) return refuseReply(link, frame, full);
     local.shard.propose(frame.payload, (outcome) => {
       if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
       const { reply } = outcome;

@@ -332,6 +332,14 @@ Deno.test("flowmq queue edit, pause, resume and purge", async () => {
     assertMatch((await call("queue purge mail")).stdout, /purged 2 messages of queue mail/);
     const info = JSON.parse((await call("queue info mail --json")).stdout);
     assertEquals([info.acked, info.purged, info.ready, info.paused], [1, 2, 0, false]);
+    assertMatch((await call("queue edit mail --max-messages 2")).stdout, /at most 2 messages/);
+    await call("pub mail --key a", "1");
+    const full = await call("pub mail x --key a --timeout 300ms");
+    assertEquals(full.code, ExitCode.refused);
+    assertMatch(full.stderr[0]!, /queue "mail" is full: 2 messages are the most allowed/i);
+    await call("queue edit mail --overflow dropOldest");
+    assertEquals((await call("pub mail x --key a")).code, ExitCode.ok);
+    assertEquals(JSON.parse((await call("queue info mail --json")).stdout).dropped, 1);
   });
 });
 

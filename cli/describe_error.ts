@@ -45,6 +45,7 @@ const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.invalidArgument,
   ErrorCode.limitReached,
   ErrorCode.diskFull,
+  ErrorCode.queueFull,
 ]);
 
 function describeClientError(error: FlowMQError): ErrorDescription {

@@ -148,6 +148,27 @@ export function choiceFlag<const C extends string>(
 }
 
 /**
+ * Makes a flag that takes one of a few words and may be left out.
+ *
+ * @param choices The words.
+ * @param options Help and short form.
+ * @returns The flag; `undefined` where it is not given.
+ */
+export function optionalChoiceFlag<const C extends string>(
+  choices: readonly C[],
+  options: FlagOptions,
+): ValueFlag<C | undefined> {
+  const { parse } = choiceFlag<string>(choices, { ...options, default: choices[0]! });
+  return value<C | undefined>(
+    options,
+    choices.join("|"),
+    undefined,
+    "",
+    (text) => parse(text) as C,
+  );
+}
+
+/**
  * Makes a flag that takes some of a few words, with commas between them.
  *
  * @param choices The words.

@@ -7,10 +7,10 @@
 import { QUEUE_SETTINGS, queueSettings } from "../queue/mod.ts";
 import type { QueueSettings } from "../mod.ts";
 import { writeDuration } from "./flag_values.ts";
-import { durationFlag, type FlagValues, integerFlag } from "./flags.ts";
+import { durationFlag, type FlagValues, integerFlag, optionalChoiceFlag } from "./flags.ts";
 import { formatMany, formatMs } from "./format.ts";
 
-const { partitions, leaseMs } = QUEUE_SETTINGS;
+const { partitions, leaseMs, maxMessages, overflow } = QUEUE_SETTINGS;
 
 /** The flags of `queue add`. One that is not given leaves the setting at its default. */
 export const settingFlags = {
@@ -26,6 +26,18 @@ export const settingFlags = {
     maximumMs: leaseMs.max,
     defaultText: writeDuration(leaseMs.default),
   }),
+  maxMessages: integerFlag({
+    help:
+      "How many messages may wait and be leased, shared evenly by the partitions; 0 is without limit.",
+    minimum: maxMessages.min,
+    maximum: maxMessages.max,
+    defaultText: String(maxMessages.default),
+  }),
+  overflow: optionalChoiceFlag(overflow.choices, {
+    help:
+      "When there are so many: publishers wait, or the oldest messages that nobody holds are lost.",
+    defaultText: overflow.default,
+  }),
 };
 
 /** The flags of `queue edit`. One that is not given leaves the setting as it is. */
@@ -37,12 +49,16 @@ export const editFlags = Object.fromEntries(
 const SETTING_OF = {
   partitions: "partitions",
   lease: "leaseMs",
+  maxMessages: "maxMessages",
+  overflow: "overflow",
 } as const satisfies Record<keyof typeof settingFlags, keyof QueueSettings>;
 
 /** How a setting is told to people. */
 const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) => string } = {
   partitions: (count) => formatMany(count, "partition"),
   leaseMs: (ms) => `lease ${formatMs(ms)}`,
+  maxMessages: (count) => `at most ${formatMany(count, "message")}`,
+  overflow: (choice) => `overflow ${choice}`,
 };
 
 /** The settings that are told whatever they are; others only when they are not the default. */

@@ -83,8 +83,10 @@ export class Batch {
   readonly timeoutMs: number;
   /** When its first message has waited long enough, in monotonic time. */
   readonly deadlineMs: number;
-  /** Given when it is sent for the first time; never changed then. */
+  /** Given when it is sent for the first time; stays as long as it may have been stored under it. */
   baseSequence = -1;
+  /** Attempts to send it of which nobody has said that they failed. */
+  attemptsInDoubt = 0;
   /** Whether the newest attempt to send it is under way. */
   isInFlight = false;
   readonly #completions: Completion[] = [];
@@ -103,9 +105,14 @@ export class Batch {
     this.deadlineMs = nowMs + timeoutMs;
   }
 
-  /** Whether it was ever sent, so that it may have been stored. */
+  /** Whether it has a number: it was sent, and nobody has taken that back. */
   get wasSent(): boolean {
     return this.baseSequence >= 0;
+  }
+
+  /** Whether it may have been stored. */
+  get isInDoubt(): boolean {
+    return this.attemptsInDoubt > 0;
   }
 
   /**

@@ -193,6 +193,7 @@ Deno.test("info() adds up the partitions of all shards", async () => {
         published: 10,
         acked: 4,
         purged: 2,
+        dropped: 1,
         ready: 5,
         leased: 1,
         bytesPublished: 100,

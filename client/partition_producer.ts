@@ -244,12 +244,13 @@ export class PartitionProducer implements SessionMember {
   refused(attempt: Attempt, error: FlowMQError): void {
     this.#landed(attempt);
     const { batch, connection } = attempt;
+    if (!error.maybeApplied) batch.attemptsInDoubt--;
     if (attempt.round !== this.#round || !this.#batches.includes(batch)) return;
     if (error.code === ErrorCode.sequenceGap) {
       // A batch before this one went astray. The first one has none before it: its number is wrong.
       if (batch === this.#batches[0]) this.#giveUp(error);
       else this.#sendAgain();
-    } else if (error.code === ErrorCode.overloaded || error.code === ErrorCode.diskFull) {
+    } else if (error.code === ErrorCode.overloaded || isFullness(error)) {
       this.#refusal = error;
       this.#sendAgain();
     } else if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
@@ -284,35 +285,44 @@ export class PartitionProducer implements SessionMember {
     if (this.#open !== undefined && this.#open.deadlineMs <= nowMs) this.#seal();
     const late = this.#batches.filter((batch) => batch.deadlineMs <= nowMs);
     if (late.length === 0) return;
-    let sentAny = false;
+    const sent = [...late, ...this.#batches].filter((batch) => batch.wasSent);
     for (const batch of late) {
       this.#remove(batch);
-      sentAny ||= batch.wasSent;
       this.#fail(batch, this.#lateError(batch));
     }
-    if (sentAny) this.#retire();
+    if (late.some((batch) => batch.wasSent)) {
+      if (sent.some((batch) => batch.isInDoubt)) this.#retire();
+      else this.#numberAgain(Math.min(...sent.map((batch) => batch.baseSequence)));
+    }
     this.#flushMore();
   }
 
+  /** Nothing of what was sent is stored, as all of it was refused: its numbers are free again. */
+  #numberAgain(nextSequence: number): void {
+    this.#goBack();
+    this.#nextSequence = nextSequence;
+    for (const batch of this.#batches) batch.baseSequence = -1;
+  }
+
   /** What a batch fails with whose time is over. */
-  #lateError({ timeoutMs, wasSent }: Batch): FlowMQError {
+  #lateError({ timeoutMs, isInDoubt: maybeApplied }: Batch): FlowMQError {
     const to = `publish to queue ${JSON.stringify(this.partition.queue)}`;
-    if (this.#refusal?.code === ErrorCode.diskFull) {
+    if (this.#refusal !== undefined && isFullness(this.#refusal)) {
       const { message, code } = this.#refusal;
       return new FlowMQError(`Cannot ${to} within ${timeoutMs} ms. ${message}`, {
         code,
-        maybeApplied: wasSent,
+        maybeApplied,
         cause: this.#refusal,
       });
     }
     const cause = this.#refusal ?? this.session.lastError;
-    return new RequestTimeoutError(to, timeoutMs, { maybeApplied: wasSent, cause });
+    return new RequestTimeoutError(to, timeoutMs, { maybeApplied, cause });
   }
 
   /** Fails everything that is left: the client is being closed. */
   fail(error: (maybeApplied: boolean) => FlowMQError): void {
     this.#seal();
-    for (const batch of this.#batches.splice(0)) this.#fail(batch, error(batch.wasSent));
+    for (const batch of this.#batches.splice(0)) this.#fail(batch, error(batch.isInDoubt));
     this.#cancelPause();
     this.#letSuccessorGo();
   }
@@ -362,6 +372,7 @@ export class PartitionProducer implements SessionMember {
 
   #send(batch: Batch, connection: Connection): void {
     batch.isInFlight = true;
+    batch.attemptsInDoubt++;
     this.#inFlight++;
     const correlationId = connection.expect(new Attempt(this, batch, connection, this.#round));
     const head = batch.messages.encodeHead(RequestType.publish, correlationId, {
@@ -467,4 +478,9 @@ export class PartitionProducer implements SessionMember {
     this.#events.released(batch.messages.bytes);
     batch.fail(error);
   }
+}
+
+/** Whether there is no room at the moment, on the disks or in the queue. */
+function isFullness({ code }: FlowMQError): boolean {
+  return code === ErrorCode.diskFull || code === ErrorCode.queueFull;
 }

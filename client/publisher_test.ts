@@ -218,28 +218,55 @@ Deno.test("a batch that went astray makes the client go back, not forward", asyn
   await client.close();
 });
 
-Deno.test("a publish waits while the disks are full, and fails with that when its time is over", async () => {
+for (const code of [ErrorCode.diskFull, ErrorCode.queueFull]) {
+  Deno.test(`a publish waits while there is no room (${code}), and fails with that when its time is over`, async () => {
+    const network = new FakeNetwork(1);
+    network.addQueue("orders");
+    const [server] = network.servers;
+    const client = await network.connect({ requestTimeoutMs: 1_000 });
+    const queue = client.queue("orders");
+    let isFull = true;
+    server!.behaviour.publish = (received) => {
+      return isFull ? refusal(code, "There is no room") : server!.published(received);
+    };
+    const late = outcomeOf(queue.publish("late"));
+    const patient = outcomeOf(queue.publish("patient", { timeoutMs: 5_000 }));
+    await network.clock.advance(1_500);
+    assertInstanceOf(late.error, FlowMQError);
+    assertEquals([late.error?.code, late.error?.message], [
+      code,
+      'Cannot publish to queue "orders" within 1000 ms. There is no room',
+    ]);
+    assertEquals(patient.error, undefined);
+    isFull = false;
+    await network.clock.advance(2_000);
+    assertEquals(patient.value?.partition, 0);
+    await client.close();
+  });
+}
+
+Deno.test("a publish that was refused for good when its time is over takes no number along", async () => {
   const network = new FakeNetwork(1);
   network.addQueue("orders");
   const [server] = network.servers;
   const client = await network.connect({ requestTimeoutMs: 1_000 });
   const queue = client.queue("orders");
+  await queue.publish("zero");
   let isFull = true;
   server!.behaviour.publish = (received) => {
-    return isFull ? refusal(ErrorCode.diskFull, "The disk is full") : server!.published(received);
+    return isFull ? refusal(ErrorCode.queueFull, "It is full") : server!.published(received);
   };
   const late = outcomeOf(queue.publish("late"));
+  await settle();
   const patient = outcomeOf(queue.publish("patient", { timeoutMs: 5_000 }));
   await network.clock.advance(1_500);
-  assertInstanceOf(late.error, FlowMQError);
-  assertEquals([late.error?.code, late.error?.message], [
-    ErrorCode.diskFull,
-    'Cannot publish to queue "orders" within 1000 ms. The disk is full',
-  ]);
+  assertEquals([late.error?.code, late.error?.maybeApplied], [ErrorCode.queueFull, false]);
   assertEquals(patient.error, undefined);
   isFull = false;
-  await network.clock.advance(2_000);
-  assertEquals(patient.value?.partition, 0);
+  await network.clock.advance(1_000);
+  assertEquals(patient.value?.offset, 1);
+  const { sessionId, baseSequence } = server!.publishes.at(-1)!.command;
+  assertEquals([sessionId, baseSequence], [server!.publishes[0]!.command.sessionId, 1]);
   await client.close();
 });
 

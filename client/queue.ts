@@ -56,6 +56,8 @@ export interface QueueReport {
   readonly acked: number;
   /** Purged, and thereby gone. */
   readonly purged: number;
+  /** Dropped to make room for newer ones. */
+  readonly dropped: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */
@@ -318,6 +320,7 @@ function sum(
     published: total((one) => one.published),
     acked: total((one) => one.acked),
     purged: total((one) => one.purged),
+    dropped: total((one) => one.dropped),
     ready: total((one) => one.ready),
     leased: total((one) => one.leased),
     redelivered: total((one) => one.redelivered),

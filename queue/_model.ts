@@ -45,7 +45,7 @@ interface Message {
   offset: number;
   entryIndex: number;
   position: number;
-  state: "fresh" | "leased" | "returned" | "acked" | "purged";
+  state: "fresh" | "leased" | "returned" | "acked" | "purged" | "dropped";
   deliveryCount: number;
   holder?: ModelConsumer | undefined;
   deadlineMs: number;
@@ -167,6 +167,7 @@ export class Model {
       published: partition.messages.length,
       acked: count("acked"),
       purged: count("purged"),
+      dropped: count("dropped"),
       ready: count("fresh", "returned"),
       leased: count("leased"),
       bytesPublished: partition.bytesPublished,
@@ -463,7 +464,12 @@ export class Model {
       return same.reply.kind === "published" ? { ...same.reply, duplicate: true } : same.reply;
     }
     let reply: ModelReply = refused("partitionNotFound");
-    if (partition !== undefined) reply = this.#store(meta, partition, count, bytes);
+    if (partition !== undefined) {
+      const live = partition.messages.filter(isAlive).length;
+      const isFull = partition.settings.overflow === "reject" && live >= mostOf(partition);
+      if (isFull) return refused("queueFull");
+      reply = this.#store(meta, partition, count, bytes);
+    }
     published.batches.push({ base, count, reply });
     published.next += count;
     return reply;
@@ -484,6 +490,7 @@ export class Model {
       });
     }
     partition.bytesPublished += bytes;
+    this.#dropOldest(partition);
     return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
   }
 
@@ -495,7 +502,7 @@ export class Model {
     const consumer = this.#consumer(sessionId, consumerId, partitionId);
     const statuses = offsets.map((offset, at) => {
       const message = partition.messages[offset];
-      if (message?.state === "acked" || message?.state === "purged") return 0;
+      if (message !== undefined && !isAlive(message)) return 0;
       const isCurrent = consumer !== undefined && message?.state === "leased" &&
         message.holder === consumer && message.deliveryCount === deliveryCounts[at];
       if (!isCurrent) return 1;
@@ -524,6 +531,16 @@ export class Model {
       message.deadlineMs = this.nowMs + settings.leaseMs;
     }
     Object.assign(partition, { settings, paused, revision });
+    this.#dropOldest(partition);
+  }
+
+  #dropOldest(partition: ModelPartition): void {
+    if (partition.settings.overflow === "reject") return;
+    const excess = partition.messages.filter(isAlive).length - mostOf(partition);
+    const waiting = partition.messages.filter(({ state }) =>
+      state === "fresh" || state === "returned"
+    );
+    for (const message of waiting.slice(0, Math.max(0, excess))) message.state = "dropped";
   }
 
   #handOut(partition: ModelPartition): void {
@@ -640,7 +657,11 @@ export class Model {
 }
 
 function isAlive({ state }: Message): boolean {
-  return state !== "acked" && state !== "purged";
+  return state === "fresh" || state === "returned" || state === "leased";
+}
+
+function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
+  return maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
 }
 
 function sameSettings(a: QueueSettings, b: QueueSettings): boolean {

@@ -222,6 +222,8 @@ export type RefusalReason =
   | "sessionNotFound"
   | "consumerNotFound"
   | "sequenceGap"
+  /** The partition has as many messages as its queue allows. Try again. */
+  | "queueFull"
   | "sequenceTooOld"
   /** A field has a value no well-made client sends; the message says which. */
   | "invalidArgument"
@@ -369,6 +371,8 @@ export interface PartitionStats {
   readonly acked: number;
   /** Ever purged. */
   readonly purged: number;
+  /** Ever dropped to make room for newer ones. */
+  readonly dropped: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */

@@ -21,6 +21,7 @@ import type {
   HeldMessage,
   PartitionIdentity,
   PartitionStats,
+  PublishCommand,
   QueueInfo,
   Reply,
 } from "./commands.ts";
@@ -35,6 +36,7 @@ import { partsOfPartition } from "./partition_capture.ts";
 import {
   createPartition,
   deletePartition,
+  fullRefusal,
   publish,
   purgePartition,
   settle,
@@ -277,6 +279,17 @@ export class ShardMachine {
    */
   stats(partitionId: number): PartitionStats | undefined {
     return this.#tables.partitions.get(partitionId)?.stats();
+  }
+
+  /**
+   * Tells whether a publish would be refused as its queue is full, so that it need not go through the
+   * log for that.
+   *
+   * @param command The command.
+   * @returns The refusal, or `undefined` when it has a chance.
+   */
+  fullRefusal(command: Omit<PublishCommand, "kind" | "bytes">): Reply | undefined {
+    return fullRefusal(this.#tables, command);
   }
 
   /**

@@ -116,6 +116,8 @@ export interface PartitionPart extends PartitionIdentity {
   readonly purged?: number;
   /** @default {freshOffset + redelivered} */
   readonly delivered?: number;
+  /** @default {0} */
+  readonly dropped?: number;
 }
 
 /** A consumer as plain data. */

@@ -85,9 +85,12 @@ const knownPartition = fc.oneof(
   { weight: 1, arbitrary: partitionId },
 );
 const leaseMs = fc.constantFrom(100, 250, 1_000);
-const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs }).map(
-  queueSettings,
-);
+const limits = {
+  maxMessages: fc.constantFrom(0, 0, 0, 3, 8),
+  overflow: fc.constantFrom<"reject" | "dropOldest">("reject", "dropOldest"),
+};
+const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs, ...limits })
+  .map(queueSettings);
 const scheduleId = fc.constantFrom("x", "y");
 const queueName = fc.constantFrom("a", "b", "c");
 const action = fc.constantFrom<PartitionAction>("create", "update", "delete");
@@ -250,7 +253,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: command(
-      fc.record({ name: queueName, leaseMs, partitions: fc.constantFrom(1, 2) }, {
+      fc.record({ name: queueName, leaseMs, partitions: fc.constantFrom(1, 2), ...limits }, {
         requiredKeys: ["name"],
       }).chain(({ name, ...settings }) =>
         fc.record({ paused: fc.boolean() }, { requiredKeys: [] })

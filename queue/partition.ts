@@ -6,7 +6,7 @@
  * - never delivered (offset at or above `freshOffset`): nothing, only the record of its batch;
  * - leased: a slot in the lease table;
  * - returned (lease expired, nacked, consumer gone): the slot, and a place in the heap of returned ones;
- * - acked, or purged: nothing. What lies below `freshOffset` and has no slot is gone.
+ * - acked, purged, or dropped: nothing. What lies below `freshOffset` and has no slot is gone.
  *
  * Batch records below `lowOffset`, the lowest offset that is not acked, are dropped.
  *
@@ -58,6 +58,11 @@ export class Partition {
   #redelivered = 0;
   #purged = 0;
   #delivered = 0;
+  #dropped = 0;
+  /** With so many messages nothing more is taken. Follows from the settings. */
+  #fullAt = Infinity;
+  /** With more messages the oldest ones are dropped. Follows from the settings. */
+  #dropAbove = Infinity;
   /** How many consumers want to hear that nothing is ready. Follows from them. */
   #drainingCount = 0;
 
@@ -68,6 +73,7 @@ export class Partition {
    */
   constructor(identity: PartitionIdentity) {
     this.#identity = identity;
+    this.#limit();
   }
 
   /** What it is. */
@@ -85,6 +91,16 @@ export class Partition {
     return this.#nextOffset - this.#freshOffset + this.#returned.size;
   }
 
+  /** Messages that wait or are leased. */
+  get #live(): number {
+    return this.#nextOffset - this.#freshOffset + this.#leases.size;
+  }
+
+  /** There are as many messages as there may be. */
+  get isFull(): boolean {
+    return this.#live >= this.#fullAt;
+  }
+
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
   get firstEntryIndex(): number | undefined {
     return this.#batches.firstEntryIndex;
@@ -96,7 +112,7 @@ export class Partition {
   }
 
   /**
-   * Adds a batch of messages.
+   * Adds a batch of messages, and drops the oldest ones where there are too many then.
    *
    * @param count How many.
    * @param bytes Their size, for the statistics.
@@ -108,6 +124,7 @@ export class Partition {
     this.#batches.append(firstOffset, entryIndex);
     this.#nextOffset += count;
     this.#bytesPublished += bytes;
+    if (this.#live > this.#dropAbove) this.#dropOldest();
     return firstOffset;
   }
 
@@ -124,6 +141,8 @@ export class Partition {
     const { leaseMs } = this.#identity.settings;
     this.#identity = { ...this.#identity, settings, paused, revision };
     if (settings.leaseMs !== leaseMs) this.renewLeases(nowMs);
+    this.#limit();
+    if (this.#live > this.#dropAbove) this.#dropOldest();
   }
 
   /**
@@ -366,8 +385,9 @@ export class Partition {
     return {
       partitionId: this.#identity.id,
       published: this.#nextOffset,
-      acked: this.#freshOffset - this.#leases.size - this.#purged,
+      acked: this.#freshOffset - this.#leases.size - this.#purged - this.#dropped,
       purged: this.#purged,
+      dropped: this.#dropped,
       ready: this.ready,
       leased: this.#leases.leased,
       bytesPublished: this.#bytesPublished,
@@ -400,6 +420,7 @@ export class Partition {
         redelivered: this.#redelivered,
         purged: this.#purged,
         delivered: this.#delivered,
+        dropped: this.#dropped,
       },
       consumers: this.#captureConsumers(),
       ring: this.#ring.head === undefined
@@ -436,6 +457,7 @@ export class Partition {
     partition.#redelivered = part.redelivered;
     partition.#purged = part.purged ?? 0;
     partition.#delivered = part.delivered ?? part.freshOffset + part.redelivered;
+    partition.#dropped = part.dropped ?? 0;
     return partition;
   }
 
@@ -616,6 +638,26 @@ export class Partition {
     const consumer = this.#leases.release(slot);
     this.#returned.push(this.#leases.offsetAt(slot), this.#leases.deliveryCountAt(slot));
     return consumer;
+  }
+
+  /** Takes the limits from the settings. */
+  #limit(): void {
+    const { maxMessages, partitions, overflow } = this.#identity.settings;
+    const most = maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
+    this.#fullAt = overflow === "reject" ? most : Infinity;
+    this.#dropAbove = overflow === "dropOldest" ? most : Infinity;
+  }
+
+  /** Drops the oldest messages that nobody holds, until there are no more than there may be. */
+  #dropOldest(): void {
+    const count = Math.min(this.#live - this.#dropAbove, this.ready);
+    const returned = Math.min(count, this.#returned.size);
+    for (let i = 0; i < returned; i++) {
+      this.#leases.remove(this.#leases.find(this.#returned.pop()));
+    }
+    this.#freshOffset += count - returned;
+    this.#dropped += count;
+    this.#dropAcked();
   }
 
   /** Each offset is passed once in the life of the partition. */

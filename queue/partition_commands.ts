@@ -7,6 +7,7 @@
 import type {
   CommandMeta,
   CreatePartitionCommand,
+  PartitionIdentity,
   PublishCommand,
   Reply,
   SettleCommand,
@@ -75,6 +76,8 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
     window.recordRefused(count, "partitionNotFound");
     return partitionNotFound(partitionId);
   }
+  // Its numbers are not used: the same batch may come again.
+  if (partition.isFull) return queueFull(partition.identity);
   const { index, term, timestampMs: publishedAtMs } = meta;
   const firstOffset = partition.publish(count, bytes, index);
   window.recordPublished(count, firstOffset, index, term, publishedAtMs);
@@ -222,6 +225,32 @@ function repeated(answer: RememberedBatch, count: number, partitionId: number): 
           unreachable(answer.reason);
       }
   }
+}
+
+/**
+ * Tells whether a publish would be refused as its partition is full. A repeat of what was published
+ * before is not.
+ *
+ * @param tables The state of the shard.
+ * @param command The command.
+ * @returns The refusal, or `undefined`.
+ */
+export function fullRefusal(
+  tables: ShardTables,
+  { sessionId, partitionId, baseSequence, count }: Omit<PublishCommand, "kind" | "bytes">,
+): Reply | undefined {
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined || !partition.isFull) return undefined;
+  const verdict = tables.publishers.window(sessionId, partitionId)?.judge(baseSequence, count);
+  const isNew = verdict === undefined || verdict.kind === "next" || verdict.kind === "gap";
+  return isNew ? queueFull(partition.identity) : undefined;
+}
+
+function queueFull({ queueName, settings }: PartitionIdentity): Reply {
+  return refused(
+    "queueFull",
+    `Queue "${queueName}" is full: ${settings.maxMessages} messages are the most allowed`,
+  );
 }
 
 function sequenceGap(baseSequence: number, nextSequence: number): Reply {

@@ -254,9 +254,9 @@ Deno.test("Partition.stats() counts every state", () => {
     consumers: 1,
     nextOffset: 6,
   };
-  assertEquals(bench.partition.stats(), { ...counts, purged: 0 });
+  assertEquals(bench.partition.stats(), { ...counts, purged: 0, dropped: 0 });
   bench.partition.purge();
-  assertEquals(bench.partition.stats(), { ...counts, purged: 3, ready: 0 });
+  assertEquals(bench.partition.stats(), { ...counts, purged: 3, dropped: 0, ready: 0 });
   bench.dispatch(0);
   bench.publish(1);
   bench.settle(one, nack, [3]);
@@ -298,6 +298,55 @@ Deno.test("Partition.dispatch() hands out nothing while the queue is paused, and
   assertEquals(bench.dispatch(0), "drained 1");
   bench.partition.update(settings, false, 2, 0);
   assertEquals(bench.dispatch(0), "1:1x2 1:3");
+});
+
+Deno.test("Partition.isFull when as many messages wait and are leased as may, leased ones included", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  const limit = (maxMessages: number, revision: number) =>
+    bench.partition.update(queueSettings({ partitions: 2, maxMessages }), false, revision, 0);
+  limit(7, 1);
+  bench.publish(2);
+  bench.dispatch(0);
+  assertEquals(bench.partition.isFull, false);
+  bench.publish(4);
+  assertEquals(bench.partition.isFull, true, "half of seven is three");
+  bench.settle(one, ack, [0, 1]);
+  assertEquals(bench.partition.isFull, true);
+  limit(10, 2);
+  assertEquals(bench.partition.isFull, false);
+  limit(1, 3);
+  assertEquals(bench.partition.isFull, true);
+  limit(0, 4);
+  assertEquals(bench.partition.isFull, false);
+});
+
+Deno.test("Partition drops the oldest that nobody holds where its queue says so", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  const limit = (maxMessages: number, revision: number) => {
+    const settings = queueSettings({ maxMessages, overflow: "dropOldest" });
+    bench.partition.update(settings, false, revision, 0);
+  };
+  bench.publish(3);
+  bench.dispatch(0);
+  bench.settle(one, nack, [0]);
+  bench.publish(4);
+  limit(5, 1);
+  assertEquals([bench.partition.stats().dropped, bench.partition.ready], [2, 4]);
+  bench.publish(2);
+  assertEquals([bench.partition.stats().dropped, bench.partition.ready], [4, 4]);
+  assertEquals(bench.dispatch(0), "1:5");
+  limit(1, 2);
+  assertEquals(
+    [bench.partition.stats().dropped, bench.partition.ready],
+    [7, 0],
+    "leased ones stay",
+  );
+  assertEquals(bench.settle(one, ack, [1, 5]), [0, 0]);
+  assertEquals(bench.partition.stats().acked, 2);
+  bench.publish(3);
+  assertEquals(bench.dispatch(0), "1:11");
 });
 
 Deno.test("Partition.update() gives leases that run the new time when it is another", () => {

@@ -15,6 +15,13 @@ export interface QueueSettings {
   readonly partitions: number;
   /** How long a consumer holds a message before it goes to another. @default {30_000} */
   readonly leaseMs: number;
+  /**
+   * How many messages may wait and be leased, shared evenly by the partitions; 0 is without limit.
+   * @default {0}
+   */
+  readonly maxMessages: number;
+  /** What happens when there are so many: new ones wait at the publisher, or old ones go. @default {"reject"} */
+  readonly overflow: "reject" | "dropOldest";
 }
 
 /** What a setting is when nobody says, and what it may be. */
@@ -54,6 +61,16 @@ export const QUEUE_SETTINGS = {
     min: 100,
     max: DAY_MS,
     rule: (range) => `A lease must last ${range} milliseconds`,
+  }),
+  maxMessages: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 1_000_000_000_000,
+    rule: (range) => `The most messages of a queue must be ${range} (0: without limit)`,
+  }),
+  overflow: oneOf(["reject", "dropOldest"], {
+    default: "reject",
+    rule: (range) => `What happens when a queue is full must be ${range}`,
   }),
 } satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
 

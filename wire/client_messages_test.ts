@@ -192,6 +192,7 @@ const replies: ServerReply[] = [
       published: 1,
       acked: 2,
       purged: 2,
+      dropped: 1,
       ready: 3,
       leased: 4,
       bytesPublished: 5,

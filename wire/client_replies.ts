@@ -420,6 +420,7 @@ function readStats(map: CborMap): PartitionStats {
     published: uintField(map, "published"),
     acked: uintField(map, "acked"),
     purged: optionalUintField(map, "purged") ?? 0,
+    dropped: optionalUintField(map, "dropped") ?? 0,
     ready: uintField(map, "ready"),
     leased: uintField(map, "leased"),
     bytesPublished: uintField(map, "bytesPublished"),

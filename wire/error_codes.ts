@@ -55,6 +55,8 @@ export const ErrorCode = {
   limitReached: 27,
   /** A queue of that name is being deleted: try again when it has gone. */
   queueDeleting: 28,
+  /** The queue has as many messages as it may: nothing more is taken until some are gone. */
+  queueFull: 29,
   /** The session has timed out, was closed, or never was. */
   sessionNotFound: 30,
   /** The session has no such consumer. */
@@ -94,6 +96,7 @@ const retryable: ReadonlySet<number> = new Set([
   ErrorCode.connectionLost,
   ErrorCode.diskFull,
   ErrorCode.queueDeleting,
+  ErrorCode.queueFull,
   ErrorCode.sessionConflict,
 ]);
 

@@ -102,7 +102,9 @@ export const queueInfo = defineCommand({
       describeSettings(settings),
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
       `${formatCount(report.acked)} acked, ` +
-      `${formatCount(report.purged)} purged, ${formatMany(consumersOf(report), "consumer")}`,
+      `${formatCount(report.purged)} purged, ${formatCount(report.dropped)} dropped, ${
+        formatMany(consumersOf(report), "consumer")
+      }`,
       trafficLine(activity),
       "",
       ...table,

@@ -1,6 +1,7 @@
 /**
  * Checks that no message is lost or made up inside a queue: at every step, on every replica, the
- * messages ever published to a partition are those that are ready, leased, acked or purged.
+ * messages ever published to a partition are those that are ready, leased, acked,
+ * purged or dropped.
  *
  * Two things are checked after each entry that any replica applies, for all partitions of its shard: its
  * own counts add up, and they are the counts at this index of the log. Those are in ledgers, which are
@@ -20,7 +21,7 @@ import type { World } from "./world.ts";
 /** How many messages are where. */
 export type Counts = Pick<
   PartitionStats,
-  "published" | "ready" | "leased" | "acked" | "purged"
+  "published" | "ready" | "leased" | "acked" | "purged" | "dropped"
 >;
 
 /** What is asked of a replica. */
@@ -51,7 +52,7 @@ export class Conservation {
    * @param partitions What the model has.
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
-    for (const [id, { messages, ackedCount, purgedCount, leased }] of partitions) {
+    for (const [id, { messages, ackedCount, purgedCount, droppedCount, leased }] of partitions) {
       let ledger = this.#ledgers.get(id);
       if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
       const published = messages.length;
@@ -60,8 +61,9 @@ export class Conservation {
         published,
         ready,
         leased: leased.size,
-        acked: ackedCount - purgedCount,
+        acked: ackedCount - purgedCount - droppedCount,
         purged: purgedCount,
+        dropped: droppedCount,
       };
       if (!areSame(ledger.last, counts)) ledger.write(index, counts);
     }
@@ -102,25 +104,25 @@ export class Conservation {
 
   #violated(node: number, index: number, partition: number, details: string): never {
     throw this.#world.violated(
-      "published = ready + leased + acked + purged",
+      "published = ready + leased + acked + purged + dropped",
       `node ${node}, shard ${this.#shard}, after entry ${index}, partition ${partition}: ${details}`,
     );
   }
 }
 
-function sumOf({ ready, leased, acked, purged }: Counts): number {
-  return ready + leased + acked + purged;
+function sumOf({ ready, leased, acked, purged, dropped }: Counts): number {
+  return ready + leased + acked + purged + dropped;
 }
 
 function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
   return a?.published === b?.published && a?.ready === b?.ready && a?.leased === b?.leased &&
-    a?.acked === b?.acked && a?.purged === b?.purged;
+    a?.acked === b?.acked && a?.purged === b?.purged && a?.dropped === b?.dropped;
 }
 
 /** Counts, for people. */
 export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
-  const { published, ready, leased, acked, purged } = counts;
+  const { published, ready, leased, acked, purged, dropped } = counts;
   return `${published} published, ${ready} ready, ${leased} leased, ${acked} acked, ` +
-    `${purged} purged`;
+    `${purged} purged, ${dropped} dropped`;
 }

@@ -41,7 +41,7 @@ function setUp(): Conservation {
 }
 
 function counts(published: number, ready: number, leased: number, acked: number, purged = 0) {
-  return { stats: () => ({ published, ready, leased, acked, purged }) };
+  return { stats: () => ({ published, ready, leased, acked, purged, dropped: 0 }) };
 }
 
 const NOTHING = { stats: () => undefined };

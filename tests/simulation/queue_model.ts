@@ -14,7 +14,7 @@
  */
 
 import { type Entry, EntryKind } from "../../raft/mod.ts";
-import type { Command, Effects, QueueSettings, Reply } from "../../queue/mod.ts";
+import type { Command, Effects, PublishCommand, QueueSettings, Reply } from "../../queue/mod.ts";
 import { SettleOperation, SettleStatus } from "../../queue/mod.ts";
 import {
   commandTimestampMs,
@@ -84,6 +84,8 @@ export class ModelPartition {
   ackedCount = 0;
   /** Purged messages count as acked, but for this. */
   purgedCount = 0;
+  /** So do dropped ones. */
+  droppedCount = 0;
   /** Everything below was delivered at least once. */
   firstDeliveries = 0;
 
@@ -135,6 +137,7 @@ export class ShardModel {
     this.#expire();
     for (const { sessionId } of effects.sessionsEnded) this.#sessionTimedOut(entry, sessionId);
     if (reply.kind === "refused") {
+      if (reply.reason === "queueFull") this.#refusedFull(entry, command);
       counters.add(`queue: refused ${command.kind}: ${reply.reason}`);
       this.#world.hash.text(reply.reason);
     } else {
@@ -218,12 +221,12 @@ export class ShardModel {
           this.partitions.set(partitionId, partition);
         }
         const { revision = 0, paused = false } = command;
-        return this.#update(partition, settings, paused, revision);
+        return this.#update(entry, partition, settings, paused, revision);
       }
       case "updatePartition": {
         const { partitionId, settings, paused, revision } = command;
         const partition = this.#partition(entry, partitionId);
-        return this.#update(partition, settings, paused, revision);
+        return this.#update(entry, partition, settings, paused, revision);
       }
       case "purgePartition":
         return this.#purge(entry, command.partitionId, reply);
@@ -252,6 +255,7 @@ export class ShardModel {
   }
 
   #update(
+    entry: Entry,
     partition: ModelPartition,
     settings: QueueSettings,
     paused: boolean,
@@ -264,6 +268,7 @@ export class ShardModel {
       }
     }
     Object.assign(partition, { settings, paused, revision });
+    this.#dropOldest(entry, partition);
     this.#world.counters.add(`queue: partitions ${paused ? "paused" : "changed or resumed"}`);
   }
 
@@ -275,19 +280,31 @@ export class ShardModel {
       const what = `${JSON.stringify(reply)} for ${waiting.length} messages`;
       this.#violated("a purge removes what nobody holds", entry, what);
     }
-    for (const message of waiting) {
-      message.acked = true;
-      message.ackedIndex = entry.index;
-    }
-    partition.ackedCount += waiting.length;
+    removeAll(partition, waiting, entry.index);
     partition.purgedCount += waiting.length;
-    partition.firstDeliveries = messages.length;
     this.#world.counters.add("queue: messages purged", waiting.length);
+  }
+
+  #refusedFull(entry: Entry, command: Command): void {
+    const partition = this.partitions.get((command as Command & { kind: "publish" }).partitionId);
+    if (partition !== undefined && isFull(partition)) return;
+    this.#violated("only a full queue refuses as it is full", entry, JSON.stringify(command));
+  }
+
+  #dropOldest(entry: Entry, partition: ModelPartition): void {
+    if (partition.settings.overflow !== "dropOldest") return;
+    const excess = liveOf(partition) - mostOf(partition);
+    if (excess <= 0) return;
+    const dropped = partition.messages
+      .filter(({ acked, lease }) => !acked && lease === undefined).slice(0, excess);
+    removeAll(partition, dropped, entry.index);
+    partition.droppedCount += dropped.length;
+    this.#world.counters.add("queue: messages dropped", dropped.length);
   }
 
   #publish(
     entry: Entry,
-    command: { readonly partitionId: number; readonly count: number },
+    command: Pick<PublishCommand, "partitionId" | "count"> & { readonly kind: Command["kind"] },
     reply: Reply,
   ): void {
     if (reply.kind !== "published" || reply.count !== command.count) {
@@ -295,6 +312,9 @@ export class ShardModel {
     }
     const partition = this.#partition(entry, command.partitionId);
     const { firstOffset } = reply;
+    if (command.kind === "publish" && !reply.duplicate && isFull(partition)) {
+      this.#violated("a full queue takes nothing", entry, `it has ${liveOf(partition)} messages`);
+    }
     if (reply.duplicate) this.#world.counters.add("queue: publishes repeated");
     else if (firstOffset !== partition.messages.length) {
       this.#violated(
@@ -340,6 +360,7 @@ export class ShardModel {
         seen: new Map(),
       });
     }
+    this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages stored", reply.duplicate ? 0 : command.count);
   }
 
@@ -513,6 +534,32 @@ export class ShardModel {
       `shard ${this.shard}, entry ${entry.index} of term ${entry.term}: ${details}`,
     );
   }
+}
+
+/** Messages that nobody holds are gone, oldest first. */
+function removeAll(
+  partition: ModelPartition,
+  gone: readonly ModelMessage[],
+  index: number,
+): void {
+  for (const message of gone) {
+    message.acked = true;
+    message.ackedIndex = index;
+    if (message.deliveryCount === 0) partition.firstDeliveries++;
+  }
+  partition.ackedCount += gone.length;
+}
+
+function liveOf({ messages, ackedCount }: ModelPartition): number {
+  return messages.length - ackedCount;
+}
+
+function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
+  return maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
+}
+
+function isFull(partition: ModelPartition): boolean {
+  return partition.settings.overflow === "reject" && liveOf(partition) >= mostOf(partition);
 }
 
 function nameOf(consumer: ModelConsumer): string {

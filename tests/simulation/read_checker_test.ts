@@ -39,7 +39,7 @@ function setUp(): ReadChecker {
 }
 
 function report(published: number, acked: number, partitions = 1) {
-  const counts = { published, acked, purged: 0, leased: 0, ready: published - acked };
+  const counts = { published, acked, purged: 0, dropped: 0, leased: 0, ready: published - acked };
   const rest = { redelivered: 0, bytesPublished: 0, consumers: 0 };
   const one = { ...counts, ...rest, partitionId, partition: 0, shard: 0, nextOffset: published };
   const settings = queueSettings({ partitions, leaseMs: 1_000 });

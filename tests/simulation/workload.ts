@@ -29,6 +29,8 @@ export interface QueuePlan {
   readonly name: string;
   readonly partitions: number;
   readonly leaseMs: number;
+  readonly maxMessages: number;
+  readonly overflow: "reject" | "dropOldest";
 }
 
 /** How the applications of a run behave. */
@@ -82,6 +84,8 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     name: `queue-${i}`,
     partitions: random.pick([1, 1, 2, 3, 4]),
     leaseMs,
+    maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
+    overflow: random.pick(["reject", "reject", "dropOldest"] as const),
   }));
   const consumers = random.integer(1, 4);
   const requestTimeoutMs = Math.round(random.magnitude(2_000, 30_000));
@@ -362,8 +366,10 @@ async function manageQueues(application: Application, client: Client): Promise<v
         else if (what === "resume") await queue.resume();
         else if (what === "purge") await queue.purge();
         else {
-          const leaseMs = Math.round(random.magnitude(500, 30_000));
-          queueChecker.edited(await client.editQueue(name, { leaseMs }));
+          const change = random.chance(0.5)
+            ? { leaseMs: Math.round(random.magnitude(500, 30_000)) }
+            : { maxMessages: random.pick([0, 5, 100]) };
+          queueChecker.edited(await client.editQueue(name, change));
         }
         world.counters.add(`client: queues managed: ${what}`);
       } catch (error) {
