@@ -14,6 +14,7 @@ import {
   type Frame,
   frameBytesMax,
   type ServerReply,
+  type WireLimits,
 } from "../wire/mod.ts";
 import type { ClientLink } from "./client_link.ts";
 import type { Outcome } from "./shard.ts";
@@ -63,6 +64,17 @@ export function refuseNoShard(link: ClientLink, frame: Frame, count: number): vo
 export function refuseTooMany(link: ClientLink, frame: Frame, count: number): void {
   const message = `Ask about ${STATS_COUNT_MAX} partitions at most: there were ${count}`;
   refuse(link, frame, "invalidArgument", message);
+}
+
+/** Refuses a batch that has a message over the limit. */
+export function refuseTooLarge(
+  link: ClientLink,
+  frame: Frame,
+  position: number,
+  { messageBytesMax }: WireLimits,
+): void {
+  const message = `Message ${position} of the batch is over the limit of ${messageBytesMax} bytes`;
+  refuse(link, frame, "messageTooLarge", message);
 }
 
 /** Too much waits already. */

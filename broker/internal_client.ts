@@ -1,17 +1,21 @@
 /**
- * The node as a client of its own cluster: proposes commands in shards wherever they are led, over the
- * same path as any client's requests.
+ * The node as a client of its own cluster: asks shards wherever they are led, over the same path as any
+ * client's requests.
  *
  * @module
  */
 
+import type { QueueInfo } from "../queue/mod.ts";
 import {
   decodeCborMap,
   decodeFrame,
+  decodeReply,
   type EncodableCommand,
   encodeCbor,
   encodeCommand,
   encodeFrame,
+  encodeRequest,
+  ErrorCode,
   type Frame,
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
@@ -21,18 +25,28 @@ import type { ClientLink } from "./client_link.ts";
 export const InternalFrameType = {
   /** Request: a command, to be proposed in the frame's shard. */
   command: 90,
-  /** Reply, once it is applied: a CBOR map with `refused`, the machine's reason, or without. */
+  /**
+   * Reply, once it is applied: a CBOR map with `refused`, the machine's reason, or without; for a
+   * transfer with `takenId`.
+   */
   commandReply: 190,
 } as const;
 
+/** What became of an internal command. */
+export interface CommandAnswer {
+  /** Why the machine refused it. */
+  readonly refused?: string;
+  /** How far the target has come, for a transfer. */
+  readonly takenId?: number;
+}
+
 /** Makes the reply to an internal command. */
-export function encodeCommandReply(correlationId: number, refused: string | undefined): Uint8Array {
-  const payload = encodeCbor(refused === undefined ? {} : { refused });
-  return encodeFrame(InternalFrameType.commandReply, 0, correlationId, payload);
+export function encodeCommandReply(correlationId: number, answer: CommandAnswer): Uint8Array {
+  return encodeFrame(InternalFrameType.commandReply, 0, correlationId, encodeCbor(answer));
 }
 
 interface Waiting {
-  readonly resolve: () => void;
+  readonly resolve: (frame: Frame) => void;
   readonly reject: (error: Error) => void;
   readonly timer: TimerId;
 }
@@ -40,7 +54,7 @@ interface Waiting {
 /** How long a shard may take before the caller tries again, in milliseconds. */
 const TIMEOUT_MS = 5_000;
 
-/** Sends commands that only the cluster itself may send. */
+/** Sends what only the cluster itself may send. */
 export class InternalClient implements ClientLink {
   readonly name = "this node";
   readonly relayed = false;
@@ -63,7 +77,54 @@ export class InternalClient implements ClientLink {
    * @returns Once the command is committed and applied.
    * @throws {Error} If it was refused, or its fate is unknown: it must be one that can be repeated.
    */
-  submit(shardId: number, command: EncodableCommand): Promise<void> {
+  async submit(shardId: number, command: EncodableCommand): Promise<void> {
+    await this.#propose(shardId, encodeCommand(command));
+  }
+
+  /**
+   * Proposes a transfer in the shard of its partition.
+   *
+   * @param command Its bytes.
+   * @returns How far the partition has come with the outbox of the transfer.
+   * @throws {Error} If it was refused, or its fate is unknown.
+   */
+  async transfer(shardId: number, command: Uint8Array): Promise<number> {
+    const { takenId } = await this.#propose(shardId, command);
+    if (takenId === undefined) {
+      throw new Error(`Shard ${shardId} took a transfer for another command`);
+    }
+    return takenId;
+  }
+
+  /**
+   * Looks a queue up in the catalog.
+   *
+   * @returns Its newest record, once it is ready; `undefined` when there is no such queue.
+   * @throws {Error} If the catalog is not available.
+   */
+  async findQueue(name: string): Promise<QueueInfo | undefined> {
+    const frame = await this.#ask(0, (id) => encodeRequest({ kind: "findQueue", name }, 0, id));
+    const reply = decodeReply(frame.type, frame.payload);
+    if (reply.kind === "queueReply") return reply.queue;
+    if (reply.kind === "error" && reply.code === ErrorCode.queueNotFound) return undefined;
+    throw new Error(reply.kind === "error" ? reply.message : `The catalog answers ${reply.kind}`);
+  }
+
+  async #propose(shardId: number, command: Uint8Array): Promise<CommandAnswer> {
+    const frame = await this.#ask(
+      shardId,
+      (id) => encodeFrame(InternalFrameType.command, shardId, id, command),
+    );
+    if (frame.type !== InternalFrameType.commandReply) {
+      throw new Error(`Shard ${shardId} is not available`);
+    }
+    const answer = decodeCborMap(frame.payload) as CommandAnswer;
+    if (answer.refused !== undefined) throw new Error(answer.refused);
+    return answer;
+  }
+
+  /** Sends a request. @returns The answer, which may be an error. */
+  #ask(shardId: number, encode: (correlationId: number) => Uint8Array): Promise<Frame> {
     return new Promise((resolve, reject) => {
       const id = this.#correlationId = this.#correlationId % 0xffff_ffff + 1;
       const timer = this.#clock.setTimeout(
@@ -71,8 +132,7 @@ export class InternalClient implements ClientLink {
         TIMEOUT_MS,
       );
       this.#waiting.set(id, { resolve, reject, timer });
-      const bytes = encodeFrame(InternalFrameType.command, shardId, id, encodeCommand(command));
-      this.#handle(this, decodeFrame(bytes));
+      this.#handle(this, decodeFrame(encode(id)));
     });
   }
 
@@ -85,14 +145,9 @@ export class InternalClient implements ClientLink {
     const frame = decodeFrame(head);
     const waiting = this.#waiting.get(frame.correlationId);
     if (waiting === undefined) return;
-    if (frame.type !== InternalFrameType.commandReply) {
-      return this.#fail(frame.correlationId, "The shard is not available");
-    }
-    const { refused } = decodeCborMap(frame.payload);
-    if (refused !== undefined) return this.#fail(frame.correlationId, String(refused));
     this.#waiting.delete(frame.correlationId);
     this.#clock.clearTimeout(waiting.timer);
-    waiting.resolve();
+    waiting.resolve(frame);
   }
 
   /** A relay broke, or the node stops: whatever waits has to be tried again. */

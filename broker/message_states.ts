@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { BatchRun, PartitionPart, ShardMachine } from "../queue/mod.ts";
+import type { BatchRun, PartitionPart, ShardMachine, TransferLane } from "../queue/mod.ts";
 import { StepReader } from "../queue/step_codec.ts";
 
 /**
@@ -93,10 +93,12 @@ export function partitionsOf(machine: ShardMachine): Map<number, PartitionConten
 /** The messages of a shard at one moment. */
 export class MessageStates {
   readonly #partitions: ReadonlyMap<number, PartitionContents>;
+  readonly #lanes: readonly TransferLane[];
 
   /** @param machine Has the state of the shard. */
   constructor(machine: ShardMachine) {
     this.#partitions = partitionsOf(machine);
+    this.#lanes = [...machine.transferLanes()];
   }
 
   /**
@@ -112,7 +114,7 @@ export class MessageStates {
   }
 
   /**
-   * Lists the entries of the log that hold a message which is not acked.
+   * Lists the entries of the log that hold a message which is not acked, or on its way to another queue.
    *
    * @returns Their indexes, ascending.
    */
@@ -123,7 +125,10 @@ export class MessageStates {
         if (isAlive(known, batch)) indexes.push(batch.entryIndex);
       }
     }
-    return Float64Array.from(indexes).sort();
+    for (const { transfers } of this.#lanes) {
+      for (const { entryIndex } of transfers.values()) indexes.push(entryIndex);
+    }
+    return Float64Array.from(new Set(indexes)).sort();
   }
 }
 

@@ -52,6 +52,7 @@ import { listenOn } from "./listen_error.ts";
 import { LocalShard } from "./local_shard.ts";
 import { type Logger, silentLogger } from "./logger.ts";
 import type { ShardObserver } from "./observer.ts";
+import { OutboxKeeper } from "./outbox_keeper.ts";
 import { PublishRoom } from "./publish_room.ts";
 import { PeerNetwork } from "./peer_network.ts";
 import { RelayInbox, RelayOutbox } from "./relay.ts";
@@ -181,6 +182,7 @@ class Node implements RunningNode, ShardHost {
   #keeper!: CatalogKeeper;
   /** One for each shard. */
   readonly #scheduleKeepers: ScheduleKeeper[] = [];
+  readonly #outboxKeepers: OutboxKeeper[] = [];
   #requests!: RequestHandler;
 
   constructor(config: NodeConfig, runtime: NodeRuntime) {
@@ -338,6 +340,15 @@ class Node implements RunningNode, ShardHost {
       const hasRoom = () =>
         !shard.full && this.#publishRoom.missing(shard.configuration).length === 0;
       this.#scheduleKeepers.push(new ScheduleKeeper(shard, hasRoom, this.clock, this.log));
+      this.#outboxKeepers.push(
+        new OutboxKeeper(shard, {
+          client: this.#internal,
+          shardCount: shards,
+          clock: this.clock,
+          log: this.log,
+          fail: (error) => this.fail(error, shard),
+        }),
+      );
       const { configuration, replica } = shard;
       if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
     }
@@ -466,6 +477,7 @@ class Node implements RunningNode, ShardHost {
     const peersClosed = this.#peers?.close();
     this.#keeper?.lead(false);
     for (const keeper of this.#scheduleKeepers) keeper.lead(false);
+    for (const keeper of this.#outboxKeepers) keeper.lead(false);
     this.#internal?.close();
     this.#snapshotSender.close();
     this.#snapshotReceiver.close();
@@ -653,11 +665,13 @@ class Node implements RunningNode, ShardHost {
     if (shard.leader !== 0) this.#outbox.leaderMoved(shard.id, shard.leader);
     if (shard.leading) return;
     this.#scheduleKeepers[shard.id]!.lead(false);
+    this.#outboxKeepers[shard.id]!.lead(false);
     if (shard.id === 0) this.#keeper.lead(false);
   }
 
   termBegun(shard: Shard): void {
     this.#scheduleKeepers[shard.id]!.lead(true);
+    this.#outboxKeepers[shard.id]!.lead(true);
     if (shard.id === 0) this.#keeper.lead(true);
   }
 
@@ -668,6 +682,7 @@ class Node implements RunningNode, ShardHost {
   turnEnded(shard: Shard): void {
     this.#shards[shard.id]!.deliveries.flush();
     this.#scheduleKeepers[shard.id]!.check();
+    this.#outboxKeepers[shard.id]!.check();
     if (shard.id === 0) this.#keeper.check();
   }
 

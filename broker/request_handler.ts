@@ -6,9 +6,16 @@
  */
 
 import { isVoter, type NodeId } from "../raft/mod.ts";
-import { type Command, type QueueInfo, queueSettings, queueSettingsProblem } from "../queue/mod.ts";
+import {
+  type Command,
+  type QueueInfo,
+  queueSettings,
+  queueSettingsProblem,
+  type Reply,
+} from "../queue/mod.ts";
 import {
   checkPublishCommand,
+  checkSettleAndPublish,
   checkSettleCommand,
   type ClientRequest,
   type ClusterMetadata,
@@ -39,6 +46,7 @@ import {
   refuseNotLeader,
   refuseOutcome,
   refuseReply,
+  refuseTooLarge,
   refuseTooMany,
   STATS_COUNT_MAX,
 } from "./answers.ts";
@@ -46,7 +54,12 @@ import type { CatalogKeeper } from "./catalog_keeper.ts";
 import type { DiskSpace } from "./disk_space.ts";
 import type { PublishRoom } from "./publish_room.ts";
 import type { ClientLink } from "./client_link.ts";
-import { encodeCommandReply, type InternalClient, InternalFrameType } from "./internal_client.ts";
+import {
+  type CommandAnswer,
+  encodeCommandReply,
+  type InternalClient,
+  InternalFrameType,
+} from "./internal_client.ts";
 import type { LocalShard } from "./local_shard.ts";
 import { look } from "./look.ts";
 import { partitionStorage } from "./partition_storage.ts";
@@ -82,6 +95,9 @@ const INTERNAL_KINDS: ReadonlySet<Command["kind"]> = new Set([
   "updatePartition",
   "deletePartition",
   "partitionSettled",
+  "createQueue",
+  "transfer",
+  "transferDone",
 ]);
 
 /** Requests that a node answers by itself, whoever leads. */
@@ -137,8 +153,7 @@ export class RequestHandler {
     this.#leadingShard(link, frame)?.shard.propose(frame.payload, (outcome) => {
       if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
       const { reply } = outcome;
-      const refused = reply.kind === "refused" ? reply.message : undefined;
-      link.send(encodeCommandReply(frame.correlationId, refused));
+      link.send(encodeCommandReply(frame.correlationId, answerOf(reply)));
     });
   }
 
@@ -168,6 +183,8 @@ export class RequestHandler {
         return this.#publish(link, frame, local);
       case "settle":
         return this.#settle(link, frame, local);
+      case "settleAndPublish":
+        return this.#settleAndPublish(link, frame, local);
       case "openSession":
         return this.#propose(link, frame, local, request, ({ reply, term, index }) => {
           if (reply.kind !== "sessionOpened") return refuseReply(link, frame, reply);
@@ -297,14 +314,7 @@ export class RequestHandler {
     const lacking = room.missing(local.shard.configuration);
     if (lacking.length > 0) return refuseForRoom(link, frame, lacking);
     const tooLarge = checkPublishCommand(frame.payload, limits);
-    if (tooLarge >= 0) {
-      return refuse(
-        link,
-        frame,
-        "messageTooLarge",
-        `Message ${tooLarge} of the batch is over the limit of ${limits.messageBytesMax} bytes`,
-      );
-    }
+    if (tooLarge >= 0) return refuseTooLarge(link, frame, tooLarge, limits);
     const full = local.shard.machine.fullRefusal({
       sessionId: publishSessionId(frame.payload),
       partitionId: commandPartitionId(frame.payload),
@@ -325,6 +335,21 @@ export class RequestHandler {
   #settle(link: ClientLink, frame: Frame, local: LocalShard): void {
     if (local.shard.full) return refuseFull(link, frame);
     checkSettleCommand(frame.payload);
+    this.#proposeSettle(link, frame, local);
+  }
+
+  #settleAndPublish(link: ClientLink, frame: Frame, local: LocalShard): void {
+    if (local.shard.full) return refuseFull(link, frame);
+    const { limits, room } = this.#context;
+    const lacking = room.missing(local.shard.configuration);
+    if (lacking.length > 0) return refuseForRoom(link, frame, lacking);
+    const tooLarge = checkSettleAndPublish(frame.payload, limits);
+    if (tooLarge >= 0) return refuseTooLarge(link, frame, tooLarge, limits);
+    this.#proposeSettle(link, frame, local);
+  }
+
+  /** Proposes the settle command in a frame, which is checked. */
+  #proposeSettle(link: ClientLink, frame: Frame, local: LocalShard): void {
     local.shard.propose(frame.payload, (outcome) => {
       if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
       const { reply, term, index } = outcome;
@@ -480,4 +505,9 @@ export class RequestHandler {
       }),
     };
   }
+}
+
+function answerOf(reply: Reply): CommandAnswer {
+  if (reply.kind === "refused") return { refused: reply.message };
+  return reply.kind === "transferred" ? { takenId: reply.takenId } : {};
 }

@@ -12,7 +12,12 @@ import {
   partitionsOf,
   type PlacedBatch,
 } from "../broker/message_states.ts";
-import type { FireScheduleCommand, PublishCommand, ShardMachine } from "../queue/mod.ts";
+import type {
+  FireScheduleCommand,
+  PublishCommand,
+  ShardMachine,
+  TransferCommand,
+} from "../queue/mod.ts";
 import type { FileSystem } from "../storage/mod.ts";
 import {
   commandTimestampMs,
@@ -50,7 +55,7 @@ export interface LoggedMessage extends Message {
 }
 
 /** A command that brings messages to a partition. */
-type PublishingCommand = PublishCommand | FireScheduleCommand;
+type PublishingCommand = PublishCommand | FireScheduleCommand | TransferCommand;
 
 /** What the log calls a partition. */
 interface PartitionName {
@@ -106,7 +111,10 @@ export class LoggedMessages {
         const { partitionId, queueName, partitionNumber } = command;
         this.#names.set(partitionId, { queue: queueName, partition: partitionNumber });
       }
-      if (command?.kind !== "publish" && command?.kind !== "fireSchedule") continue;
+      if (
+        command?.kind !== "publish" && command?.kind !== "transfer" &&
+        command?.kind !== "fireSchedule"
+      ) continue;
       const name = this.#names.get(command.partitionId);
       if (queue !== undefined && name?.queue !== queue) continue;
       const place = placementOf(replayed, command, before);
@@ -133,6 +141,10 @@ function placementOf(
   before: BatchesBefore,
 ): Placement {
   if (reply === undefined) return before.placementOf(partitionId, entry.index);
+  if (reply.kind === "transferred") {
+    const { firstOffset } = reply;
+    return { firstOffset, fate: firstOffset === undefined ? "duplicate" : "stored" };
+  }
   if (reply.kind !== "published") return { firstOffset: undefined, fate: "refused" };
   const { firstOffset, duplicate } = reply;
   return { firstOffset, fate: duplicate ? "duplicate" : "stored" };

@@ -20,7 +20,10 @@ import type {
   QueueSettings,
   RefusalReason,
   Reply,
+  SettleAndPublishCommand,
   SettleCommand,
+  Transfer,
+  TransferCommand,
 } from "./commands.ts";
 import type { PartitionToSettle } from "./catalog.ts";
 import { ScheduleListModel } from "./_schedule_model.ts";
@@ -74,6 +77,8 @@ interface ModelPartition {
   turns: ModelConsumer[];
   bytesPublished: number;
   redelivered: number;
+  /** The newest transfer that came from each shard. */
+  taken: Map<number, number>;
 }
 
 interface Batch {
@@ -91,6 +96,9 @@ interface ModelSession {
   attachIndex: number;
   /** All batches ever, by partition. */
   published: Map<number, { next: number; batches: Batch[] }>;
+  /** Numbers of all acks that publish which were done. */
+  settled: Set<number>;
+  answeredBelow: number;
 }
 
 interface ModelQueue {
@@ -105,12 +113,14 @@ export class Model {
   readonly partitions: ModelPartition[] = [];
   readonly queues: ModelQueue[] = [];
   readonly schedules = new ScheduleListModel();
+  outbox: Transfer[] = [];
   effects: ModelEffects = noEffects();
   nowMs = 0;
   #deleted = new Set<number>();
   #leaseNumber = 0;
   #nextQueueId = 1;
   #nextPartitionId = 1;
+  #nextTransferId = 1;
 
   constructor(readonly windowBatches: number, readonly producerRetentionMs: number) {}
 
@@ -134,15 +144,15 @@ export class Model {
   }
 
   lowestLiveEntryIndex(): number | undefined {
-    const live = this.partitions.flatMap(({ messages }) => messages)
-      .filter(isAlive);
-    return live.length === 0 ? undefined : Math.min(...live.map(({ entryIndex }) => entryIndex));
+    return this.liveEntries()[0];
   }
 
-  /** The entries that hold a message which is not acked, ascending. */
+  /** The entries that hold a message which is not acked, or on its way out, ascending. */
   liveEntries(): number[] {
-    const live = this.partitions.flatMap(({ messages }) => messages)
-      .filter(isAlive);
+    const live = [
+      ...this.partitions.flatMap(({ messages }) => messages).filter(isAlive),
+      ...this.outbox,
+    ];
     return [...new Set(live.map(({ entryIndex }) => entryIndex))].sort((a, b) => a - b);
   }
 
@@ -242,6 +252,13 @@ export class Model {
         return this.#publish(meta, command);
       case "settle":
         return this.#settle(command);
+      case "settleAndPublish":
+        return this.#settleAndPublish(meta, command);
+      case "transfer":
+        return this.#transfer(meta, command);
+      case "transferDone":
+        this.outbox = this.outbox.filter(({ id }) => !command.ids.includes(id));
+        return { kind: "ok" };
       case "openSession": {
         const { clientName, timeoutMs } = command;
         this.sessions.push({
@@ -252,6 +269,8 @@ export class Model {
           deadlineMs: 0,
           attachIndex: meta.index,
           published: new Map(),
+          settled: new Set(),
+          answeredBelow: 0,
         });
         return { kind: "sessionOpened", sessionId: meta.index };
       }
@@ -326,6 +345,7 @@ export class Model {
           turns: [],
           bytesPublished: 0,
           redelivered: 0,
+          taken: new Map(),
         });
         return { kind: "ok" };
       }
@@ -465,9 +485,7 @@ export class Model {
     }
     let reply: ModelReply = refused("partitionNotFound");
     if (partition !== undefined) {
-      const live = partition.messages.filter(isAlive).length;
-      const isFull = partition.settings.overflow === "reject" && live >= mostOf(partition);
-      if (isFull) return refused("queueFull");
+      if (isFull(partition)) return refused("queueFull");
       reply = this.#store(meta, partition, count, bytes);
     }
     published.batches.push({ base, count, reply });
@@ -475,7 +493,55 @@ export class Model {
     return reply;
   }
 
-  #store(meta: CommandMeta, partition: ModelPartition, count: number, bytes: number): ModelReply {
+  #settleAndPublish(meta: CommandMeta, command: SettleAndPublishCommand): ModelReply {
+    const { sessionId, consumerId, partitionId, offsets, deliveryCounts } = command;
+    const session = this.#session(sessionId);
+    if (session === undefined) return refused("sessionNotFound");
+    if (command.sequence < command.answeredBelow) return refused("invalidArgument");
+    session.answeredBelow = Math.max(session.answeredBelow, command.answeredBelow);
+    const isKnown = session.settled.has(command.sequence) &&
+      command.sequence >= session.answeredBelow;
+    if (isKnown) return { kind: "settled", statuses: offsets.map(() => 0) };
+    const partition = this.#partition(partitionId);
+    if (partition === undefined) return refused("partitionNotFound");
+    const consumer = this.#consumer(sessionId, consumerId, partitionId);
+    const statuses = offsets.map((offset, at) => {
+      const message = partition.messages[offset];
+      const isHeld = consumer !== undefined && message?.state === "leased" &&
+        message.holder === consumer && message.deliveryCount === deliveryCounts[at];
+      return isHeld ? 2 : 1;
+    });
+    if (statuses.includes(1)) return { kind: "settled", statuses };
+    for (const offset of offsets) {
+      partition.messages[offset]!.state = "acked";
+      partition.messages[offset]!.holder = undefined;
+    }
+    command.targets.forEach((target, position) => {
+      this.outbox.push({ id: this.#nextTransferId++, target, entryIndex: meta.index, position });
+    });
+    session.settled.add(command.sequence);
+    this.#updateTurn(consumer!);
+    return { kind: "settled", statuses: offsets.map(() => 0) };
+  }
+
+  #transfer(meta: CommandMeta, command: TransferCommand): ModelReply {
+    const { partitionId, sourceShard, firstId, lastId, count, bytes } = command;
+    const partition = this.#partition(partitionId);
+    if (partition === undefined) return refused("partitionNotFound");
+    const takenId = partition.taken.get(sourceShard) ?? 0;
+    if (firstId <= takenId) return { kind: "transferred", takenId };
+    if (isFull(partition)) return refused("queueFull");
+    const { firstOffset } = this.#store(meta, partition, count, bytes);
+    partition.taken.set(sourceShard, lastId);
+    return { kind: "transferred", takenId: lastId, firstOffset };
+  }
+
+  #store(
+    meta: CommandMeta,
+    partition: ModelPartition,
+    count: number,
+    bytes: number,
+  ): ModelReply & { kind: "published" } {
     const { index, term, timestampMs: publishedAtMs } = meta;
     const firstOffset = partition.messages.length;
     for (let position = 0; position < count; position++) {
@@ -654,6 +720,11 @@ export class Model {
       consumer.sessionId === sessionId && consumer.consumerId === consumerId
     );
   }
+}
+
+function isFull(partition: ModelPartition): boolean {
+  const live = partition.messages.filter(isAlive).length;
+  return partition.settings.overflow === "reject" && live >= mostOf(partition);
 }
 
 function isAlive({ state }: Message): boolean {

@@ -48,6 +48,49 @@ export interface SettleCommand {
   readonly deliveryCounts: readonly number[];
 }
 
+/**
+ * Ack messages and publish others, all or nothing. The messages are in the entry, and go to their
+ * queues through the outbox.
+ */
+export interface SettleAndPublishCommand {
+  readonly kind: "settleAndPublish";
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+  /** What is acked, in rising order. */
+  readonly offsets: readonly number[];
+  readonly deliveryCounts: readonly number[];
+  /** The session's number of this command, by which a repeat is known. */
+  readonly sequence: number;
+  /** The client has the answers to all numbers below. */
+  readonly answeredBelow: number;
+  /** Where each message of the entry goes. */
+  readonly targets: readonly TransferTarget[];
+}
+
+/**
+ * Messages from the outbox of a shard come to one partition: all or none. Proposed by the keeper of that
+ * outbox, in the order of the ids.
+ */
+export interface TransferCommand {
+  readonly kind: "transfer";
+  readonly partitionId: number;
+  /** Whose outbox. */
+  readonly sourceShard: number;
+  /** The lowest and the highest of their ids there. */
+  readonly firstId: number;
+  readonly lastId: number;
+  readonly count: number;
+  /** Bytes of the messages, for the statistics. */
+  readonly bytes: number;
+}
+
+/** Messages of the outbox of this shard are where they were to go. Idempotent. */
+export interface TransferDoneCommand {
+  readonly kind: "transferDone";
+  readonly ids: readonly number[];
+}
+
 export interface OpenSessionCommand {
   readonly kind: "openSession";
   /** How long a session outlives its connection before its leases are given to others. */
@@ -192,6 +235,9 @@ export type PartitionAction = "create" | "update" | "delete";
 export type Command =
   | PublishCommand
   | SettleCommand
+  | SettleAndPublishCommand
+  | TransferCommand
+  | TransferDoneCommand
   | OpenSessionCommand
   | AttachSessionCommand
   | DetachSessionCommand
@@ -230,7 +276,9 @@ export type RefusalReason =
   | "limitReached"
   | "scheduleNotFound"
   /** A schedule of this id exists that does something else. */
-  | "scheduleExists";
+  | "scheduleExists"
+  /** There is no room at the moment. Try again. */
+  | "overloaded";
 
 /** The catalog's record of a partition. */
 export interface PartitionInfo {
@@ -266,6 +314,8 @@ export const SettleStatus = {
   ok: 0,
   /** This delivery is over: the lease expired, or was returned, and the message is not acked. */
   leaseLost: 1,
+  /** The lease is as it was: nothing was done as another one of the same command is lost. */
+  notDone: 2,
 } as const;
 export type SettleStatus = (typeof SettleStatus)[keyof typeof SettleStatus];
 
@@ -286,6 +336,13 @@ export type Reply =
     readonly duplicate: boolean;
   }
   | { readonly kind: "settled"; readonly statuses: Uint8Array }
+  /** The partition has all messages of the outbox concerned up to `takenId`. */
+  | {
+    readonly kind: "transferred";
+    readonly takenId: number;
+    /** Where the first of the messages is now; absent where they were here before. */
+    readonly firstOffset?: number;
+  }
   | { readonly kind: "sessionOpened"; readonly sessionId: number }
   | { readonly kind: "purged"; readonly count: number }
   | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean }
@@ -335,6 +392,47 @@ export interface Effects {
   readonly drained: readonly DrainedEffect[];
   readonly sessionsEnded: readonly SessionEndedEffect[];
   readonly consumersEnded: readonly ConsumerEndedEffect[];
+}
+
+/** Why a message died. The text is the value of the header `flowmq-dead-reason`. */
+export type DeathReason = "maxDeliveries" | "rejected" | "expired";
+
+/** A message that is not going to be delivered any more. */
+export interface Death {
+  /** Where it was: with `offset`, its name for people. */
+  readonly queue: string;
+  /** The number of the partition in its queue. */
+  readonly partition: number;
+  readonly offset: number;
+  /** The log index of the entry that holds it. */
+  readonly entryIndex: number;
+  /** Its place in that entry. */
+  readonly position: number;
+  readonly deliveryCount: number;
+  readonly reason: DeathReason;
+  /** What the consumer said about it last. */
+  readonly detail?: string;
+  /** When it died. */
+  readonly atMs: number;
+}
+
+/** Where a message goes: a queue and the number of a partition in it. */
+export interface TransferTarget {
+  readonly queue: string;
+  readonly partition: number;
+}
+
+/** A message on its way to another queue. */
+export interface Transfer {
+  /** Counts up in the shard that it comes from. */
+  readonly id: number;
+  readonly target: TransferTarget;
+  /** The log index of the entry that holds the message. */
+  readonly entryIndex: number;
+  /** Its place in that entry. */
+  readonly position: number;
+  /** What became of it, where it is a dead letter; absent where it was published with an ack. */
+  readonly death?: Omit<Death, "entryIndex" | "position">;
 }
 
 /** What a partition is, beside what is in it. */

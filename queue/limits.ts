@@ -29,6 +29,8 @@ export interface MachineLimits {
   readonly schedulesPerPartition: number;
   /** Schedules of all partitions of a shard. @default {10_000} */
   readonly schedulesPerShard: number;
+  /** Messages that wait in the outbox of a shard, about 200 bytes each. @default {100_000} */
+  readonly outboxTransfers: number;
 }
 
 /** The limits of a machine that was not told otherwise. */
@@ -43,6 +45,7 @@ export const DEFAULT_LIMITS: MachineLimits = {
   tombstones: 65_536,
   schedulesPerPartition: 1_000,
   schedulesPerShard: 10_000,
+  outboxTransfers: 100_000,
 };
 
 /** What a command may ask for; outside, it is refused as `invalidArgument` or `settingsInvalid`. */
@@ -51,6 +54,10 @@ export const COMMAND_BOUNDS = {
   batchCountMax: 65_536,
   /** Offsets of one settle command. */
   settleCountMax: 65_536,
+  /** Messages that one ack may publish. */
+  settlePublishCountMax: 1_024,
+  /** Acks that publish of one session whose answers are under way. */
+  settlesUnansweredMax: 65_536,
   prefetchMax: 65_536,
   sessionTimeoutMsMin: 100,
   sessionTimeoutMsMax: 24 * 60 * 60 * 1000,

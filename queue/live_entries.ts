@@ -1,5 +1,6 @@
 /**
- * Which entries of the log hold a message that is not acked, read out of the parts of a snapshot.
+ * Which entries of the log hold a message that is not acked, or is on its way to another queue, read
+ * out of the parts of a snapshot.
  *
  * The bodies of messages are nowhere but in the log, so these are the entries that must stay, and the
  * only ones that anybody will ever ask for: what is acked never comes back.
@@ -26,7 +27,7 @@ export class LiveEntries {
   #work: Generator<void>[] = [];
 
   /**
-   * @param found Takes the index of each entry that is alive, in no order.
+   * @param found Takes the index of each entry that is alive, in no order, some of them more than once.
    *
    * @example
    * ```ts
@@ -54,6 +55,9 @@ export class LiveEntries {
       case "partition":
         this.#endPartition();
         this.#current = { partition: part, runs: [], delivered: [] };
+        return;
+      case "transfers":
+        for (const { entryIndex } of part.transfers) this.#found(entryIndex);
         return;
       case "batches":
         this.#current?.runs.push(part);

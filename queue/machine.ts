@@ -24,6 +24,7 @@ import type {
   PublishCommand,
   QueueInfo,
   Reply,
+  TransferTarget,
 } from "./commands.ts";
 import type { Consumer } from "./consumer.ts";
 import { invariant, unreachable } from "./invariant.ts";
@@ -33,6 +34,8 @@ import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
 import type { LookOptions, MessagesSeen, PartitionFlow } from "./message_view.ts";
 import { partsOfPartition } from "./partition_capture.ts";
+import type { TransferLane } from "./outbox.ts";
+import { settleAndPublish, transfer, transferDone } from "./outbox_commands.ts";
 import {
   createPartition,
   deletePartition,
@@ -205,12 +208,12 @@ export class ShardMachine {
 
   /**
    * How far back the log is needed: the bodies of messages that wait or are leased are nowhere else.
-   * Costs as much as there are partitions, however many messages are in them.
+   * Costs as much as there are partitions, however many messages are in them, and as the outbox holds.
    *
    * @returns The lowest log index of an entry with such a message, or `undefined` when there is none.
    */
   lowestLiveEntryIndex(): number | undefined {
-    let lowest: number | undefined;
+    let lowest = this.#tables.outbox.firstEntryIndex;
     for (const { firstEntryIndex } of this.#tables.partitions.values()) {
       if (firstEntryIndex !== undefined && firstEntryIndex < (lowest ?? Infinity)) {
         lowest = firstEntryIndex;
@@ -380,6 +383,35 @@ export class ShardMachine {
     return this.#tables.catalog?.partitionsToSettle(countMax) ?? [];
   }
 
+  /** How many messages are on their way from this shard to other queues. */
+  get outboxSize(): number {
+    return this.#tables.outbox.size;
+  }
+
+  /** The id of the transfer that came into the outbox last, 0 before the first. */
+  get newestTransferId(): number {
+    return this.#tables.outbox.nextId - 1;
+  }
+
+  /**
+   * Finds the messages that are on their way to a partition.
+   *
+   * @param target The partition.
+   * @returns Its transfers in the order in which they must go, or `undefined` when there are none.
+   */
+  transferLane(target: TransferTarget): TransferLane | undefined {
+    return this.#tables.outbox.lane(target);
+  }
+
+  /**
+   * Tells where messages are on their way to.
+   *
+   * @returns The partitions, each with its transfers in the order in which they must go.
+   */
+  transferLanes(): IterableIterator<TransferLane> {
+    return this.#tables.outbox.lanes;
+  }
+
   /**
    * Finds a schedule.
    *
@@ -514,6 +546,12 @@ export class ShardMachine {
         return publish(tables, meta, command);
       case "settle":
         return settle(tables, command);
+      case "settleAndPublish":
+        return settleAndPublish(tables, meta, command);
+      case "transfer":
+        return transfer(tables, meta, command);
+      case "transferDone":
+        return transferDone(tables, command);
       case "openSession":
         return openSession(tables, meta, command);
       case "attachSession":

@@ -9,16 +9,25 @@
  * @module
  */
 
+import type { Transfer } from "./commands.ts";
 import {
   PART_ITEMS_MAX,
   type QueueSnapshot,
   type SessionSnapshot,
   type ShardPart,
   type SnapshotPart,
+  type TransferMark,
 } from "./machine_snapshot.ts";
 import { type PartitionState, partsOfPartition } from "./partition_capture.ts";
 import type { ProducerCapture } from "./publisher_table.ts";
 import type { Schedule } from "./schedule.ts";
+
+/** What moves between the queues of this shard and of others, at one moment. */
+export interface OutboxCapture {
+  readonly nextId: number;
+  readonly transfers: readonly Transfer[];
+  readonly marks: readonly TransferMark[];
+}
 
 /** The state of a machine at one moment. */
 export class MachineCapture {
@@ -26,6 +35,7 @@ export class MachineCapture {
   readonly #queues: readonly QueueSnapshot[];
   readonly #sessions: readonly SessionSnapshot[];
   readonly #producers: readonly ProducerCapture[];
+  readonly #outbox: OutboxCapture;
   readonly #partitions: readonly PartitionState[];
   readonly #schedules: readonly Schedule[];
 
@@ -34,6 +44,7 @@ export class MachineCapture {
    * @param queues The queues of the catalog.
    * @param sessions The sessions.
    * @param producers What they publish.
+   * @param outbox What moves between queues.
    * @param partitions The partitions.
    * @param schedules The schedules.
    */
@@ -42,6 +53,7 @@ export class MachineCapture {
     queues: readonly QueueSnapshot[],
     sessions: readonly SessionSnapshot[],
     producers: readonly ProducerCapture[],
+    outbox: OutboxCapture,
     partitions: readonly PartitionState[],
     schedules: readonly Schedule[],
   ) {
@@ -49,6 +61,7 @@ export class MachineCapture {
     this.#queues = queues;
     this.#sessions = sessions;
     this.#producers = producers;
+    this.#outbox = outbox;
     this.#partitions = partitions;
     this.#schedules = schedules;
   }
@@ -84,7 +97,11 @@ export class MachineCapture {
     ) {
       yield { kind: "schedules", schedules };
     }
+    const { nextId, transfers, marks } = this.#outbox;
+    if (nextId > 1) yield { kind: "outbox", nextId };
+    for (const some of groups(transfers, () => 1)) yield { kind: "transfers", transfers: some };
     for (const partition of this.#partitions) yield* partsOfPartition(partition);
+    for (const some of groups(marks, () => 1)) yield { kind: "transferMarks", marks: some };
   }
 }
 

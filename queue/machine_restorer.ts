@@ -114,6 +114,16 @@ export class TablesRestorer {
       case "schedules":
         for (const saved of part.schedules) tables.schedules.put(saved);
         return;
+      case "outbox":
+        return tables.outbox.restoreNextId(part.nextId);
+      case "transfers":
+        for (const saved of part.transfers) tables.outbox.restore(saved);
+        return;
+      case "transferMarks":
+        for (const { partitionId, sourceShard, id } of part.marks) {
+          tables.transferMarks.set(partitionId, sourceShard, id);
+        }
+        return;
       case "partition":
         this.#partition = Partition.restore(part);
         this.#consumers = [];

@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { PartitionIdentity, QueueInfo } from "./commands.ts";
+import type { PartitionIdentity, QueueInfo, Transfer } from "./commands.ts";
 import type { Schedule } from "./schedule.ts";
 import type { SessionState } from "./session_table.ts";
 
@@ -39,6 +39,10 @@ export type SnapshotPart =
   | { readonly kind: "producers"; readonly producers: readonly ProducerSnapshot[] }
   /** In the order in which they were made; there where there are any. */
   | { readonly kind: "schedules"; readonly schedules: readonly Schedule[] }
+  /** Only where the outbox was used. */
+  | { readonly kind: "outbox"; readonly nextId: number }
+  /** In the order of their ids. */
+  | { readonly kind: "transfers"; readonly transfers: readonly Transfer[] }
   | PartitionPart
   /** Of the partition before, as are all that follow; in the order in which they first attached. */
   | { readonly kind: "consumers"; readonly consumers: readonly ConsumerSnapshot[] }
@@ -50,6 +54,8 @@ export type SnapshotPart =
   | LeaseSnapshot & { readonly kind: "leases" }
   /** In the order of their offsets. */
   | ReturnedSnapshot & { readonly kind: "returned" }
+  /** Of the shard again: what its partitions have taken from outboxes. */
+  | { readonly kind: "transferMarks"; readonly marks: readonly TransferMark[] }
   /** The last part: `parts` came before it. */
   | { readonly kind: "end"; readonly parts: number };
 
@@ -90,6 +96,24 @@ export interface SessionSnapshot {
   readonly deadlineMs: number;
   /** The log index of the command that opened or attached it last. */
   readonly attachIndex: number;
+  /** Absent where it never acked and published in one. */
+  readonly settles?: SettleWindowSnapshot;
+}
+
+/** The acks that publish of a session, as far as they may be repeated. */
+export interface SettleWindowSnapshot {
+  /** All below are answered. */
+  readonly floor: number;
+  /** Those that were done, in the order in which they were. */
+  readonly done: Float64Array;
+}
+
+/** How far a partition has come with the outbox of a shard. */
+export interface TransferMark {
+  readonly partitionId: number;
+  readonly sourceShard: number;
+  /** The newest transfer that it has taken. */
+  readonly id: number;
 }
 
 /** A window as plain data. */

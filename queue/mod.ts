@@ -33,6 +33,7 @@ export {
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
 export type * from "./message_view.ts";
+export { deadLetterQueueOf, isDeadLetterQueue, type TransferLane } from "./outbox.ts";
 export { queueNameProblem } from "./queue_name.ts";
 export type * from "./schedule.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";

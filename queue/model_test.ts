@@ -46,6 +46,19 @@ type Step =
     otherConsumer: boolean;
     passMs: number;
   }
+  /** An ack that publishes, of one message. */
+  | {
+    kind: "settleAndPublish";
+    pickConsumer: number;
+    which: number;
+    countOff: number;
+    sequence: number;
+    answered: number;
+    targets: number;
+    passMs: number;
+  }
+  /** The keeper takes something out of the outbox. */
+  | { kind: "transferDone"; count: number; passMs: number }
   | {
     kind: "ofSession";
     pickSession: number;
@@ -187,6 +200,46 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         { minLength: 1, maxLength: 5 },
       ),
       otherConsumer: mostly(false),
+      passMs,
+    }),
+  },
+  {
+    weight: 10,
+    arbitrary: fc.record({
+      kind: fc.constant("settleAndPublish" as const),
+      pickConsumer: pick,
+      which: fc.nat(9),
+      countOff: mostly(0, -1, 1),
+      sequence: fc.nat(12),
+      answered: fc.nat(8),
+      targets: fc.integer({ min: 1, max: 3 }),
+      passMs,
+    }),
+  },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant("transferDone" as const),
+      count: fc.nat(4),
+      passMs,
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant("command" as const),
+      command: fc.record({
+        kind: fc.constant("transfer" as const),
+        partitionId: knownPartition,
+        sourceShard: fc.nat(1),
+        firstId: fc.integer({ min: 1, max: 12 }),
+        length: fc.nat(3),
+      }).map(({ length, ...rest }): Command => ({
+        ...rest,
+        lastId: rest.firstId + length,
+        count: length + 1,
+        bytes: 5,
+      })),
       passMs,
     }),
   },
@@ -417,6 +470,7 @@ class Pair {
         assertSame(leases, model.leases(consumer), "leases");
       }
     }
+    assertSame(machine.outboxSize, model.outbox.length, "outboxSize");
     const lowest = model.lowestLiveEntryIndex();
     assertSame(machine.lowestLiveEntryIndex(), lowest, "lowestLiveEntryIndex");
     const live = new Set<number>();
@@ -503,6 +557,34 @@ class Pair {
         return step.what === "fire"
           ? { kind: "fireSchedule", partitionId, number, dueMs, nextMs, bytes: 4 }
           : { kind: "resumeSchedule", partitionId, id, number, nextMs };
+      }
+      case "transferDone":
+        return {
+          kind: "transferDone",
+          ids: this.model.outbox.slice(0, step.count).map(({ id }) => id),
+        };
+      case "settleAndPublish": {
+        const all = this.model.partitions.flatMap((partition) => partition.consumers);
+        const consumer = all[step.pickConsumer % all.length];
+        if (consumer === undefined) return undefined;
+        const held = this.model.held(consumer);
+        const { offset, deliveryCount } = held[step.which % held.length] ??
+          { offset: step.which, deliveryCount: 1 };
+        const { sessionId, consumerId, partitionId } = consumer;
+        return {
+          kind: "settleAndPublish",
+          sessionId,
+          consumerId,
+          partitionId,
+          offsets: [offset],
+          deliveryCounts: [deliveryCount + step.countOff],
+          sequence: step.sequence,
+          answeredBelow: step.answered,
+          targets: Array.from(
+            { length: step.targets },
+            (_, partition) => ({ queue: "next", partition }),
+          ),
+        };
       }
       case "settle": {
         const all = this.model.partitions.flatMap((partition) => partition.consumers);

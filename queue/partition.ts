@@ -254,6 +254,20 @@ export class Partition {
   }
 
   /**
+   * Tells whether a delivery is the current one.
+   *
+   * @param consumer Who says that it holds the message.
+   * @param offset The message.
+   * @param deliveryCount The delivery that is meant.
+   * @returns Whether it does.
+   */
+  isHeld(consumer: Consumer, offset: number, deliveryCount: number): boolean {
+    const slot = this.#find(offset);
+    return slot !== NO_SLOT && this.#leases.holderAt(slot) === consumer &&
+      this.#leases.deliveryCountAt(slot) === deliveryCount;
+  }
+
+  /**
    * Ends the leases whose time is over.
    *
    * @param nowMs The time of the log.

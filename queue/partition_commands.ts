@@ -246,7 +246,13 @@ export function fullRefusal(
   return isNew ? queueFull(partition.identity) : undefined;
 }
 
-function queueFull({ queueName, settings }: PartitionIdentity): Reply {
+/**
+ * Refuses messages for a partition that has as many as it may.
+ *
+ * @param identity The partition.
+ * @returns The reply.
+ */
+export function queueFull({ queueName, settings }: PartitionIdentity): Reply {
   return refused(
     "queueFull",
     `Queue "${queueName}" is full: ${settings.maxMessages} messages are the most allowed`,

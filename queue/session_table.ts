@@ -22,6 +22,7 @@ import { DeadlineHeap } from "./deadline_heap.ts";
 import { invariant, unreachable } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import type { SessionSnapshot } from "./machine_snapshot.ts";
+import { SettleWindow } from "./settle_window.ts";
 
 /** Where a session is in its life. */
 export type SessionState = "attached" | "detached" | "ended";
@@ -49,6 +50,8 @@ export class Session {
   deadlineMs = 0;
   /** The log index of the command that opened or attached it last. */
   attachIndex: number;
+  /** The acks that publish, as far as they may be repeated. */
+  readonly settles = new SettleWindow();
   /** By partition, then by consumer id. */
   readonly #consumers = new Map<number, Map<number, Consumer>>();
   #consumerCount = 0;
@@ -269,14 +272,18 @@ export class SessionTable {
    * @returns All of them, in the order of their ids.
    */
   capture(): SessionSnapshot[] {
-    return Array.from(this.#sessions.values(), (session) => ({
-      sessionId: session.id,
-      clientName: session.clientName,
-      timeoutMs: session.timeoutMs,
-      state: session.state,
-      deadlineMs: session.deadlineMs,
-      attachIndex: session.attachIndex,
-    }));
+    return Array.from(this.#sessions.values(), (session) => {
+      const settles = session.settles.capture();
+      return {
+        sessionId: session.id,
+        clientName: session.clientName,
+        timeoutMs: session.timeoutMs,
+        state: session.state,
+        deadlineMs: session.deadlineMs,
+        attachIndex: session.attachIndex,
+        ...(settles === undefined ? {} : { settles }),
+      };
+    });
   }
 
   /**
@@ -288,6 +295,7 @@ export class SessionTable {
     const session = new Session(saved.sessionId, saved.clientName, saved.timeoutMs);
     session.state = saved.state;
     session.attachIndex = saved.attachIndex;
+    if (saved.settles !== undefined) session.settles.restore(saved.settles);
     if (saved.state !== "attached") this.#schedule(session, saved.deadlineMs);
     this.#sessions.set(session.id, session);
   }
@@ -300,6 +308,7 @@ export class SessionTable {
     for (const session of this.#sessions.values()) {
       invariant(session.id > lastId, "Sessions are in the order of their ids");
       lastId = session.id;
+      session.settles.checkInvariants();
       switch (session.state) {
         case "attached":
           invariant(session.deadlineMs === 0, "An attached session has no deadline");

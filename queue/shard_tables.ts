@@ -14,11 +14,13 @@ import { LeaseWatch } from "./lease_watch.ts";
 import type { MachineLimits } from "./limits.ts";
 import { MachineCapture } from "./machine_capture.ts";
 import { type ShardPart, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
+import { Outbox } from "./outbox.ts";
 import type { Partition } from "./partition.ts";
 import { PublisherTable } from "./publisher_table.ts";
 import { ScheduleTable } from "./schedule_table.ts";
 import { SessionTable } from "./session_table.ts";
 import { Tombstones } from "./tombstones.ts";
+import { TransferMarks } from "./transfer_marks.ts";
 
 /** The tables of one shard. */
 export class ShardTables {
@@ -28,6 +30,10 @@ export class ShardTables {
   readonly publishers: PublisherTable;
   readonly tombstones: Tombstones;
   readonly schedules: ScheduleTable;
+  /** Messages on their way to other queues. */
+  readonly outbox: Outbox;
+  /** What has come of the outboxes of others, and of this one. */
+  readonly transferMarks = new TransferMarks();
   /** In shard 0 only. */
   readonly catalog: Catalog | undefined;
   readonly effects = new EffectBuffer();
@@ -53,6 +59,7 @@ export class ShardTables {
     this.publishers = new PublisherTable(limits);
     this.tombstones = new Tombstones(limits.tombstones);
     this.schedules = new ScheduleTable(limits);
+    this.outbox = new Outbox(limits.outboxTransfers);
     this.catalog = shard === 0 ? new Catalog(limits) : undefined;
   }
 
@@ -81,6 +88,7 @@ export class ShardTables {
     const { id } = partition.identity;
     this.#partitions.delete(id);
     this.#leaseWatch.forget(id);
+    this.transferMarks.forgetPartition(id);
   }
 
   /**
@@ -147,7 +155,7 @@ export class ShardTables {
    * @returns The whole state of the shard, however it goes on.
    */
   capture(): MachineCapture {
-    const { catalog } = this;
+    const { catalog, outbox } = this;
     return new MachineCapture(
       {
         kind: "shard",
@@ -161,6 +169,11 @@ export class ShardTables {
       catalog?.capture() ?? [],
       this.sessions.capture(),
       this.publishers.capture(),
+      {
+        nextId: outbox.nextId,
+        transfers: [...outbox.values()],
+        marks: this.transferMarks.capture(),
+      },
       Array.from(this.#partitions.values(), (partition) => partition.capture()),
       this.schedules.capture(),
     );
@@ -193,6 +206,8 @@ export class ShardTables {
       this.sessions.get(sessionId) !== undefined && !this.tombstones.has(partitionId)
     );
     this.schedules.checkInvariants((id) => this.#partitions.has(id), this.appliedIndex);
+    this.outbox.checkInvariants();
+    this.transferMarks.checkInvariants((id) => this.#partitions.has(id));
     let consumers = 0;
     for (const [id, partition] of this.#partitions) {
       invariant(partition.identity.id === id, "A partition is found by its id");

@@ -30,6 +30,7 @@ export const RequestType = {
   settle: 21,
   attachConsumer: 22,
   detachConsumer: 23,
+  settleAndPublish: 25,
   createQueue: 30,
   deleteQueue: 31,
   findQueue: 32,
@@ -105,6 +106,8 @@ export type ClientRequest =
   | { readonly kind: "publish"; readonly command: Uint8Array }
   /** `command` is a settle command, not yet checked: see `checkSettleCommand`. */
   | { readonly kind: "settle"; readonly command: Uint8Array }
+  /** `command` is an ack that publishes, not yet checked: see `checkSettleAndPublish`. */
+  | { readonly kind: "settleAndPublish"; readonly command: Uint8Array }
   | {
     readonly kind: "attachConsumer";
     readonly sessionId: number;
@@ -387,7 +390,7 @@ export interface SessionEnded {
   readonly reason: string;
 }
 
-export type { PublishCommand, SettleCommand } from "../queue/commands.ts";
+export type { PublishCommand, SettleCommand, TransferTarget } from "../queue/commands.ts";
 export { SettleOperation, SettleStatus } from "../queue/commands.ts";
 export { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };

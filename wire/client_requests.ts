@@ -46,6 +46,7 @@ function encodePayload(request: ClientRequest): Uint8Array {
   switch (request.kind) {
     case "publish":
     case "settle":
+    case "settleAndPublish":
       return request.command;
     case "attachConsumer": {
       const { kind: _kind, held, ...rest } = request;
@@ -70,6 +71,7 @@ export function decodeRequest(type: number, payload: Uint8Array): ClientRequest 
   // The hot ones first: they have no map to decode.
   if (type === RequestType.publish) return { kind: "publish", command: payload };
   if (type === RequestType.settle) return { kind: "settle", command: payload };
+  if (type === RequestType.settleAndPublish) return { kind: "settleAndPublish", command: payload };
   return isRequestType(type) ? decodeStructured(type, decodeCborMap(payload)) : undefined;
 }
 

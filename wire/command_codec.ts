@@ -16,7 +16,7 @@
  *     u32 × count   delivery counts
  * ```
  *
- * All others: the header, then a CBOR map of the command's fields, without `kind` and `partitionId`.
+ * Those that carry messages besides a publish are in `transfer_codec.ts`. All others: the header, then a CBOR map of the command's fields, without `kind` and `partitionId`.
  *
  * @module
  */
@@ -26,8 +26,10 @@ import type {
   PartitionAction,
   PublishCommand,
   QueueSettings,
+  SettleAndPublishCommand,
   SettleCommand,
   SettleOperation,
+  TransferCommand,
 } from "../queue/commands.ts";
 import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 import type { FireScheduleCommand } from "../queue/schedule.ts";
@@ -47,6 +49,7 @@ import {
   optionalUintField,
   textField,
   uintField,
+  uintsField,
 } from "./fields.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { settleCountMax } from "./limits.ts";
@@ -58,6 +61,7 @@ import {
   publishTableOffset,
 } from "./publish_batch.ts";
 import { decodeFireSchedule, decodeScheduleCommand } from "./schedule_codec.ts";
+import { decodeSettleAndPublish, decodeTransfer } from "./transfer_codec.ts";
 
 const consumerOffset = commandHeaderBytes + 8;
 const operationOffset = commandHeaderBytes + 12;
@@ -67,12 +71,15 @@ const settleItemBytes = 12;
 const operationMax = 2;
 
 /** The commands that are told by their fields alone: those with messages are built around them. */
-export type EncodableCommand = Exclude<Command, PublishCommand | FireScheduleCommand>;
+export type EncodableCommand = Exclude<
+  Command,
+  PublishCommand | FireScheduleCommand | SettleAndPublishCommand | TransferCommand
+>;
 
 /**
  * Encodes a command, with the time 0.
  *
- * @param command Any without a message: see `PublishBatch` and `encodeFireSchedule`.
+ * @param command Any without a message: see `PublishBatch`, `encodeFireSchedule`, `transfer_codec.ts`.
  * @returns Bytes of their own.
  */
 export function encodeCommand(command: EncodableCommand): Uint8Array {
@@ -184,6 +191,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
   if (kind === CommandKindCode.publish) return decodePublish(bytes, partitionId);
   if (kind === CommandKindCode.settle) return decodeSettle(bytes, partitionId);
   if (kind === CommandKindCode.fireSchedule) return decodeFireSchedule(bytes);
+  if (kind === CommandKindCode.settleAndPublish) return decodeSettleAndPublish(bytes);
+  if (kind === CommandKindCode.transfer) return decodeTransfer(bytes);
   return decodeStructured(kind, partitionId, decodeCborMap(bytes.subarray(commandHeaderBytes)));
 }
 
@@ -311,6 +320,8 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         action: readAction(map),
         revision: optionalUintField(map, "revision") ?? 0,
       };
+    case CommandKindCode.transferDone:
+      return { kind: "transferDone", ids: uintsField(map, "ids") };
     default: {
       const command = decodeScheduleCommand(kind, partitionId, map);
       if (command !== undefined) return command;

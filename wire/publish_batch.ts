@@ -193,6 +193,20 @@ export class PublishBatch {
   }
 
   /**
+   * Adds a message that is laid out already.
+   *
+   * @param record A message as it is in a command that was checked; copied.
+   */
+  addRecord(record: Uint8Array): void {
+    this.#reserve(record.length);
+    const start = this.#start + this.#bytes;
+    this.#chunk.set(record, start);
+    this.#bytes += record.length;
+    this.#arena.used = start + record.length;
+    this.#pushEnd(this.#bytes);
+  }
+
+  /**
    * Lays out everything before the message area, frame header included. Frame = head + area.
    *
    * @param type The frame type of a publish request.

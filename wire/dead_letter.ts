@@ -1,0 +1,101 @@
+/**
+ * What a dead letter says about its death: headers beside those that the message was published with.
+ *
+ * @module
+ */
+
+import type { Death, DeathReason } from "../queue/commands.ts";
+import type { MessageHeaders } from "./publish_batch.ts";
+
+const prefix = "flowmq-dead-";
+
+/** The headers of a dead letter. */
+export const DeadLetterHeader = {
+  /** `maxDeliveries`, `rejected` or `expired`. */
+  reason: `${prefix}reason`,
+  /** The queue it was in. */
+  queue: `${prefix}queue`,
+  /** The partition there. */
+  partition: `${prefix}partition`,
+  /** Its offset there. */
+  offset: `${prefix}offset`,
+  /** How often it had been delivered. */
+  deliveries: `${prefix}deliveries`,
+  /** When it died: ISO 8601. */
+  at: `${prefix}at`,
+  /** What the consumer said about it last; not always there. */
+  detail: `${prefix}detail`,
+} as const;
+
+/** What became of a message, as its headers tell. */
+export interface DeathNote {
+  readonly reason: DeathReason;
+  readonly queue: string;
+  readonly partition: number;
+  readonly offset: number;
+  readonly deliveryCount: number;
+  readonly atMs: number;
+  readonly detail?: string;
+}
+
+/**
+ * Writes down a death in the headers of a message.
+ *
+ * @param headers Those it has; what they say of an earlier death is left out.
+ * @param death What became of it.
+ * @returns Its headers as a dead letter.
+ */
+export function withDeathNote(
+  headers: MessageHeaders,
+  death: Omit<Death, "entryIndex" | "position">,
+): MessageHeaders {
+  const { queue, partition, offset, deliveryCount, reason, detail, atMs } = death;
+  return {
+    ...withoutDeathNote(headers),
+    [DeadLetterHeader.reason]: reason,
+    [DeadLetterHeader.queue]: queue,
+    [DeadLetterHeader.partition]: String(partition),
+    [DeadLetterHeader.offset]: String(offset),
+    [DeadLetterHeader.deliveries]: String(deliveryCount),
+    [DeadLetterHeader.at]: new Date(atMs).toISOString(),
+    ...(detail === undefined ? {} : { [DeadLetterHeader.detail]: detail }),
+  };
+}
+
+/**
+ * Takes out what the headers of a message say of its death.
+ *
+ * @param headers The headers of a dead letter.
+ * @returns Those that it was published with.
+ */
+export function withoutDeathNote(headers: MessageHeaders): MessageHeaders {
+  return Object.fromEntries(
+    Object.entries(headers).filter(([name]) => !name.startsWith(prefix)),
+  );
+}
+
+/**
+ * Reads what became of a message.
+ *
+ * @param headers Its headers.
+ * @returns What they say, or `undefined` where it was not brought here by its death.
+ */
+export function deathNoteOf(headers: MessageHeaders): DeathNote | undefined {
+  const queue = headers[DeadLetterHeader.queue];
+  const reason = headers[DeadLetterHeader.reason];
+  if (queue === undefined || !isDeathReason(reason)) return undefined;
+  const detail = headers[DeadLetterHeader.detail];
+  return {
+    reason,
+    queue,
+    partition: Number(headers[DeadLetterHeader.partition]),
+    offset: Number(headers[DeadLetterHeader.offset]),
+    deliveryCount: Number(headers[DeadLetterHeader.deliveries]),
+    atMs: Date.parse(headers[DeadLetterHeader.at] ?? ""),
+    ...(detail === undefined ? {} : { detail }),
+  };
+}
+
+function isDeathReason(text: string | undefined): text is DeathReason {
+  return text === "maxDeliveries" || text === "rejected" || text === "expired";
+}
