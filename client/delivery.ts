@@ -11,7 +11,22 @@ import {
   type MessageHeaders,
   SettleOperation,
 } from "../wire/mod.ts";
+import type { OutgoingMessage } from "./publisher.ts";
 import type { PartitionConsumer } from "./partition_consumer.ts";
+
+/** A message that is published together with an ack. */
+export interface MessageToQueue extends OutgoingMessage {
+  /** Where to. */
+  readonly queue: string;
+  /** Whether a queue that does not exist is made, with the default settings. @default {true} */
+  readonly create?: boolean;
+}
+
+/** Settings of `ack()`. */
+export interface AckOptions {
+  /** Messages that are published if the message is acked, and only then: up to 1,024, 8 MiB. */
+  readonly publish?: readonly MessageToQueue[];
+}
 
 /** What the consumer gets for an ack, nack or extension: where the cluster has it on record. */
 export interface AckResult {
@@ -139,11 +154,27 @@ export class Delivery {
   /**
    * Says that the message is done with: nobody gets it again once this has resolved.
    *
+   * What is given to be published with it is published if and only if the message is acked, however
+   * often the connection breaks meanwhile: both are one step, which the cluster has on record when this
+   * resolves. The messages arrive in their queues soon after.
+   *
+   * @param options What to publish with it.
    * @returns Where the cluster has it on record.
-   * @throws {LeaseExpiredError} when the lease was over: the message goes to someone else.
+   * @throws {LeaseExpiredError} when the lease was over: the message goes to someone else, and nothing
+   *   was published.
    * @throws {RequestTimeoutError} when no answer comes in time; it may be acked all the same.
+   * @throws {MessageTooLargeError} when a message to be published is over the broker's limit.
+   * @throws {QueueNotFoundError} when a queue to publish to is missing, and `create` is false.
+   *
+   * @example Pass a result on
+   * ```ts ignore
+   * for await (const delivery of client.queue("orders").consume()) {
+   *   await delivery.ack({ publish: [{ queue: "invoices", body: invoiceFor(delivery.json()) }] });
+   * }
+   * ```
    */
-  ack(): Promise<AckResult> {
+  ack({ publish = [] }: AckOptions = {}): Promise<AckResult> {
+    if (publish.length > 0) return this.#source.ackAndPublish(this, this.#life, publish);
     return this.#source.settle(SettleOperation.ack, this, this.#life);
   }
 

@@ -15,7 +15,7 @@ export type { ReplicaHash, ShardComparison } from "./comparison.ts";
 export { type ConsumeOptions, Consumer } from "./consumer.ts";
 export type { Receipt } from "./batch.ts";
 export type { WaitOptions } from "./core.ts";
-export { type AckResult, Delivery } from "./delivery.ts";
+export { type AckOptions, type AckResult, Delivery, type MessageToQueue } from "./delivery.ts";
 export {
   ClientClosedError,
   ConnectionLostError,

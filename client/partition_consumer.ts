@@ -17,6 +17,8 @@ import {
   decodeReply,
   decodeSettled,
   type Drained,
+  encodeFrame,
+  encodeSettleAndPublish,
   encodeSettleFrame,
   ErrorCode,
   type Frame,
@@ -30,7 +32,7 @@ import {
 } from "../wire/mod.ts";
 import type { Connection, ReplyHandler } from "./connection.ts";
 import type { ClientCore, PushTarget } from "./core.ts";
-import { type AckResult, Delivery } from "./delivery.ts";
+import { type AckResult, Delivery, type MessageToQueue } from "./delivery.ts";
 import {
   asFlowMQError,
   ClientClosedError,
@@ -42,6 +44,7 @@ import {
   RequestTimeoutError,
 } from "./errors.ts";
 import { clientLimits } from "./options.ts";
+import { prepareMessages } from "./messages_with_ack.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
 import type { Session, SessionMember } from "./session.ts";
 import { SettleBatch } from "./settle_batch.ts";
@@ -170,6 +173,30 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     return this.#open.add(delivery.offset, delivery.deliveryCount);
   }
 
+  /** Acks a delivery and publishes messages in one step; see `Delivery`. */
+  async ackAndPublish(
+    delivery: Delivery,
+    life: number,
+    messages: readonly MessageToQueue[],
+  ): Promise<AckResult> {
+    if (this.#core.isClosed) throw new ClientClosedError();
+    const prepared = await prepareMessages(this.#core, messages);
+    const { queue, number } = this.partition;
+    if (this.#core.isClosed) throw new ClientClosedError();
+    if (!this.isCurrent(life)) throw new LeaseExpiredError(queue, number, delivery.offset);
+    // Words about one message stay in the order in which they were said.
+    this.#seal();
+    const batch = new SettleBatch(
+      SettleOperation.ack,
+      this.#consumerId,
+      this.#core.nowMs + this.#core.settings.requestTimeoutMs,
+      { sequence: this.#session.settles.take(), ...prepared },
+    );
+    const acked = batch.add(delivery.offset, delivery.deliveryCount);
+    this.#close(batch);
+    return await acked;
+  }
+
   /**
    * Brings what was said to an end, then gives the rest back.
    *
@@ -207,6 +234,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   abandon(): void {
     this.#seal();
     for (const batch of this.#settles.splice(0)) {
+      this.#forget(batch);
       batch.fail(() => new ClientClosedError({ maybeApplied: batch.attempts > 0 }));
     }
     this.#finish();
@@ -218,6 +246,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     const late = this.#settles.filter((batch) => batch.deadlineMs <= nowMs);
     this.#settles = this.#settles.filter((batch) => batch.deadlineMs > nowMs);
     for (const batch of late) {
+      this.#forget(batch);
       batch.fail((offset) =>
         new RequestTimeoutError(
           `settle message ${offset} of queue ${JSON.stringify(this.partition.queue)}`,
@@ -386,6 +415,10 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     const batch = this.#open;
     if (batch === undefined) return;
     this.#open = undefined;
+    this.#close(batch);
+  }
+
+  #close(batch: SettleBatch): void {
     this.#settles.push(batch);
     const connection = this.#session.connection;
     if (connection !== undefined) this.#send(batch, connection);
@@ -394,23 +427,40 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   #send(batch: SettleBatch, connection: Connection): void {
     batch.attempts++;
     const correlationId = connection.expect(new SettleAttempt(this, batch, connection));
-    connection.send(
-      encodeSettleFrame(RequestType.settle, this.partition.shard, correlationId, {
-        kind: "settle",
-        sessionId: this.#session.id,
-        consumerId: batch.consumerId,
-        partitionId: this.partition.partitionId,
-        operation: batch.operation,
-        offsets: batch.offsets,
-        deliveryCounts: batch.deliveryCounts,
-      }),
+    const { shard, partitionId } = this.partition;
+    const { consumerId, offsets, deliveryCounts, operation, publishing } = batch;
+    const words = {
+      sessionId: this.#session.id,
+      consumerId,
+      partitionId,
+      offsets,
+      deliveryCounts,
+    };
+    if (publishing === undefined) {
+      const command = { kind: "settle", operation, ...words } as const;
+      connection.send(encodeSettleFrame(RequestType.settle, shard, correlationId, command));
+      return;
+    }
+    const { sequence, targets, messages } = publishing;
+    const { answeredBelow } = this.#session.settles;
+    const command = encodeSettleAndPublish(
+      { ...words, sequence, answeredBelow, targets },
+      messages,
     );
+    connection.send(encodeFrame(RequestType.settleAndPublish, shard, correlationId, command));
   }
 
   #remove(batch: SettleBatch): boolean {
     const at = this.#settles.indexOf(batch);
-    if (at !== -1) this.#settles.splice(at, 1);
-    return at !== -1;
+    if (at === -1) return false;
+    this.#settles.splice(at, 1);
+    this.#forget(batch);
+    return true;
+  }
+
+  /** Nobody waits for the answer to a batch any more. */
+  #forget({ publishing }: SettleBatch): void {
+    if (publishing !== undefined) this.#session.settles.answered(publishing.sequence);
   }
 
   /** Begins a new life: whatever was held is someone else's now. */
@@ -423,6 +473,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     const { queue, number } = this.partition;
     for (const batch of this.#settles.splice(0)) {
       const maybeApplied = batch.attempts > 0;
+      this.#forget(batch);
       batch.fail((offset) => new LeaseExpiredError(queue, number, offset, { maybeApplied, cause }));
     }
   }

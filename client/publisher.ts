@@ -167,7 +167,7 @@ export class Publisher implements ProducerEvents, Sweepable {
       this.#checkCall(options);
       const timeoutMs = this.#timeoutOf(options);
       const headers = plainHeaders === undefined ? undefined : encodeHeaders(plainHeaders);
-      this.#checkMessage(body, key, headers);
+      checkMessage(this.#core, body, key, headers);
       const completion = this.#abortable(new SingleCompletion(resolve, reject), options.signal);
       if (this.#hasRoom()) this.#put(body, key, headers, completion, timeoutMs);
       else this.#wait([{ body, key, headers }], completion, timeoutMs, options);
@@ -182,7 +182,7 @@ export class Publisher implements ProducerEvents, Sweepable {
       const timeoutMs = this.#timeoutOf(options);
       const checked = messages.map(({ body, key, headers: plain }) => {
         const headers = plain === undefined ? undefined : encodeHeaders(plain);
-        this.#checkMessage(body, key, headers);
+        checkMessage(this.#core, body, key, headers);
         return { body, key, headers };
       });
       const receipts = new ReceiptCollector(checked.length, resolve, reject);
@@ -278,26 +278,6 @@ export class Publisher implements ProducerEvents, Sweepable {
   #checkCall(options: PublishOptions): void {
     options.signal?.throwIfAborted();
     if (this.#core.isClosed) throw new ClientClosedError();
-  }
-
-  #checkMessage(
-    body: string | Uint8Array,
-    key: string | undefined,
-    headers: Uint8Array | undefined,
-  ): void {
-    if (typeof body !== "string" && !(body instanceof Uint8Array)) {
-      throw new TypeError(
-        `Cannot publish a body that is neither text nor a Uint8Array: current value is ${typeof body}`,
-      );
-    }
-    if (key !== undefined && key.length * 3 > keyBytesMax && utf8Length(key) > keyBytesMax) {
-      throw new RangeError(
-        `Cannot publish a key over ${keyBytesMax} bytes: current length is ${utf8Length(key)}`,
-      );
-    }
-    const bytesMax = this.#core.cluster.messageBytesMax;
-    const bytes = measureMessage(body, key, headers, bytesMax);
-    if (bytes > bytesMax) throw new MessageTooLargeError(bytes, bytesMax);
   }
 
   #hasRoom(): boolean {
@@ -436,4 +416,36 @@ function upperBound({ body, key, headers }: CheckedMessage): number {
   const bodyBytes = typeof body === "string" ? body.length * 3 : body.length;
   return bodyBytes + (key === undefined ? 0 : key.length * 3) +
     (headers === undefined ? 0 : headers.length) + 16;
+}
+
+/**
+ * Checks a message before it is laid out.
+ *
+ * @param core Of the client.
+ * @param body The body.
+ * @param key The key.
+ * @param headers From `encodeHeaders`.
+ * @throws {TypeError} when the body is neither text nor bytes.
+ * @throws {RangeError} when the key is too long.
+ * @throws {MessageTooLargeError} when key, headers and body are over the broker's limit.
+ */
+export function checkMessage(
+  core: ClientCore,
+  body: string | Uint8Array,
+  key: string | undefined,
+  headers: Uint8Array | undefined,
+): void {
+  if (typeof body !== "string" && !(body instanceof Uint8Array)) {
+    throw new TypeError(
+      `Cannot publish a body that is neither text nor a Uint8Array: current value is ${typeof body}`,
+    );
+  }
+  if (key !== undefined && key.length * 3 > keyBytesMax && utf8Length(key) > keyBytesMax) {
+    throw new RangeError(
+      `Cannot publish a key over ${keyBytesMax} bytes: current length is ${utf8Length(key)}`,
+    );
+  }
+  const bytesMax = core.cluster.messageBytesMax;
+  const bytes = measureMessage(body, key, headers, bytesMax);
+  if (bytes > bytesMax) throw new MessageTooLargeError(bytes, bytesMax);
 }

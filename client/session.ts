@@ -36,10 +36,38 @@ export interface SessionMember {
   forgotten(error: FlowMQError): void;
 }
 
+/**
+ * Numbers of the acks that publish, in one session. The cluster remembers what became of each until it
+ * hears that the answer has arrived.
+ */
+export class SettleNumbers {
+  #next = 0;
+  readonly #unanswered = new Set<number>();
+
+  /** All numbers below are answered, or given up. */
+  get answeredBelow(): number {
+    for (const oldest of this.#unanswered) return oldest;
+    return this.#next;
+  }
+
+  /** Gives out the next number. */
+  take(): number {
+    this.#unanswered.add(this.#next);
+    return this.#next++;
+  }
+
+  /** Notes that a number is answered, or given up. */
+  answered(sequence: number): void {
+    this.#unanswered.delete(sequence);
+  }
+}
+
 /** A session in one shard; see the module comment. */
 export class Session {
   /** The shard. */
   readonly shard: number;
+  /** Numbers of the acks that publish. */
+  readonly settles = new SettleNumbers();
   readonly #cluster: Cluster;
   readonly #settings: ClientSettings;
   readonly #runtime: ClientRuntime;

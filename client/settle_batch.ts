@@ -4,10 +4,25 @@
  * @module
  */
 
-import { type Settled, SettleOperation, SettleStatus } from "../wire/mod.ts";
+import {
+  type PublishBatch,
+  type Settled,
+  SettleOperation,
+  SettleStatus,
+  type TransferTarget,
+} from "../wire/mod.ts";
 import type { AckResult } from "./delivery.ts";
 import { type FlowMQError, LeaseExpiredError } from "./errors.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
+
+/** Messages that are published with an ack. */
+export interface PublishedWithAck {
+  /** The number of the ack in its session. */
+  readonly sequence: number;
+  /** Where each message goes. */
+  readonly targets: readonly TransferTarget[];
+  readonly messages: PublishBatch;
+}
 
 /** A batch of acks, of nacks or of extensions. */
 export class SettleBatch {
@@ -23,6 +38,8 @@ export class SettleBatch {
   readonly deliveryCounts: number[] = [];
   /** How often it was sent. */
   attempts = 0;
+  /** What is published with it, where something is. */
+  readonly publishing: PublishedWithAck | undefined;
   readonly #resolves: ((result: AckResult) => void)[] = [];
   readonly #rejects: ((error: unknown) => void)[] = [];
 
@@ -32,8 +49,15 @@ export class SettleBatch {
    * @param operation Ack, nack or extend.
    * @param consumerId The number of the consumer in its session.
    * @param deadlineMs When it has waited long enough.
+   * @param publishing What is published with it: then it is one ack.
    */
-  constructor(operation: SettleOperation, consumerId: number, deadlineMs: number) {
+  constructor(
+    operation: SettleOperation,
+    consumerId: number,
+    deadlineMs: number,
+    publishing?: PublishedWithAck,
+  ) {
+    this.publishing = publishing;
     this.operation = operation;
     this.consumerId = consumerId;
     this.deadlineMs = deadlineMs;

@@ -25,7 +25,7 @@ export class SettleWindow {
    * @returns Whether it was.
    */
   has(sequence: number): boolean {
-    return this.#done.has(sequence);
+    return sequence >= this.#floor && this.#done.has(sequence);
   }
 
   /**

@@ -48,6 +48,7 @@ const requests: ClientRequest[] = [
   { kind: "closeSession", sessionId: 3 },
   { kind: "publish", command: new Uint8Array([1, 2, 3]) },
   { kind: "settle", command: new Uint8Array([4]) },
+  { kind: "settleAndPublish", command: new Uint8Array([5, 6]) },
   {
     kind: "attachConsumer",
     sessionId: 3,

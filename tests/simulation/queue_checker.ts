@@ -51,6 +51,7 @@ export class QueueChecker {
   /** What clients read. */
   readonly reads: ReadChecker;
   readonly #conservation: Conservation[];
+  readonly #notForwarded: string[] = [];
 
   constructor(world: World, shardCount: number) {
     this.#world = world;
@@ -66,6 +67,10 @@ export class QueueChecker {
   applied({ id, machine }: Shard, entry: Entry, reply: Reply | undefined): void {
     const model = this.shards[id]!;
     model.apply(entry, reply, machine.effects);
+    if (machine.outboxSize !== model.outbox.size) {
+      const counts = `${machine.outboxSize} of ${model.outbox.size}`;
+      this.#world.violated("what is on its way is in the outbox", `shard ${id}: ${counts}`);
+    }
     this.#conservation[id]!.record(entry.index, model.partitions);
     const mayChangeCatalog = id === 0 && (reply?.kind === "queue" || reply?.kind === "ok");
     this.reads.applied(id, entry.index, mayChangeCatalog ? machine.queues() : undefined);
@@ -170,6 +175,23 @@ export class QueueChecker {
     this.#world.counters.add("client: acks confirmed");
   }
 
+  /** A client was told that an ack is done, and that something was published with it. */
+  forwarded(id: string): void {
+    if (!this.#wasPosted(id)) {
+      this.#world.violated("what was published with a confirmed ack is on its way", id);
+    }
+    this.#world.counters.add("client: acks that publish confirmed");
+  }
+
+  /** A client was told that an ack surely failed: nothing was, or will be, published with it. */
+  notForwarded(id: string): void {
+    this.#notForwarded.push(id);
+  }
+
+  #wasPosted(id: string): boolean {
+    return this.shards.some(({ posted }) => posted.has(id));
+  }
+
   /** Messages stored and not acked. */
   waiting(): number {
     return this.shards.reduce((sum, shard) => sum + shard.waiting(), 0);
@@ -196,6 +218,16 @@ export class QueueChecker {
   /** Checks what must hold when everything is over. */
   checkEnd(): void {
     this.#checkOrder();
+    for (const id of this.#notForwarded) {
+      if (!this.#wasPosted(id)) continue;
+      this.#world.violated("nothing is published with an ack that surely failed", id);
+    }
+    for (const { posted } of this.shards) {
+      for (const id of posted.keys()) {
+        if (this.#places.has(id)) continue;
+        this.#world.violated("what is published with an ack arrives", id);
+      }
+    }
     for (const record of this.publishes) {
       if (record.state === "notApplied" && this.#places.has(record.id)) {
         this.#world.violated("a publish that surely failed is not stored", record.id);

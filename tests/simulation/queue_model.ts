@@ -22,6 +22,7 @@ import {
   decodeMessage,
   messageEnd,
   messageStart,
+  publishedWith,
 } from "../../wire/mod.ts";
 import { nameOfMessage, ScheduleModel } from "./schedule_model.ts";
 import type { World } from "./world.ts";
@@ -108,6 +109,11 @@ export class ShardModel {
   readonly #places: Map<string, string>;
   readonly #sessions = new Map<number, ModelSession>();
   readonly #schedules = new ScheduleModel((...broken) => this.#violated(...broken));
+  /** Names of the messages that are on their way to other queues, by the ids of their transfers. */
+  readonly outbox = new Map<number, string>();
+  /** Messages that were published with an ack, by name: the entry. */
+  readonly posted = new Map<string, number>();
+  #nextTransferId = 1;
   #nowMs = 0;
 
   /**
@@ -147,9 +153,9 @@ export class ShardModel {
     this.#deliveries(entry, effects);
   }
 
-  /** What waits: messages that are not acked. */
+  /** What waits: messages that are not acked, or on their way to another queue. */
   waiting(): number {
-    let count = 0;
+    let count = this.outbox.size;
     for (const { messages, ackedCount } of this.partitions.values()) {
       count += messages.length - ackedCount;
     }
@@ -162,6 +168,20 @@ export class ShardModel {
         return this.#publish(entry, command, reply);
       case "settle":
         return this.#settle(entry, command, reply);
+      case "settleAndPublish":
+        return this.#settleAndPublish(entry, command, reply);
+      case "transfer":
+        return this.#transfer(entry, command, reply);
+      case "transferDone":
+        for (const id of command.ids) {
+          const transfer = this.outbox.get(id);
+          if (transfer === undefined) continue;
+          if (!this.#places.has(transfer)) {
+            this.#violated("only what has arrived leaves the outbox", entry, transfer);
+          }
+          this.outbox.delete(id);
+        }
+        return;
       case "openSession":
         if (reply.kind !== "sessionOpened" || reply.sessionId !== entry.index) {
           this.#violated("sessions are named after their entry", entry, JSON.stringify(reply));
@@ -346,22 +366,99 @@ export class ShardModel {
           `message ${id} is at ${this.#places.get(id)} and again at ${place}`,
         );
       }
-      this.#places.set(id, place);
-      partition.messages.push({
-        id,
-        key,
-        index: entry.index,
-        term: entry.term,
-        acked: false,
-        ackedIndex: 0,
-        deliveryCount: 0,
-        deliveredIndex: 0,
-        lease: undefined,
-        seen: new Map(),
-      });
+      this.#store(entry, partition, id, key, place);
     }
     this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages stored", reply.duplicate ? 0 : command.count);
+  }
+
+  #store(
+    { index, term }: Entry,
+    partition: ModelPartition,
+    id: string,
+    key: string | undefined,
+    place: string,
+  ): void {
+    this.#places.set(id, place);
+    partition.messages.push({
+      id,
+      key,
+      index,
+      term,
+      acked: false,
+      ackedIndex: 0,
+      deliveryCount: 0,
+      deliveredIndex: 0,
+      lease: undefined,
+      seen: new Map(),
+    });
+  }
+
+  /** An ack that publishes: everything where all leases are held, and nothing otherwise. */
+  #settleAndPublish(
+    entry: Entry,
+    command: Command & { kind: "settleAndPublish" },
+    reply: Reply,
+  ): void {
+    if (reply.kind !== "settled") {
+      this.#violated("a settle is answered with states", entry, JSON.stringify(reply));
+    }
+    const messages = publishedWith(entry.data);
+    const ids = command.targets.map((_, i) => idIn(messages, i));
+    const isOk = reply.statuses.every((status) => status === SettleStatus.ok);
+    const { counters } = this.#world;
+    if (ids.some((id) => this.posted.has(id))) {
+      if (!isOk) this.#violated("an ack that is repeated gets the same answer", entry, ids.join());
+      return counters.add("queue: acks that publish repeated");
+    }
+    const partition = this.#partition(entry, command.partitionId);
+    const isHeld = command.offsets.every((offset, i) => {
+      const message = partition.messages[offset];
+      const lease = message?.lease;
+      return lease !== undefined && lease.consumer.sessionId === command.sessionId &&
+        lease.consumer.consumerId === command.consumerId &&
+        message!.deliveryCount === command.deliveryCounts[i];
+    });
+    if (isOk !== isHeld) {
+      const what = `${command.offsets} of ${partition.queue} got ${reply.statuses}`;
+      this.#violated("who holds the messages acks and publishes", entry, what);
+    }
+    if (!isOk) return counters.add("queue: acks that publish too late");
+    for (const offset of command.offsets) {
+      partition.messages[offset]!.acked = true;
+      partition.messages[offset]!.ackedIndex = entry.index;
+      partition.ackedCount++;
+      this.#release(partition, offset);
+    }
+    for (const id of ids) {
+      this.posted.set(id, entry.index);
+      this.outbox.set(this.#nextTransferId++, id);
+    }
+    counters.add("queue: acks that publish");
+  }
+
+  #transfer(entry: Entry, command: Command & { kind: "transfer" }, reply: Reply): void {
+    if (reply.kind !== "transferred") {
+      this.#violated("a transfer is answered with how far it is", entry, JSON.stringify(reply));
+    }
+    const { firstOffset } = reply;
+    const partition = this.#partition(entry, command.partitionId);
+    if (firstOffset === undefined) return this.#world.counters.add("queue: transfers repeated");
+    if (firstOffset !== partition.messages.length) {
+      const what = `${firstOffset} after ${partition.messages.length - 1}`;
+      this.#violated("offsets have no gaps", entry, `it stored ${what}`);
+    }
+    for (let i = 0; i < command.count; i++) {
+      const id = idIn(entry.data, i);
+      if (this.#places.has(id)) {
+        const where = `it is at ${this.#places.get(id)} already`;
+        this.#violated("a message moves once", entry, `message ${id}: ${where}`);
+      }
+      const place = `${command.partitionId}/${firstOffset + i}`;
+      this.#store(entry, partition, id, undefined, place);
+    }
+    this.#dropOldest(entry, partition);
+    this.#world.counters.add("queue: messages transferred", command.count);
   }
 
   #settle(entry: Entry, command: Command & { kind: "settle" }, reply: Reply): void {
@@ -564,4 +661,11 @@ function isFull(partition: ModelPartition): boolean {
 
 function nameOf(consumer: ModelConsumer): string {
   return `${consumer.sessionId}/${consumer.consumerId}`;
+}
+
+/** The name of a message of a command. */
+function idIn(command: Uint8Array, position: number): string {
+  const start = messageStart(command, position);
+  const { headers, body } = decodeMessage(command, start, messageEnd(command, position));
+  return nameOfMessage(decoder.decode(body), headers);
 }

@@ -54,6 +54,8 @@ export interface WorkloadSettings {
   readonly workMs: number;
   readonly nackChance: number;
   readonly forgetChance: number;
+  /** The chance that something is published with an ack. */
+  readonly forwardChance: number;
   readonly extendChance: number;
   /** The chance that a consumer is closed after a message. */
   readonly closeChance: number;
@@ -107,6 +109,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     nackChance: random.pick([0, 0.05, 0.3]),
     forgetChance: random.pick([0, 0.02, 0.2]),
     extendChance: random.pick([0, 0.1]),
+    forwardChance: random.pick([0, 0.1, 0.5]),
     closeChance: random.pick([0, 0.005, 0.05]),
     create: random.chance(0.2),
     readers: random.pick([0, 1, 2, 3]),
@@ -552,6 +555,9 @@ async function handle(
       await delivery.extendLease();
       await application.sleep(random.wait(settings.workMs));
     }
+    if (!seen.id.includes(">") && random.chance(settings.forwardChance)) {
+      return await forward(application, queue, name, delivery, seen);
+    }
     await delivery.ack();
     cluster.queueChecker.acked(queue, name, seen);
     if (random.chance(0.01)) {
@@ -562,4 +568,32 @@ async function handle(
     if (!(error instanceof FlowMQError)) throw error;
     counters.add(`client: settle: ${error.name} ${error.code}`);
   }
+}
+
+/** Acks a message, and publishes others with it. */
+async function forward(
+  application: Application,
+  queue: string,
+  name: string,
+  delivery: Delivery,
+  seen: Parameters<SimulatedCluster["queueChecker"]["acked"]>[2],
+): Promise<void> {
+  const { random, workload } = application;
+  const { settings, cluster: { queueChecker } } = workload;
+  const publish = Array.from({ length: random.integer(1, 3) }, (_, i) => {
+    const target = random.pick(settings.queues).name;
+    // The same message may be forwarded by somebody else before, or after.
+    const id = `${seen.id}>${i}/${target}/${name}/${seen.deliveryCount}`;
+    return { queue: target, body: `${id} `, create: false, id };
+  });
+  try {
+    await delivery.ack({ publish });
+  } catch (error) {
+    if (error instanceof FlowMQError && !error.maybeApplied) {
+      for (const { id } of publish) queueChecker.notForwarded(id);
+    }
+    throw error;
+  }
+  queueChecker.acked(queue, name, seen);
+  for (const { id } of publish) queueChecker.forwarded(id);
 }

@@ -1,0 +1,67 @@
+/**
+ * Prepares messages that are published together with an ack: finds their queues, chooses partitions, lays
+ * them out.
+ *
+ * @module
+ */
+
+import { encodeHeaders, PublishArena, PublishBatch, type TransferTarget } from "../wire/mod.ts";
+import type { ClientCore } from "./core.ts";
+import type { MessageToQueue } from "./delivery.ts";
+import { partitionOfKey } from "./key_hash.ts";
+import { clientLimits } from "./options.ts";
+import { checkMessage } from "./publisher.ts";
+
+/** The most messages that one ack may publish. */
+const countMax = 1_024;
+
+/** Messages that are laid out, and where each of them goes. */
+export interface PreparedMessages {
+  readonly targets: readonly TransferTarget[];
+  readonly messages: PublishBatch;
+}
+
+/**
+ * Prepares messages. The partitions are chosen here, once, so that a message goes to the same one
+ * however often it is sent.
+ *
+ * @param core Of the client.
+ * @param outgoing The messages.
+ * @returns What goes into the command.
+ * @throws {RangeError} when there are too many, or a key is too long.
+ * @throws {MessageTooLargeError} when one is over the broker's limit.
+ * @throws {QueueNotFoundError} when a queue is missing that is not to be made.
+ */
+export async function prepareMessages(
+  core: ClientCore,
+  outgoing: readonly MessageToQueue[],
+): Promise<PreparedMessages> {
+  if (outgoing.length > countMax) {
+    throw new RangeError(
+      `Cannot publish more than ${countMax} messages with an ack: current count is ${outgoing.length}`,
+    );
+  }
+  const messages = new PublishBatch(new PublishArena());
+  for (const { body, key, headers: plain } of outgoing) {
+    const headers = plain === undefined ? undefined : encodeHeaders(plain);
+    checkMessage(core, body, key, headers);
+    messages.add(body, key, headers);
+  }
+  if (messages.bytes > clientLimits.batchBytesMax) {
+    throw new RangeError(
+      `Cannot publish more than ${clientLimits.batchBytesMax} bytes with an ack: ` +
+        `current size is ${messages.bytes}`,
+    );
+  }
+  const targets: TransferTarget[] = [];
+  for (const { queue, key, create = true } of outgoing) {
+    const { partitions } = create
+      ? await core.findOrCreateQueue(queue)
+      : await core.findQueue(queue);
+    const partition = key === undefined
+      ? Math.floor(core.runtime.random() * partitions.length)
+      : partitionOfKey(key, partitions.length);
+    targets.push({ queue, partition });
+  }
+  return { targets, messages };
+}
