@@ -15,6 +15,7 @@ export type { ReplicaHash, ShardComparison } from "./comparison.ts";
 export { type ConsumeOptions, Consumer } from "./consumer.ts";
 export type { Receipt } from "./batch.ts";
 export type { WaitOptions } from "./core.ts";
+export type { DeadLetter, DeadLettersOptions, RedriveOptions } from "./dead_letters.ts";
 export { type AckOptions, type AckResult, Delivery, type MessageToQueue } from "./delivery.ts";
 export {
   ClientClosedError,
@@ -65,4 +66,6 @@ export type {
   PartitionInspection,
 } from "../wire/look_messages.ts";
 export type { LiveState } from "../queue/message_view.ts";
+export type { DeathNote } from "../wire/dead_letter.ts";
+export type { DeathReason } from "../queue/commands.ts";
 export type { MessageHeaders } from "../wire/publish_batch.ts";

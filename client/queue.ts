@@ -4,11 +4,25 @@
  * @module
  */
 
-import type { PartitionStats, PartitionStorage, QueueSettings } from "../wire/mod.ts";
+import {
+  deadLetterQueueOf,
+  type PartitionStats,
+  type PartitionStorage,
+  type QueueSettings,
+} from "../wire/mod.ts";
 import type { Receipt } from "./batch.ts";
 import { type ConsumeOptions, Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
+import {
+  type DeadLetter,
+  type DeadLettersOptions,
+  listDeadLetters,
+  redriveDeadLetters,
+  type RedriveOptions,
+} from "./dead_letters.ts";
+import { QueueNotFoundError } from "./errors.ts";
 import { type PartitionActivity, queueActivity } from "./look.ts";
+import { positive } from "./options.ts";
 import { type PeekedMessage, type PeekOptions, peekQueue } from "./peek.ts";
 import type { MessageHeaders } from "../wire/mod.ts";
 import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
@@ -180,6 +194,66 @@ export class Queue {
    */
   peek(options: PeekOptions = {}): AsyncGenerator<PeekedMessage, void> {
     return peekQueue(this.#host.core, this.name, options);
+  }
+
+  /**
+   * Shows messages of this queue that died, which are in its dead-letter queue. Nothing about them
+   * changes.
+   *
+   * @param options How many to show.
+   * @returns The oldest first; none where no message has died.
+   * @throws {RangeError} when the limit is no whole number of 1 or more.
+   *
+   * @example Usage
+   * ```ts ignore
+   * for (const { death, body } of await client.queue("mail").deadLetters()) {
+   *   console.log(death?.reason, death?.detail, body.length);
+   * }
+   * ```
+   */
+  async deadLetters({ limit = 100 }: DeadLettersOptions = {}): Promise<DeadLetter[]> {
+    positive("limit", limit);
+    return await listDeadLetters(this.#host.core, deadLetterQueueOf(this.name), limit);
+  }
+
+  /**
+   * Brings messages that died back to where they were, without what was noted about their deaths. Each
+   * leaves the dead-letter queue and goes back in one step, whatever happens meanwhile.
+   *
+   * @param options How many, and where to.
+   * @returns How many are on their way.
+   * @throws {QueueNotFoundError} when the queue that a message was in is gone: it stays where it is.
+   * @throws {TypeError} when a message does not say where it was, and `to` does not either.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async redrive({ limit = Infinity, to }: RedriveOptions = {}): Promise<number> {
+    if (limit !== Infinity) positive("limit", limit);
+    const dead = new Queue(deadLetterQueueOf(this.name), this.#host);
+    // What dies again meanwhile stays dead.
+    const waiting = await dead.#readyIfThere();
+    if (waiting === 0) return 0;
+    return await redriveDeadLetters(this.#host.core, dead.name, Math.min(limit, waiting), to);
+  }
+
+  /**
+   * Removes the messages of this queue that died.
+   *
+   * @param options How long to wait.
+   * @returns How many messages are gone.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   */
+  async purgeDeadLetters(options: WaitOptions = {}): Promise<number> {
+    const dead = new Queue(deadLetterQueueOf(this.name), this.#host);
+    return await dead.#readyIfThere() === 0 ? 0 : await dead.purge(options);
+  }
+
+  async #readyIfThere(): Promise<number> {
+    try {
+      return (await this.info()).ready;
+    } catch (error) {
+      if (!(error instanceof QueueNotFoundError)) throw error;
+      return 0;
+    }
   }
 
   /**

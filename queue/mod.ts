@@ -21,6 +21,7 @@
 
 export * from "./commands.ts";
 export { type PartitionToSettle, settlingCommand } from "./catalog.ts";
+export { deadLetterQueueOf, isDeadLetterQueue } from "./dead_letter_queue.ts";
 export { InvariantError } from "./invariant.ts";
 export { LiveEntries } from "./live_entries.ts";
 export { COMMAND_BOUNDS, DEFAULT_LIMITS, type MachineLimits } from "./limits.ts";
@@ -33,7 +34,7 @@ export {
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
 export type * from "./message_view.ts";
-export { deadLetterQueueOf, isDeadLetterQueue, type TransferLane } from "./outbox.ts";
+export type { TransferLane } from "./outbox.ts";
 export { queueNameProblem } from "./queue_name.ts";
 export type * from "./schedule.ts";
 export type { SessionInfo, SessionState } from "./session_table.ts";

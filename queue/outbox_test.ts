@@ -1,9 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Command, Death, Reply } from "./commands.ts";
 import { SettleStatus } from "./commands.ts";
+import { deadLetterQueueOf, isDeadLetterQueue } from "./dead_letter_queue.ts";
 import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
-import { deadLetterQueueOf, isDeadLetterQueue, Outbox } from "./outbox.ts";
+import { Outbox } from "./outbox.ts";
 import { queueSettings } from "./settings.ts";
 
 const death: Death = {

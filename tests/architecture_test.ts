@@ -26,6 +26,7 @@ const constants = new Set([
   "SettleStatus",
   "QUEUE_SETTINGS",
   "queueSettings",
+  "deadLetterQueueOf",
 ]);
 
 interface Import {

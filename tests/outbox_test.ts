@@ -1,6 +1,9 @@
-import { assertEquals, assertRejects } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { formatAddress } from "../broker/mod.ts";
+import { MemoryTerminal } from "../cli/memory_terminal.ts";
+import { run } from "../cli/run.ts";
 import { type Client, connect, LeaseExpiredError, QueueNotFoundError } from "../mod.ts";
+import { withDeathNote } from "../wire/mod.ts";
 import { TestCluster } from "./test_cluster.ts";
 
 /** Takes so many messages from a queue, acks them, and gives what they say. */
@@ -69,4 +72,53 @@ Deno.test("an ack that cannot publish leaves the message leased", async () => {
   );
   assertEquals((await client.queue("orders").info()).leased, 1);
   await delivery.ack();
+});
+
+Deno.test("dead letters are listed, brought back once, and purged", async () => {
+  await using cluster = await TestCluster.start(1, { shards: 2 });
+  const server = formatAddress(cluster.nodes.get(1)!.clientAddress);
+  await using client = await connect(server);
+  const flowmq = async (...words: string[]) => {
+    const terminal = new MemoryTerminal();
+    const code = await run(["queue", "dlq", ...words, "--server", server], terminal);
+    return { code, stdout: terminal.stdout.all, stderr: terminal.stderr.lines };
+  };
+  await client.createQueue("mail", { partitions: 2 });
+  assertEquals(await client.queue("mail").redrive(), 0);
+  assertEquals(await client.queue("mail").purgeDeadLetters(), 0);
+  assertEquals((await flowmq("ls", "mail")).stderr, ["no message of queue mail has died"]);
+  const death = {
+    queue: "mail",
+    partition: 1,
+    offset: 17,
+    deliveryCount: 3,
+    reason: "rejected" as const,
+    detail: "no such address",
+    atMs: 1_700_000_000_000,
+  };
+  for (const body of ["a", "b", "c"]) {
+    const headers = withDeathNote({ h: body }, death);
+    await client.queue("mail.dead").publish(body, { key: body, headers });
+  }
+  const [first] = await client.queue("mail").deadLetters({ limit: 1 });
+  assertEquals([first?.death, first?.key, first?.headers], [death, "a", { h: "a" }]);
+  const listed = await flowmq("ls", "mail");
+  assertMatch(
+    listed.stdout,
+    /0 +mail\/1\/17 +rejected +3 +2023-11-14T22:13:20.000Z +no such address +a/,
+  );
+  assertEquals(
+    (await flowmq("redrive", "mail", "--limit", "2", "--json")).stdout,
+    '{"name":"mail","moved":2}\n',
+  );
+  assertEquals(await take(client, "mail", 2), ['a a {"h":"a"}', 'b b {"h":"b"}']);
+  assertEquals((await flowmq("purge", "mail", "--json")).stdout, '{"name":"mail","purged":1}\n');
+  assertEquals((await client.queue("mail").info()).published, 2);
+  assertEquals(await client.queue("mail").deadLetters(), []);
+
+  await client.queue("mail.dead").publish("from nowhere");
+  await assertRejects(() => client.queue("mail").redrive(), TypeError, "does not say where it was");
+  await assertRejects(() => client.queue("mail").redrive({ to: "nowhere" }), QueueNotFoundError);
+  assertEquals(await client.queue("mail").redrive({ to: "mail" }), 1);
+  assertEquals(await take(client, "mail", 1), ["- from nowhere {}"]);
 });

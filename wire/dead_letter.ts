@@ -5,6 +5,7 @@
  */
 
 import type { Death, DeathReason } from "../queue/commands.ts";
+export { deadLetterQueueOf } from "../queue/dead_letter_queue.ts";
 import type { MessageHeaders } from "./publish_batch.ts";
 
 const prefix = "flowmq-dead-";

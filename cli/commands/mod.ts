@@ -21,6 +21,9 @@ import { queueEdit } from "./queue_edit.ts";
 import { queueInfo } from "./queue_info.ts";
 import { queueLs } from "./queue_ls.ts";
 import { queuePause } from "./queue_pause.ts";
+import { queueDlqLs } from "./queue_dlq_ls.ts";
+import { queueDlqPurge } from "./queue_dlq_purge.ts";
+import { queueDlqRedrive } from "./queue_dlq_redrive.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueResume } from "./queue_resume.ts";
 import { queuePeek } from "./queue_peek.ts";
@@ -47,6 +50,9 @@ export const commands: readonly Command[] = [
   queuePause,
   queueResume,
   queuePurge,
+  queueDlqLs,
+  queueDlqRedrive,
+  queueDlqPurge,
   queuePeek,
   queueRm,
   queueScheduleAdd,
