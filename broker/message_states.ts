@@ -5,15 +5,17 @@
  */
 
 import type { BatchRun, PartitionPart, ShardMachine, TransferLane } from "../queue/mod.ts";
+import { offsetRanges } from "../queue/offset_set.ts";
 import { StepReader } from "../queue/step_codec.ts";
 
 /**
  * - `ready`: waits for a consumer;
+ * - `delayed`: waits for a time;
  * - `leased`: is with a consumer;
- * - `acked`: is done with;
+ * - `acked`: is done with: acked, dead, expired, dropped or removed;
  * - `gone`: its queue is gone.
  */
-export type MessageState = "ready" | "leased" | "acked" | "gone";
+export type MessageState = "ready" | "delayed" | "leased" | "acked" | "gone";
 
 /** A batch of messages: what one entry of the log put into a partition. */
 export interface PlacedBatch {
@@ -62,8 +64,12 @@ export interface PartitionContents extends PartitionPart {
   readonly batches: BatchRun[];
   /** Offsets of messages that consumers hold. */
   readonly leased: Set<number>;
-  /** Offsets of messages that were delivered and wait to be delivered again. */
+  /** Offsets of messages that are ready, and not fresh. */
   readonly returned: Set<number>;
+  /** Offsets of messages that wait for a time. */
+  readonly delayed: Set<number>;
+  /** Offsets above `freshOffset` of messages that are not fresh. */
+  readonly passed: Set<number>;
 }
 
 /**
@@ -77,7 +83,14 @@ export function partitionsOf(machine: ShardMachine): Map<number, PartitionConten
   let current: PartitionContents | undefined;
   for (const part of machine.capture().parts()) {
     if (part.kind === "partition") {
-      current = { ...part, batches: [], leased: new Set(), returned: new Set() };
+      current = {
+        ...part,
+        batches: [],
+        leased: new Set(),
+        returned: new Set(),
+        delayed: new Set(),
+        passed: new Set(),
+      };
       partitions.set(part.id, current);
     } else if (part.kind === "batches") {
       current!.batches.push(part);
@@ -85,6 +98,12 @@ export function partitionsOf(machine: ShardMachine): Map<number, PartitionConten
       for (const offset of part.offset) current!.leased.add(offset);
     } else if (part.kind === "returned") {
       for (const offset of part.offset) current!.returned.add(offset);
+    } else if (part.kind === "delayed") {
+      for (const offset of part.offset) current!.delayed.add(offset);
+    } else if (part.kind === "passed") {
+      for (const [start, end] of offsetRanges(part)) {
+        for (let offset = start; offset < end; offset++) current!.passed.add(offset);
+      }
     }
   }
   return partitions;
@@ -133,10 +152,11 @@ export class MessageStates {
 }
 
 function stateIn(
-  { freshOffset, leased, returned }: PartitionContents,
+  { freshOffset, leased, returned, delayed, passed }: PartitionContents,
   offset: number,
 ): MessageState {
-  if (offset >= freshOffset || returned.has(offset)) return "ready";
+  if (returned.has(offset) || (offset >= freshOffset && !passed.has(offset))) return "ready";
+  if (delayed.has(offset)) return "delayed";
   return leased.has(offset) ? "leased" : "acked";
 }
 

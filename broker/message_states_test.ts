@@ -5,7 +5,7 @@ import { liveSetOf } from "./live_set.ts";
 import { batchesOf, MessageStates } from "./message_states.ts";
 import { StepWriter } from "../queue/step_codec.ts";
 
-const settings = queueSettings();
+const settings = queueSettings({ backoffFirstMs: 0 });
 const identity = { queueId: 1, queueName: "jobs", partitionNumber: 0, settings };
 
 /** A machine with one partition and one consumer, and beside it a plain list of what must be true. */

@@ -263,4 +263,4 @@ function keyOf({ queue, partition }: TransferTarget): string {
 }
 
 /** A queue for dead letters keeps what it has. */
-const DEAD_LETTER_SETTINGS = queueSettings();
+const DEAD_LETTER_SETTINGS = queueSettings({ maxDeliveries: 0 });

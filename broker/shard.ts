@@ -310,12 +310,7 @@ export class Shard {
       // The others may have heard the leader a moment later, and refuse for that moment more.
       this.#seekLeader(CAMPAIGNS_MAX, term, this.#host.random() * CAMPAIGN_PAUSE_MS_MAX);
     }
-    if (!this.#leading || this.#tickProposed) return;
-    const deadlineMs = this.#machine.nextDeadlineMs();
-    if (deadlineMs !== undefined && deadlineMs <= this.#stampMs()) {
-      this.#tickProposed = true;
-      this.proposeCommand({ kind: "tick" }, () => this.#tickProposed = false);
-    }
+    this.#noticeDeadlines();
   }
 
   /** The connection to the leader broke: do not wait for a time-out to look for another. */
@@ -448,6 +443,19 @@ export class Shard {
   }
 
   /** Does something to the core. What it throws is a bug: the node stops before it does harm. */
+  /** Lets time pass in the queue machine, when it has something to do by now. */
+  #noticeDeadlines(): void {
+    if (!this.#leading || this.#tickProposed) return;
+    const deadlineMs = this.#machine.nextDeadlineMs();
+    if (deadlineMs === undefined || deadlineMs > this.#stampMs()) return;
+    this.#tickProposed = true;
+    this.proposeCommand({ kind: "tick" }, ({ kind }) => {
+      this.#tickProposed = false;
+      // One command does only so much, and there may be more.
+      if (kind === "applied") this.#noticeDeadlines();
+    });
+  }
+
   #enter(work: () => void): void {
     if (this.#closed) return;
     try {

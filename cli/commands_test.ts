@@ -100,6 +100,9 @@ Deno.test("a command line that is wrong gets one line and exit code 2", async ()
       ["sub", "QUEUE is missing: flowmq sub QUEUE [flags] (see flowmq sub --help)"],
       ["pub q a --whole", '--whole reads stdin: leave BODY "a" out'],
       ["pub q --whole --lines", "--lines and --whole exclude each other"],
+      ["pub q a --delay 2s --at 18:00", "--delay and --at exclude each other"],
+      ["sub q --nack a --reject b", "--nack and --reject exclude each other"],
+      ["sub q --delay 2s", "--delay needs --nack"],
       ["serve --cluster 1=a:1", "--cluster needs --node too: which of 1 is this one?"],
       ["serve --cluster 1=a:1 --node 2", "--cluster does not name --node 2: it has 1"],
       [
@@ -203,6 +206,7 @@ Deno.test("flowmq pub --whole and flowmq sub --json carry any bytes, key and hea
       "offset",
       "key",
       "headers",
+      "options",
       "body",
       "deliveryCount",
       "publishedAt",
@@ -214,6 +218,28 @@ Deno.test("flowmq pub --whole and flowmq sub --json carry any bytes, key and hea
       null,
     ]);
     assertEquals(second.publishedAt, new Date(second.publishedAt).toISOString());
+  });
+});
+
+Deno.test("flowmq pub says what its messages ask for, and flowmq sub --json shows it", async () => {
+  await withNode(async (call) => {
+    await call("pub jobs a --ttl 1h --priority 7 --unique u");
+    await call("pub jobs b --at 2001-02-03T04:05:06Z");
+    const { stdout } = await call("sub jobs --json --count 2 --lease 5s");
+    const options = stdout.trimEnd().split("\n").map((line) => JSON.parse(line).options);
+    assertEquals(options, [
+      { ttlMs: 3_600_000, priority: 7, unique: "u" },
+      { atMs: Date.UTC(2001, 1, 3, 4, 5, 6) },
+    ]);
+  });
+});
+
+Deno.test("flowmq sub --nack gives back what it prints", async () => {
+  await withNode(async (call) => {
+    await call("pub jobs a");
+    assertEquals((await call("sub jobs --count 1 --nack busy --delay 300ms")).stdout, "a\n");
+    const again = JSON.parse((await call("sub jobs --json --count 1")).stdout);
+    assertEquals([again.body, again.deliveryCount >= 2], ["a", true]);
   });
 });
 

@@ -1,6 +1,6 @@
 /**
- * Writes deliveries out and acks each one after its bytes are written, never before: a message whose
- * bytes did not get out goes back to the queue.
+ * Writes deliveries out and settles each one after its bytes are written, never before: a message
+ * whose bytes did not get out goes back to the queue.
  *
  * All that has come in while a write was under way goes out in the next one, so a fast queue makes
  * large writes and a slow one is printed at once.
@@ -8,30 +8,24 @@
  * @module
  */
 
-/** The part of a delivery that printing needs. */
-export interface Printable {
-  /** Tells the queue that the message is finished. */
-  ack(): Promise<unknown>;
-}
-
 /** What {@linkcode DeliveryPrinter} needs. */
-export interface DeliveryPrinterOptions<D extends Printable> {
+export interface DeliveryPrinterOptions<D> {
   /** The bytes of a delivery, its line end included. */
   format(delivery: D): readonly Uint8Array[];
   /** Writes all of the bytes. */
   write(bytes: Uint8Array): Promise<void>;
-  /** Whether a delivery is acked once it is written. */
-  readonly ack: boolean;
-  /** Hears of an ack that failed; the message may come again. */
-  onAckFailed(error: unknown): void;
+  /** Tells the queue what becomes of a message that is written, where it is to be told anything. */
+  readonly settle: ((delivery: D) => Promise<unknown>) | undefined;
+  /** Hears of a word that the queue did not take; the message may come again. */
+  onSettleFailed(error: unknown): void;
 }
 
-/** Writes, then acks. */
-export class DeliveryPrinter<D extends Printable> {
+/** Writes, then settles. */
+export class DeliveryPrinter<D> {
   readonly #options: DeliveryPrinterOptions<D>;
   #waiting: D[] = [];
   #run: Promise<void> | undefined;
-  #acking = new Set<Promise<unknown>>();
+  #settling = new Set<Promise<unknown>>();
   #failure: { readonly error: unknown } | undefined;
   readonly #broken = Promise.withResolvers<void>();
   /** Deliveries whose bytes are out. */
@@ -65,12 +59,12 @@ export class DeliveryPrinter<D extends Printable> {
   /**
    * Waits for everything that was handed over.
    *
-   * @returns Resolves when all is written and all acks are answered.
+   * @returns Resolves when all is written and the queue has answered about all of it.
    * @throws What writing threw.
    */
   async finish(): Promise<void> {
     await this.#run;
-    await Promise.all(this.#acking);
+    await Promise.all(this.#settling);
     if (this.#failure !== undefined) throw this.#failure.error;
   }
 
@@ -90,20 +84,21 @@ export class DeliveryPrinter<D extends Printable> {
         return;
       }
       this.written += batch.length;
-      if (this.#options.ack) { for (const delivery of batch) this.#ack(delivery); }
+      const { settle } = this.#options;
+      if (settle !== undefined) { for (const delivery of batch) this.#settle(settle(delivery)); }
     }
     this.#run = undefined;
   }
 
-  #ack(delivery: D): void {
-    const acking = delivery.ack().then(
-      () => void this.#acking.delete(acking),
+  #settle(answer: Promise<unknown>): void {
+    const settling = answer.then(
+      () => void this.#settling.delete(settling),
       (error) => {
-        this.#acking.delete(acking);
-        this.#options.onAckFailed(error);
+        this.#settling.delete(settling);
+        this.#options.onSettleFailed(error);
       },
     );
-    this.#acking.add(acking);
+    this.#settling.add(settling);
   }
 }
 

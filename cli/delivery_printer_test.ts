@@ -19,8 +19,8 @@ function printer(events: string[], write: (text: string) => Promise<void>, ack =
   return new DeliveryPrinter<Message>({
     format: (message) => [new TextEncoder().encode(message.text)],
     write: (bytes) => write(new TextDecoder().decode(bytes)),
-    ack,
-    onAckFailed: (error) => events.push(`ack failed: ${(error as Error).message}`),
+    settle: ack ? (message) => message.ack() : undefined,
+    onSettleFailed: (error) => events.push(`ack failed: ${(error as Error).message}`),
   });
 }
 

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { Delivery, PeekedMessage } from "../mod.ts";
+import type { Delivery, MessageOptions, PeekedMessage } from "../mod.ts";
 
 /** What `flowmq sub --json` prints of a message. */
 export interface DeliveryRecord {
@@ -13,6 +13,7 @@ export interface DeliveryRecord {
   readonly offset: number;
   readonly key: string | null;
   readonly headers: Readonly<Record<string, string>>;
+  readonly options: MessageOptions;
   /** The body, where it is UTF-8. */
   readonly body?: string;
   /** The body in base 64, where it is not. */
@@ -31,13 +32,14 @@ const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
  * @returns A plain object.
  */
 export function deliveryRecord(delivery: Delivery | PeekedMessage): DeliveryRecord {
-  const { queue, partition, offset, key, headers, deliveryCount, publishedAt } = delivery;
+  const { queue, partition, offset, key, headers, options, deliveryCount, publishedAt } = delivery;
   return {
     queue,
     partition,
     offset,
     key: key ?? null,
     headers: headers ?? {},
+    options,
     ...bodyOf(delivery.body),
     deliveryCount,
     publishedAt: new Date(publishedAt).toISOString(),

@@ -98,6 +98,52 @@ export function writeDuration(ms: number): string {
 }
 
 /**
+ * Reads a time such as `2027-01-31T18:00`, `2027-01-31 18:00:30.5`, `2027-01-31T18:00Z`, `2027-01-31`,
+ * or `18:00`, which is the next one. Where no zone is given, it is that of this machine.
+ *
+ * @param text What a person wrote.
+ * @param now The time.
+ * @returns The time.
+ * @throws {SyntaxError} If it is no time.
+ *
+ * @example
+ * ```ts
+ * import { assertEquals } from "@std/assert";
+ *
+ * assertEquals(parseTime("2027-01-31T18:00+01:00"), new Date("2027-01-31T17:00:00Z"));
+ * ```
+ */
+export function parseTime(text: string, now = new Date()): Date {
+  const match =
+    /^(?:(\d{4})-(\d\d)-(\d\d)(?:[T ](?=\d)|$))?(\d\d:\d\d(?::\d\d(?:\.\d+)?)?)?(Z|[+-]\d\d:\d\d)?$/
+      .exec(text);
+  const [, year, month, day, clock, zone] = match ?? [];
+  const time = year === undefined
+    ? timeToday(clock, zone, now)
+    : new Date(`${year}-${month}-${day}T${clock ?? "00:00"}${zone ?? ""}`);
+  // A day that a month does not have would be taken for one of the next month.
+  const isDay = year === undefined ||
+    new Date(Date.UTC(Number(year), Number(month) - 1, Number(day))).getUTCDate() === Number(day);
+  if (Number.isNaN(time.getTime()) || !isDay) {
+    throw new SyntaxError("it takes a time, such as 2027-01-31T18:00, 2027-01-31T18:00Z or 18:00");
+  }
+  return time;
+}
+
+/** The next time that a clock on the wall shows this. */
+function timeToday(clock: string | undefined, zone: string | undefined, now: Date): Date {
+  if (clock === undefined || zone !== undefined) return new Date(NaN);
+  const dayAt = (days: number) => {
+    const [hours, minutes, seconds = 0] = clock.split(":").map(Number);
+    if (hours! > 23 || minutes! > 59 || seconds >= 60) return new Date(NaN);
+    const day = now.getDate() + days;
+    return new Date(now.getFullYear(), now.getMonth(), day, hours, minutes, 0, seconds * 1_000);
+  };
+  const today = dayAt(0);
+  return today > now ? today : dayAt(1);
+}
+
+/**
  * Reads a moment: a date and time as of ISO 8601, or how long ago it was.
  *
  * @param text What a person wrote. A time without a zone is that of this machine.

@@ -5,6 +5,7 @@ import {
   parseInteger,
   parsePastTime,
   parseSize,
+  parseTime,
   writeDuration,
 } from "./flag_values.ts";
 
@@ -41,6 +42,32 @@ Deno.test("parseDuration() adds up parts with units and wants a unit", () => {
   assertEquals(parseDuration("1h30m"), 5_400_000);
   for (const wrong of ["", "10", "s", "1 s", "-1s", "1w"]) {
     assertThrows(() => parseDuration(wrong), SyntaxError);
+  }
+});
+
+Deno.test("parseTime() takes ISO 8601, in the zone of this machine where none is given", () => {
+  const now = new Date(2027, 0, 31, 12, 30);
+  const cases: [text: string, time: Date][] = [
+    ["2027-01-31T18:00Z", new Date(Date.UTC(2027, 0, 31, 18))],
+    ["2027-01-31T18:00:01.5-02:30", new Date(Date.UTC(2027, 0, 31, 20, 30, 1, 500))],
+    ["2027-01-31 18:00", new Date(2027, 0, 31, 18)],
+    ["2027-02-01", new Date(2027, 1, 1)],
+    ["18:00", new Date(2027, 0, 31, 18)],
+    ["12:30", new Date(2027, 1, 1, 12, 30)],
+    ["07:15:30", new Date(2027, 1, 1, 7, 15, 30)],
+  ];
+  for (const [text, time] of cases) assertEquals(parseTime(text, now), time, text);
+  const wrong = [
+    "",
+    "tomorrow",
+    "2027-02-30T10:00",
+    "2027-13-01",
+    "2027-01-31T25:00",
+    "24:00",
+    "18",
+  ];
+  for (const text of [...wrong, "18:00Z", "2027-01-31T", "2027-01-31Z18:00", "1700000000"]) {
+    assertThrows(() => parseTime(text, now), SyntaxError, "such as", text);
   }
 });
 

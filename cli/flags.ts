@@ -16,6 +16,7 @@ import {
   parseInteger,
   parsePastTime,
   parseSize,
+  parseTime,
 } from "./flag_values.ts";
 
 /** What every kind of flag has. */
@@ -248,6 +249,16 @@ export function durationFlag(
       return ms;
     },
   );
+}
+
+/**
+ * Makes a flag that takes a time.
+ *
+ * @param options Help and short form.
+ * @returns The flag; `undefined` where it is not given.
+ */
+export function timeFlag(options: FlagOptions): ValueFlag<Date | undefined> {
+  return value<Date | undefined>(options, "TIME", undefined, "", parseTime);
 }
 
 /**

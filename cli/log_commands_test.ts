@@ -138,6 +138,7 @@ Deno.test("flowmq log dump prints the messages of a queue with what became of th
       "state",
       "key",
       "headers",
+      "options",
       "bodyBase64",
       "publishedAt",
       "shard",

@@ -7,10 +7,28 @@
 import { QUEUE_SETTINGS, queueSettings } from "../queue/mod.ts";
 import type { QueueSettings } from "../mod.ts";
 import { writeDuration } from "./flag_values.ts";
-import { durationFlag, type FlagValues, integerFlag, optionalChoiceFlag } from "./flags.ts";
+import {
+  durationFlag,
+  type FlagValues,
+  integerFlag,
+  optionalChoiceFlag,
+  switchFlag,
+} from "./flags.ts";
 import { formatMany, formatMs } from "./format.ts";
 
-const { partitions, leaseMs, maxMessages, overflow } = QUEUE_SETTINGS;
+const {
+  partitions,
+  leaseMs,
+  maxMessages,
+  overflow,
+  maxDeliveries,
+  backoffFirstMs,
+  backoffMaxMs,
+  backoffFactor,
+  backoffJitterPercent,
+  ttlMs,
+  starvationLimit,
+} = QUEUE_SETTINGS;
 
 /** The flags of `queue add`. One that is not given leaves the setting at its default. */
 export const settingFlags = {
@@ -38,6 +56,52 @@ export const settingFlags = {
       "When there are so many: publishers wait, or the oldest messages that nobody holds are lost.",
     defaultText: overflow.default,
   }),
+  maxDeliveries: integerFlag({
+    help: "After how many deliveries a message that failed is a dead letter; 0 for never.",
+    minimum: maxDeliveries.min,
+    maximum: maxDeliveries.max,
+    defaultText: String(maxDeliveries.default),
+  }),
+  backoff: durationFlag({
+    help: "How long a message waits after its first failure.",
+    minimumMs: backoffFirstMs.min,
+    maximumMs: backoffFirstMs.max,
+    defaultText: writeDuration(backoffFirstMs.default),
+  }),
+  backoffMax: durationFlag({
+    help: "The longest it waits after a failure.",
+    minimumMs: backoffMaxMs.min,
+    maximumMs: backoffMaxMs.max,
+    defaultText: writeDuration(backoffMaxMs.default),
+  }),
+  backoffFactor: integerFlag({
+    help: "How many times longer it waits after each further failure.",
+    minimum: backoffFactor.min,
+    maximum: backoffFactor.max,
+    defaultText: String(backoffFactor.default),
+  }),
+  backoffJitter: integerFlag({
+    help: "By how many percent that wait is spread, up and down.",
+    minimum: backoffJitterPercent.min,
+    maximum: backoffJitterPercent.max,
+    defaultText: String(backoffJitterPercent.default),
+  }),
+  ttl: durationFlag({
+    help: "How long messages live that nobody acks; 0 for ever.",
+    minimumMs: ttlMs.min,
+    maximumMs: ttlMs.max,
+    defaultText: "0",
+  }),
+  deadLetterExpired: switchFlag({
+    help: "Messages that expire are dead letters, too.",
+  }),
+  starvationLimit: integerFlag({
+    help:
+      "How many deliveries in a row may pass over an older message of less priority; 0 for any.",
+    minimum: starvationLimit.min,
+    maximum: starvationLimit.max,
+    defaultText: String(starvationLimit.default),
+  }),
 };
 
 /** The flags of `queue edit`. One that is not given leaves the setting as it is. */
@@ -51,6 +115,14 @@ const SETTING_OF = {
   lease: "leaseMs",
   maxMessages: "maxMessages",
   overflow: "overflow",
+  maxDeliveries: "maxDeliveries",
+  backoff: "backoffFirstMs",
+  backoffMax: "backoffMaxMs",
+  backoffFactor: "backoffFactor",
+  backoffJitter: "backoffJitterPercent",
+  ttl: "ttlMs",
+  deadLetterExpired: "deadLetterExpired",
+  starvationLimit: "starvationLimit",
 } as const satisfies Record<keyof typeof settingFlags, keyof QueueSettings>;
 
 /** How a setting is told to people. */
@@ -59,6 +131,14 @@ const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) =>
   leaseMs: (ms) => `lease ${formatMs(ms)}`,
   maxMessages: (count) => `at most ${formatMany(count, "message")}`,
   overflow: (choice) => `overflow ${choice}`,
+  maxDeliveries: (count) => count === 0 ? "no limit of deliveries" : `${count} deliveries at most`,
+  backoffFirstMs: (ms) => `back-off from ${formatMs(ms)}`,
+  backoffMaxMs: (ms) => `back-off to ${formatMs(ms)}`,
+  backoffFactor: (factor) => `back-off × ${factor}`,
+  backoffJitterPercent: (percent) => `back-off ± ${percent} %`,
+  ttlMs: (ms) => `time to live ${formatMs(ms)}`,
+  deadLetterExpired: (on) => on ? "expired messages to the dead letters" : "expired messages go",
+  starvationLimit: (count) => `an older message after ${count}`,
 };
 
 /** The settings that are told whatever they are; others only when they are not the default. */
@@ -73,7 +153,8 @@ const ALWAYS_SHOWN: ReadonlySet<string> = new Set(["partitions", "leaseMs"]);
 export function givenSettings(values: FlagValues<typeof settingFlags>): Partial<QueueSettings> {
   const given = Object.entries(SETTING_OF)
     .map(([flag, name]) => [name, values[flag as keyof typeof SETTING_OF]] as const)
-    .filter(([, value]) => value !== undefined);
+    // A switch that is off was not given.
+    .filter(([, value]) => value !== undefined && value !== false);
   return Object.fromEntries(given);
 }
 

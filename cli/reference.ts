@@ -28,6 +28,8 @@ const introduction = `\
   form. Everything behind \`--\` is text.
 - Durations have a unit: \`500ms\`, \`10s\`, \`2m\`, \`1h30m\`. Sizes may have one: \`4096\`, \`64KiB\`, \`1MiB\`,
   \`10MB\`.
+- Times are like \`2027-01-31T18:00\`, with \`Z\` or \`+01:00\` behind it where it is not that of this
+  machine, or \`18:00\`, which is the next one.
 - Addresses are \`HOST:PORT\`; an IPv6 host stands in brackets: \`[::1]:7400\`. In \`--server\` the port may
   be left out: it is 7400.
 - Results go to stdout, everything else to stderr. With \`--json\` a result is one JSON object a line.

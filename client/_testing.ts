@@ -9,6 +9,7 @@ import {
   checkSettleCommand,
   type ClientRequest,
   decodeCommand,
+  decodeMessage,
   decodeRequest,
   defaultLimits,
   DeliverBuilder,
@@ -20,8 +21,10 @@ import {
   ErrorCode,
   type Frame,
   FrameParser,
+  type Message,
   messageEnd,
   type MessageHeaders,
+  type MessageOptions,
   messageStart,
   type PublishCommand,
   type QueueInfo,
@@ -183,6 +186,7 @@ export interface ReceivedRequest {
 /** A publish as a fake broker got it. */
 export interface ReceivedPublish extends ReceivedRequest {
   readonly command: PublishCommand;
+  readonly messages: Message[];
   readonly bodies: string[];
   readonly bytes: Uint8Array;
 }
@@ -328,6 +332,7 @@ export class FakeServer {
       readonly body: string;
       readonly key?: string;
       readonly headers?: MessageHeaders;
+      readonly options?: MessageOptions;
     }[],
   ): void {
     const { term } = this.network;
@@ -412,12 +417,12 @@ export class FakeServer {
       case "publish": {
         checkPublishCommand(request.command, defaultLimits);
         const command = decodeCommand(request.command) as PublishCommand;
-        const bodies = Array.from({ length: command.count }, (_, i) => {
+        const messages = Array.from({ length: command.count }, (_, i) => {
           const start = messageStart(request.command, i);
-          const record = request.command.subarray(start, messageEnd(request.command, i));
-          return new TextDecoder().decode(record.subarray(1));
+          return decodeMessage(request.command, start, messageEnd(request.command, i));
         });
-        const publish = { ...received, command, bodies, bytes: request.command };
+        const bodies = messages.map(({ body }) => new TextDecoder().decode(body));
+        const publish = { ...received, command, messages, bodies, bytes: request.command };
         this.publishes.push(publish);
         return this.behaviour.publish(publish);
       }

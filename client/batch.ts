@@ -18,7 +18,10 @@ export interface Receipt {
   readonly term: number;
   /** Index of the log entry that holds it. */
   readonly index: number;
-  /** It had been stored by an earlier attempt, whose answer was lost. */
+  /**
+   * It was there before: an earlier attempt had stored it, whose answer was lost, or a message with the
+   * same `unique` is not acked yet, and this is where that one is.
+   */
   readonly duplicate: boolean;
 }
 
@@ -121,6 +124,7 @@ export class Batch {
    * @param body Text or bytes.
    * @param key Its key.
    * @param headers From `encodeHeaders`.
+   * @param options From `encodeProperties`.
    * @param completion Told what becomes of it.
    * @param position Which of the completion's messages it is.
    * @returns How many bytes it takes.
@@ -129,12 +133,13 @@ export class Batch {
     body: string | Uint8Array,
     key: string | undefined,
     headers: Uint8Array | undefined,
+    options: Uint8Array | undefined,
     completion: Completion,
     position: number,
   ): number {
     this.#completions.push(completion);
     this.#positions.push(position);
-    return this.messages.add(body, key, headers);
+    return this.messages.add(body, key, headers, options);
   }
 
   /** Tells everyone that it is stored. */

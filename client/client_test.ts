@@ -200,6 +200,9 @@ Deno.test("info() adds up the partitions of all shards", async () => {
         redelivered: 2,
         consumers: 1,
         nextOffset: 10,
+        delayed: 3,
+        dead: 0,
+        expired: 0,
       })),
     };
   const client = await network.connect();

@@ -8,12 +8,22 @@ import { prefetchMax } from "../wire/mod.ts";
 import { asQueueError, type ClientCore, type Closeable, type Sweepable } from "./core.ts";
 import type { Delivery } from "./delivery.ts";
 import { ClientClosedError } from "./errors.ts";
+import { LeaseKeeper } from "./lease_keeper.ts";
+import { clientLimits } from "./options.ts";
 import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
 
 /** Settings of `consume()`. */
 export interface ConsumeOptions {
   /** How many messages the consumer may hold at once, all partitions together. @default {100} */
   readonly prefetch?: number;
+  /** How long it may hold a message without a word, from 100 ms to a day. @default {the queue's leaseMs} */
+  readonly leaseMs?: number;
+  /**
+   * How long the client, as long as it lives, extends the leases of messages that it has got and that are
+   * not settled, those that nobody has taken from the iterator yet among them. 0: that is up to
+   * `extendLease()`. @default {3_600_000}
+   */
+  readonly extendForMs?: number;
   /** Ends the iteration: it throws the signal's reason. `close()` ends it quietly. */
   readonly signal?: AbortSignal;
   /**
@@ -44,6 +54,8 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   readonly #core: ClientCore;
   readonly #queue: string;
   readonly #prefetch: number;
+  readonly #leaseMs: number | undefined;
+  readonly #extendForMs: number;
   readonly #drain: boolean;
   readonly #signal: AbortSignal | undefined;
   readonly #onAbort = () => this.#end(this.#signal!.reason);
@@ -81,7 +93,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
    *
    * @param core Of the client.
    * @param queue The queue's name.
-   * @param options Prefetch, drain and signal.
+   * @param options Prefetch, lease, drain and signal.
    */
   constructor(core: ClientCore, queue: string, options: ConsumeOptions) {
     const prefetch = options.prefetch ?? 100;
@@ -90,10 +102,29 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
         `Cannot consume with a prefetch outside 1 to ${prefetchMax}: current value is ${prefetch}`,
       );
     }
+    const { leaseMs, extendForMs = clientLimits.extendForMsDefault } = options;
+    if (!Number.isSafeInteger(extendForMs) || extendForMs < 0) {
+      throw new RangeError(
+        `Cannot consume with an extendForMs that is not a whole number of 0 or more: ` +
+          `current value is ${extendForMs}`,
+      );
+    }
+    const { leaseMsMin, leaseMsMax } = clientLimits;
+    if (
+      leaseMs !== undefined &&
+      (!Number.isSafeInteger(leaseMs) || leaseMs < leaseMsMin || leaseMs > leaseMsMax)
+    ) {
+      throw new RangeError(
+        `Cannot consume with a leaseMs that is not a whole number from ${leaseMsMin} to ` +
+          `${leaseMsMax}: current value is ${leaseMs}`,
+      );
+    }
     if (core.isClosed) throw new ClientClosedError();
     this.#core = core;
     this.#queue = queue;
     this.#prefetch = prefetch;
+    this.#leaseMs = leaseMs;
+    this.#extendForMs = extendForMs;
     this.#drain = options.drain ?? false;
     this.#signal = options.signal;
     core.watch(this.#sweepable);
@@ -186,7 +217,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
 
   async #attach(): Promise<void> {
     try {
-      const { partitions } = await this.#core.refreshQueue(
+      const { partitions, settings } = await this.#core.refreshQueue(
         this.#queue,
         this.#signal === undefined ? {} : { signal: this.#signal },
       );
@@ -194,7 +225,12 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
       const prefetch = Math.max(1, Math.floor(this.#prefetch / partitions.length));
       for (const { id, number, shard } of partitions) {
         const partition = { queue: this.#queue, partitionId: id, number, shard };
-        const options = { prefetch, drain: this.#drain };
+        const options = {
+          prefetch,
+          drain: this.#drain,
+          leaseMs: this.#leaseMs,
+          keeper: new LeaseKeeper(this.#leaseMs ?? settings.leaseMs, this.#extendForMs),
+        };
         const consumer = new PartitionConsumer(this.#core, partition, options, this.#events);
         this.#partitions.push(consumer);
         this.#notDrained.add(consumer);

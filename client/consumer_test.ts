@@ -115,6 +115,164 @@ Deno.test("acks, nacks and extensions keep the order in which they were said", a
   await client.close();
 });
 
+Deno.test("nacks and rejections say when and why, and only those that say the same share a frame", async () => {
+  const { server, client, consumer, ids } = await start();
+  const offsets = [0, 1, 2, 3, 4, 5];
+  server.deliver(ids[0]!, 100, offsets.map((offset) => ({ offset, body: "x" })));
+  const held: Delivery[] = [];
+  for (const _ of offsets) held.push(await take(consumer));
+  await Promise.all([
+    held[0]!.nack({ delayMs: 5_000, reason: "busy" }),
+    held[1]!.nack({ delayMs: 5_000, reason: "busy" }),
+    held[2]!.nack({ delayMs: 0 }),
+    held[3]!.nack(),
+    held[4]!.reject("no such user"),
+    held[5]!.reject(),
+  ]);
+  const said = server.settles.map(({ command }) => {
+    const { operation, offsets, delayMs, reason } = command;
+    return [operation, offsets, delayMs, reason];
+  });
+  assertEquals(said, [
+    [SettleOperation.nack, [0, 1], 5_000, "busy"],
+    [SettleOperation.nack, [2], 0, undefined],
+    [SettleOperation.nack, [3], undefined, undefined],
+    [SettleOperation.reject, [4], undefined, "no such user"],
+    [SettleOperation.reject, [5], undefined, undefined],
+  ]);
+  await client.close();
+});
+
+Deno.test("a reason that is too long is cut off, a delay that cannot be is refused", async () => {
+  const { server, client, consumer, ids } = await start();
+  server.deliver(ids[0]!, 100, [0, 1].map((offset) => ({ offset, body: "x" })));
+  const [a, b] = [await take(consumer), await take(consumer)];
+  await assertRejects(() => a.nack({ delayMs: -1 }), RangeError, "current value is -1");
+  await assertRejects(() => a.nack({ reason: 5 as unknown as string }), TypeError, "number");
+  await Promise.all([a.nack({ reason: "ü".repeat(1_000) }), b.reject("🐇".repeat(1_000))]);
+  const reasons = server.settles.map(({ command }) => command.reason!);
+  assertEquals(reasons, ["ü".repeat(510) + "…", "🐇".repeat(255) + "…"]);
+  await client.close();
+});
+
+Deno.test("the lease that a consumer asks for is asked for again after a lost connection", async () => {
+  const { network, server, client, consumer } = await start(2, { leaseMs: 5_000 });
+  server.dropConnections();
+  await network.clock.advance(100);
+  const leases = server.requestsOf("attachConsumer").map(({ leaseMs }) => leaseMs);
+  assertEquals(leases, [5_000, 5_000, 5_000, 5_000]);
+  for (const leaseMs of [0, 99, 86_400_001, 1.5]) {
+    assertThrows(() => client.queue("orders").consume({ leaseMs }), RangeError, `is ${leaseMs}`);
+  }
+  await consumer.close();
+  await client.close();
+});
+
+Deno.test("a delivery tells what its message was published with", async () => {
+  const { server, client, consumer, ids } = await start();
+  const options = { ttlMs: 60_000, priority: 9, unique: "u" };
+  server.deliver(ids[0]!, 100, [{ offset: 0, body: "x", options }, { offset: 1, body: "y" }]);
+  const [a, b] = [await take(consumer), await take(consumer)];
+  assertEquals([a.text(), a.options, b.text(), b.options], ["x", options, "y", {}]);
+  await client.close();
+});
+
+Deno.test("a rejection that is repeated and finds the lease over is done", async () => {
+  const { network, server, client, consumer, ids } = await start();
+  server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
+  const delivery = await take(consumer);
+  server.behaviour.settle = () => "silence";
+  const pending = outcomeOf(delivery.reject("broken"));
+  await settle();
+  server.behaviour.settle = ({ command }) => ({
+    kind: "settled",
+    partitionId: command.partitionId,
+    term: 1,
+    index: 9,
+    statuses: Uint8Array.of(SettleStatus.leaseLost),
+  });
+  server.dropConnections();
+  await network.clock.advance(100);
+  assertEquals(pending.value?.offset, 0);
+  assertEquals(server.settles.map(({ command }) => command.reason), ["broken", "broken"]);
+  await client.close();
+});
+
+/** What was extended so far, by offset. */
+function extended(server: FakeServer): number[][] {
+  return server.settles.filter(({ command }) => command.operation === SettleOperation.extend)
+    .map(({ command }) => [...command.offsets]);
+}
+
+Deno.test("the client extends the leases of what takes long, and of nothing else", async () => {
+  const { network, server, client, consumer, ids } = await start(1, { leaseMs: 3_000 });
+  server.deliver(ids[0]!, 100, [0, 1, 2].map((offset) => ({ offset, body: "x" })));
+  const [slow, quick] = [await take(consumer), await take(consumer)];
+  await network.clock.advance(500);
+  await quick.ack();
+  assertEquals(extended(server), []);
+  await network.clock.advance(1_000);
+  server.deliver(ids[0]!, 100, [{ offset: 3, body: "later" }]);
+  await network.clock.advance(1_000);
+  // Offset 2 waits in the client, which holds it all the same; offset 3 is young.
+  assertEquals(extended(server).at(-1), [0, 2]);
+  await network.clock.advance(1_000);
+  assertEquals(extended(server).at(-1), [0, 2, 3]);
+  await slow.ack();
+  await network.clock.advance(1_000);
+  assertEquals(extended(server).at(-1), [2, 3]);
+  await client.close();
+});
+
+Deno.test("leases are extended for as long as the consumer says, by its own lease or the queue's", async () => {
+  const count = async (options: ConsumeOptions, ms: number) => {
+    const { network, server, client, ids } = await start(1, options);
+    server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
+    await network.clock.advance(ms);
+    const extensions = extended(server).length;
+    await client.close();
+    return extensions;
+  };
+  assertEquals(await count({ leaseMs: 3_000, extendForMs: 0 }, 20_000), 0);
+  const some = await count({ leaseMs: 3_000, extendForMs: 6_000 }, 60_000);
+  assertEquals([some >= 4 && some <= 6, some], [true, some]);
+  // The queue's lease is 30 s.
+  const few = await count({}, 60_000);
+  assertEquals([few >= 4 && few <= 5, few], [true, few]);
+  const network = new FakeNetwork(1);
+  const client = await network.connect();
+  assertThrows(() => client.queue("q").consume({ extendForMs: -1 }), RangeError, "is -1");
+  await client.close();
+});
+
+Deno.test("a lease that cannot be extended any more is not extended again", async () => {
+  const { network, server, client, ids } = await start(1, { leaseMs: 3_000 });
+  server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
+  server.behaviour.settle = ({ command }) => ({
+    kind: "settled",
+    partitionId: command.partitionId,
+    term: 1,
+    index: 9,
+    statuses: Uint8Array.of(SettleStatus.leaseLost),
+  });
+  await network.clock.advance(20_000);
+  assertEquals(extended(server).length, 1);
+  await client.close();
+});
+
+Deno.test("while there is no connection nothing is extended, and afterwards at once", async () => {
+  const { network, server, client, ids } = await start(1, { leaseMs: 3_000 });
+  server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
+  await network.clock.advance(500);
+  server.stop();
+  await network.clock.advance(3_000);
+  assertEquals(extended(server).length, 0);
+  server.start();
+  await network.clock.advance(700);
+  assertEquals(extended(server).length, 1);
+  await client.close();
+});
+
 Deno.test("an ack of a lost lease rejects, the others of its frame do not", async () => {
   const { server, client, consumer, ids } = await start();
   server.deliver(ids[0]!, 100, [{ offset: 4, body: "x" }, { offset: 5, body: "y" }]);

@@ -9,10 +9,20 @@ import {
   decodeUtf8,
   type Message,
   type MessageHeaders,
+  type MessageOptions,
   SettleOperation,
 } from "../wire/mod.ts";
 import type { OutgoingMessage } from "./publisher.ts";
 import type { PartitionConsumer } from "./partition_consumer.ts";
+import { checkSettleOptions } from "./settle_batch.ts";
+
+/** How a message is given back. */
+export interface NackOptions {
+  /** Nobody gets it before so many milliseconds have passed; 0 is at once. @default {the queue's back-off} */
+  readonly delayMs?: number;
+  /** Why, for people; what is over 1,024 bytes of UTF-8 is cut off. */
+  readonly reason?: string;
+}
 
 /** A message that is published together with an ack. */
 export interface MessageToQueue extends OutgoingMessage {
@@ -28,7 +38,7 @@ export interface AckOptions {
   readonly publish?: readonly MessageToQueue[];
 }
 
-/** What the consumer gets for an ack, nack or extension: where the cluster has it on record. */
+/** What the consumer gets for an ack, nack, rejection or extension: where the cluster has it on record. */
 export interface AckResult {
   /** The partition, from 0. */
   readonly partition: number;
@@ -117,6 +127,11 @@ export class Delivery {
     return this.#decoded.headers;
   }
 
+  /** What it was published with: delay, time, time to live, priority, unique, as far as it has them. */
+  get options(): MessageOptions {
+    return this.#decoded.options;
+  }
+
   /** The body: a view of what came in, which stays valid and is nobody else's. */
   get body(): Uint8Array {
     return this.#decoded.body;
@@ -179,18 +194,42 @@ export class Delivery {
   }
 
   /**
-   * Gives the message back: it is ready for anyone at once, with a higher delivery count.
+   * Gives the message back as it could not be handled now: after a while it is ready for anyone, with a
+   * higher delivery count. How long it waits is told by the queue's settings, and grows with each failure;
+   * after the last of `maxDeliveries` it goes to the dead letters.
    *
+   * @param options How long it waits instead, and why.
+   * @returns Where the cluster has it on record.
+   * @throws {LeaseExpiredError} when the lease was over already.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   * @throws {RangeError} when the delay is out of its range.
+   *
+   * @example Usage
+   * ```ts ignore
+   * await delivery.nack({ delayMs: 5_000, reason: "the mail server is down" });
+   * ```
+   */
+  async nack(options: NackOptions = {}): Promise<AckResult> {
+    const checked = checkSettleOptions(options);
+    return await this.#source.settle(SettleOperation.nack, this, this.#life, checked);
+  }
+
+  /**
+   * Gives the message up, as nobody will ever be able to handle it: it goes to the dead letters at once.
+   *
+   * @param reason Why, for people; what is over 1,024 bytes of UTF-8 is cut off.
    * @returns Where the cluster has it on record.
    * @throws {LeaseExpiredError} when the lease was over already.
    * @throws {RequestTimeoutError} when no answer comes in time.
    */
-  nack(): Promise<AckResult> {
-    return this.#source.settle(SettleOperation.nack, this, this.#life);
+  async reject(reason?: string): Promise<AckResult> {
+    const checked = checkSettleOptions(reason === undefined ? {} : { reason });
+    return await this.#source.settle(SettleOperation.reject, this, this.#life, checked);
   }
 
   /**
-   * Begins the lease anew, for the time that the queue's settings say.
+   * Begins the lease anew, for the time that the consumer's options or the queue's settings say. The
+   * client does this by itself while it holds a message; see `ConsumeOptions.extendForMs`.
    *
    * @returns Where the cluster has it on record.
    * @throws {LeaseExpiredError} when the lease was over: the message goes to someone else.

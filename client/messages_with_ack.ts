@@ -9,6 +9,7 @@ import { encodeHeaders, PublishArena, PublishBatch, type TransferTarget } from "
 import type { ClientCore } from "./core.ts";
 import type { MessageToQueue } from "./delivery.ts";
 import { partitionOfKey } from "./key_hash.ts";
+import { encodeProperties } from "./message_properties.ts";
 import { clientLimits } from "./options.ts";
 import { checkMessage } from "./publisher.ts";
 
@@ -42,10 +43,11 @@ export async function prepareMessages(
     );
   }
   const messages = new PublishBatch(new PublishArena());
-  for (const { body, key, headers: plain } of outgoing) {
+  for (const { body, ...properties } of outgoing) {
+    const { key, headers: plain } = properties;
     const headers = plain === undefined ? undefined : encodeHeaders(plain);
     checkMessage(core, body, key, headers);
-    messages.add(body, key, headers);
+    messages.add(body, key, headers, encodeProperties(properties, core.runtime.clock));
   }
   if (messages.bytes > clientLimits.batchBytesMax) {
     throw new RangeError(

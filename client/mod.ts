@@ -16,7 +16,13 @@ export { type ConsumeOptions, Consumer } from "./consumer.ts";
 export type { Receipt } from "./batch.ts";
 export type { WaitOptions } from "./core.ts";
 export type { DeadLetter, DeadLettersOptions, RedriveOptions } from "./dead_letters.ts";
-export { type AckOptions, type AckResult, Delivery, type MessageToQueue } from "./delivery.ts";
+export {
+  type AckOptions,
+  type AckResult,
+  Delivery,
+  type MessageToQueue,
+  type NackOptions,
+} from "./delivery.ts";
 export {
   ClientClosedError,
   ConnectionLostError,
@@ -28,6 +34,7 @@ export {
   QueueNotFoundError,
   RequestTimeoutError,
 } from "./errors.ts";
+export type { MessageProperties } from "./message_properties.ts";
 export type { Explanation, ExplanationReason } from "./explanation.ts";
 export type { MessageReport, PartitionActivity } from "./look.ts";
 export { formatMessageId, type MessagePlace, parseMessageId } from "./message_id.ts";
@@ -58,6 +65,8 @@ export type {
   ShardInfo,
   ShardStatus,
 } from "../wire/client_messages.ts";
+export type { MessageOptions } from "../wire/message_options.ts";
+export type { MessageHeaders } from "../wire/message_record.ts";
 export type {
   ConsumerReport,
   FlowRates,
@@ -68,4 +77,3 @@ export type {
 export type { LiveState } from "../queue/message_view.ts";
 export type { DeathNote } from "../wire/dead_letter.ts";
 export type { DeathReason } from "../queue/commands.ts";
-export type { MessageHeaders } from "../wire/publish_batch.ts";

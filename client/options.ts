@@ -47,6 +47,12 @@ export const clientLimits = {
   sessionTimeoutMsMin: 100,
   /** The longest session time-out that a cluster grants: a day. */
   sessionTimeoutMsMax: 86_400_000,
+  /** The shortest lease that a cluster grants a consumer. */
+  leaseMsMin: 100,
+  /** The longest lease that a cluster grants a consumer: a day. */
+  leaseMsMax: 86_400_000,
+  /** How long a client extends the leases of what it holds, unless it is told otherwise: an hour. */
+  extendForMsDefault: 3_600_000,
   /** The sweep that looks for what is late. Nothing else in a client is timed message by message. */
   sweepIntervalMs: 100,
   /** A connection that owes an answer for so long is suspect: others are asked who leads. */

@@ -43,11 +43,12 @@ import {
   QueueNotFoundError,
   RequestTimeoutError,
 } from "./errors.ts";
+import type { LeaseKeeper } from "./lease_keeper.ts";
 import { clientLimits } from "./options.ts";
 import { prepareMessages } from "./messages_with_ack.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
 import type { Session, SessionMember } from "./session.ts";
-import { SettleBatch } from "./settle_batch.ts";
+import { plainSettle, SettleBatch, type SettleOptions } from "./settle_batch.ts";
 import { atEndOfTurn } from "./turn.ts";
 
 /** What a consumer of a partition tells the consumer of its queue. */
@@ -66,6 +67,10 @@ export interface PartitionConsumerOptions {
   readonly prefetch: number;
   /** Whether to be told when nothing is ready. */
   readonly drain: boolean;
+  /** How long it holds a message, where that is not what the queue's settings say. */
+  readonly leaseMs: number | undefined;
+  /** Extends the leases of what takes long. */
+  readonly keeper: LeaseKeeper;
 }
 
 /** One attempt to settle. */
@@ -149,17 +154,32 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   }
 
   /** Says something about a delivery; see `Delivery`. */
-  settle(operation: SettleOperation, delivery: Delivery, life: number): Promise<AckResult> {
+  settle(
+    operation: SettleOperation,
+    { offset, deliveryCount }: Delivery,
+    life: number,
+    options: SettleOptions = plainSettle,
+  ): Promise<AckResult> {
     const { queue, number } = this.partition;
     if (this.#core.isClosed) return Promise.reject(new ClientClosedError());
     if (!this.isCurrent(life)) {
-      return Promise.reject(new LeaseExpiredError(queue, number, delivery.offset));
+      return Promise.reject(new LeaseExpiredError(queue, number, offset));
     }
+    return this.#say(operation, offset, deliveryCount, options);
+  }
+
+  #say(
+    operation: SettleOperation,
+    offset: number,
+    deliveryCount: number,
+    options: SettleOptions,
+  ): Promise<AckResult> {
     const isFull = (this.#open?.count ?? 0) >= clientLimits.settleCountSoft;
     // Words about one message stay in the order in which they were said.
-    if (isFull || this.#open?.operation !== operation) this.#seal();
+    if (isFull || this.#open?.isFor(operation, options) !== true) this.#seal();
     this.#open ??= new SettleBatch(
       operation,
+      options,
       this.#consumerId,
       this.#core.nowMs + this.#core.settings.requestTimeoutMs,
     );
@@ -170,7 +190,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
         this.#seal();
       });
     }
-    return this.#open.add(delivery.offset, delivery.deliveryCount);
+    return this.#open.add(offset, deliveryCount);
   }
 
   /** Acks a delivery and publishes messages in one step; see `Delivery`. */
@@ -188,6 +208,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     this.#seal();
     const batch = new SettleBatch(
       SettleOperation.ack,
+      plainSettle,
       this.#consumerId,
       this.#core.nowMs + this.#core.settings.requestTimeoutMs,
       { sequence: this.#session.settles.take(), ...prepared },
@@ -240,8 +261,9 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     this.#finish();
   }
 
-  /** Fails what has waited too long; called again and again. */
+  /** Extends leases, and fails what has waited too long; called again and again. */
   sweep(nowMs: number): void {
+    this.#extendLeases(nowMs);
     if (!this.#settles.some((batch) => batch.deadlineMs <= nowMs)) return;
     const late = this.#settles.filter((batch) => batch.deadlineMs <= nowMs);
     this.#settles = this.#settles.filter((batch) => batch.deadlineMs > nowMs);
@@ -256,6 +278,20 @@ export class PartitionConsumer implements SessionMember, PushTarget {
       );
     }
     this.#detachWhenSettled();
+  }
+
+  #extendLeases(nowMs: number): void {
+    if (this.#state !== "open" && this.#state !== "lingering") return;
+    // Without a connection the words would only wait, and be of no use.
+    if (this.#session.connection === undefined) return;
+    const life = this.#life;
+    for (const offset of this.#options.keeper.due(nowMs, this.#held)) {
+      const deliveryCount = this.#held.get(offset)!;
+      this.#say(SettleOperation.extend, offset, deliveryCount, plainSettle).catch((error) => {
+        const isLost = error instanceof LeaseExpiredError && life === this.#life;
+        if (isLost && this.#held.get(offset) === deliveryCount) this.#held.delete(offset);
+      });
+    }
   }
 
   ready(): void {
@@ -353,6 +389,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
         partitionId: this.partition.partitionId,
         prefetch: this.#state === "lingering" ? 1 : this.#options.prefetch,
         drain: this.#state === "open" && this.#options.drain,
+        ...(this.#options.leaseMs === undefined ? {} : { leaseMs: this.#options.leaseMs }),
         held: [...this.#held].map(([offset, deliveryCount]) => ({ offset, deliveryCount })),
       }, this.partition.shard);
     } catch (thrown) {
@@ -376,7 +413,9 @@ export class PartitionConsumer implements SessionMember, PushTarget {
 
   #detachWhenSettled(): void {
     const connection = this.#session.connection;
-    if (this.#state !== "closing" || this.#settles.length > 0 || connection === undefined) return;
+    if (this.#state !== "closing" || connection === undefined) return;
+    // What is given back needs no longer lease.
+    if (this.#settles.some(({ operation }) => operation !== SettleOperation.extend)) return;
     if (this.#detachingOn === connection) return;
     this.#detachingOn = connection;
     void this.#detach(connection);
@@ -406,6 +445,10 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   #finish(): void {
     if (this.#state === "closed") return;
     this.#state = "closed";
+    const { queue, number } = this.partition;
+    for (const batch of this.#settles.splice(0)) {
+      batch.fail((offset) => new LeaseExpiredError(queue, number, offset));
+    }
     this.#session.remove(this);
     this.#core.unregister(this.#consumerId);
     for (const resolve of this.#onClosed.splice(0)) resolve();
@@ -428,7 +471,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     batch.attempts++;
     const correlationId = connection.expect(new SettleAttempt(this, batch, connection));
     const { shard, partitionId } = this.partition;
-    const { consumerId, offsets, deliveryCounts, operation, publishing } = batch;
+    const { consumerId, offsets, deliveryCounts, operation, options, publishing } = batch;
     const words = {
       sessionId: this.#session.id,
       consumerId,
@@ -437,7 +480,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
       deliveryCounts,
     };
     if (publishing === undefined) {
-      const command = { kind: "settle", operation, ...words } as const;
+      const command = { kind: "settle", operation, ...options, ...words } as const;
       connection.send(encodeSettleFrame(RequestType.settle, shard, correlationId, command));
       return;
     }

@@ -12,6 +12,7 @@ import {
   type LiveState,
   type Message,
   type MessageHeaders,
+  type MessageOptions,
   type PartitionInfo,
   type PeekedPage,
   type PeekedRecord,
@@ -99,6 +100,11 @@ export class PeekedMessage implements MessagePlace {
   /** The headers it was published with; empty where there were none. */
   get headers(): MessageHeaders {
     return this.#decoded.headers;
+  }
+
+  /** What it was published with: delay, time, time to live, priority, unique, as far as it has them. */
+  get options(): MessageOptions {
+    return this.#decoded.options;
   }
 
   /** The body. */

@@ -14,7 +14,6 @@ import {
   encodeHeaders,
   keyBytesMax,
   measureMessage,
-  type MessageHeaders,
   type Published,
   type QueueInfo,
   utf8Length,
@@ -34,17 +33,14 @@ import {
   RequestTimeoutError,
 } from "./errors.ts";
 import { partitionOfKey } from "./key_hash.ts";
+import { encodeProperties, type MessageProperties } from "./message_properties.ts";
 import { clientLimits, positive } from "./options.ts";
 import { PartitionProducer, type ProducerEvents } from "./partition_producer.ts";
 
 /** A message to be published. */
-export interface OutgoingMessage {
+export interface OutgoingMessage extends MessageProperties {
   /** Text is sent as UTF-8. An array must not be changed until the message is confirmed. */
   readonly body: string | Uint8Array;
-  /** Decides the partition: messages of one key stay in order. Without one the partition is anyone's. */
-  readonly key?: string;
-  /** Names to values. */
-  readonly headers?: MessageHeaders;
 }
 
 /** Settings of `publish()` and `publishBatch()`. */
@@ -62,6 +58,9 @@ interface CheckedMessage {
   readonly body: string | Uint8Array;
   readonly key: string | undefined;
   readonly headers: Uint8Array | undefined;
+  readonly options: Uint8Array | undefined;
+  /** Decides the partition, where anything does: the key, or else what it is unique by. */
+  readonly place: string | undefined;
 }
 
 /** Messages that wait in line. */
@@ -159,18 +158,15 @@ export class Publisher implements ProducerEvents, Sweepable {
   /** Publishes one message; see `Queue.publish`. */
   publish(
     body: string | Uint8Array,
-    key: string | undefined,
-    plainHeaders: MessageHeaders | undefined,
-    options: PublishOptions,
+    options: MessageProperties & PublishOptions,
   ): Promise<Receipt> {
     return new Promise((resolve, reject) => {
       this.#checkCall(options);
       const timeoutMs = this.#timeoutOf(options);
-      const headers = plainHeaders === undefined ? undefined : encodeHeaders(plainHeaders);
-      checkMessage(this.#core, body, key, headers);
+      const message = this.#check(body, options);
       const completion = this.#abortable(new SingleCompletion(resolve, reject), options.signal);
-      if (this.#hasRoom()) this.#put(body, key, headers, completion, timeoutMs);
-      else this.#wait([{ body, key, headers }], completion, timeoutMs, options);
+      if (this.#hasRoom()) this.#put(message, completion, timeoutMs);
+      else this.#wait([message], completion, timeoutMs, options);
     });
   }
 
@@ -180,11 +176,7 @@ export class Publisher implements ProducerEvents, Sweepable {
     return new Promise((resolve, reject) => {
       this.#checkCall(options);
       const timeoutMs = this.#timeoutOf(options);
-      const checked = messages.map(({ body, key, headers: plain }) => {
-        const headers = plain === undefined ? undefined : encodeHeaders(plain);
-        checkMessage(this.#core, body, key, headers);
-        return { body, key, headers };
-      });
+      const checked = messages.map((message) => this.#check(message.body, message));
       const receipts = new ReceiptCollector(checked.length, resolve, reject);
       const completion = this.#abortable(receipts, options.signal);
       if (this.#hasRoom()) this.#place(checked, completion, timeoutMs);
@@ -280,35 +272,37 @@ export class Publisher implements ProducerEvents, Sweepable {
     if (this.#core.isClosed) throw new ClientClosedError();
   }
 
+  #check(body: string | Uint8Array, properties: MessageProperties): CheckedMessage {
+    const { key, headers: plain, unique } = properties;
+    const headers = plain === undefined ? undefined : encodeHeaders(plain);
+    checkMessage(this.#core, body, key, headers);
+    const options = encodeProperties(properties, this.#core.runtime.clock);
+    return { body, key, headers, options, place: key ?? unique };
+  }
+
   #hasRoom(): boolean {
     return this.#waiting.length === 0 && this.#producers.length > 0 &&
       this.#unconfirmedBytes < this.#core.settings.windowBytes;
   }
 
   /** Puts one message into the batch of its partition. */
-  #put(
-    body: string | Uint8Array,
-    key: string | undefined,
-    headers: Uint8Array | undefined,
-    completion: Completion,
-    timeoutMs: number,
-  ): void {
-    const producer = this.#producers[this.#partitionFor(key)]!;
+  #put(message: CheckedMessage, completion: Completion, timeoutMs: number): void {
+    const { body, key, headers, options, place } = message;
+    const producer = this.#producers[this.#partitionFor(place)]!;
     const batch = producer.begin(1, timeoutMs, body.length);
-    this.#unconfirmedBytes += batch.add(body, key, headers, completion, 0);
+    this.#unconfirmedBytes += batch.add(body, key, headers, options, completion, 0);
   }
 
   /** Puts messages that belong together into batches, one for each partition concerned. */
   #place(messages: readonly CheckedMessage[], completion: Completion, timeoutMs: number): void {
     if (messages.length === 1) {
-      const { body, key, headers } = messages[0]!;
-      this.#put(body, key, headers, completion, timeoutMs);
+      this.#put(messages[0]!, completion, timeoutMs);
       return;
     }
     const groups = new Map<number, Group[]>();
     for (let position = 0; position < messages.length; position++) {
       const message = messages[position]!;
-      const partition = this.#partitionFor(message.key);
+      const partition = this.#partitionFor(message.place);
       let parts = groups.get(partition);
       if (parts === undefined) groups.set(partition, parts = [{ positions: [], bytes: 0 }]);
       let part = parts[parts.length - 1]!;
@@ -324,16 +318,16 @@ export class Publisher implements ProducerEvents, Sweepable {
       for (const { positions, bytes } of parts) {
         const batch = this.#producers[partition]!.begin(positions.length, timeoutMs, bytes);
         for (const position of positions) {
-          const { body, key, headers } = messages[position]!;
-          this.#unconfirmedBytes += batch.add(body, key, headers, completion, position);
+          const { body, key, headers, options } = messages[position]!;
+          this.#unconfirmedBytes += batch.add(body, key, headers, options, completion, position);
         }
       }
     }
   }
 
-  #partitionFor(key: string | undefined): number {
+  #partitionFor(place: string | undefined): number {
     const count = this.#producers.length;
-    return key === undefined ? this.#turn % count : partitionOfKey(key, count);
+    return place === undefined ? this.#turn % count : partitionOfKey(place, count);
   }
 
   #abortable(completion: Completion, signal: AbortSignal | undefined): Completion {
@@ -412,10 +406,11 @@ interface Group {
 }
 
 /** What a message takes at most: three bytes a code unit, and its framing. */
-function upperBound({ body, key, headers }: CheckedMessage): number {
+function upperBound({ body, key, headers, options }: CheckedMessage): number {
   const bodyBytes = typeof body === "string" ? body.length * 3 : body.length;
   return bodyBytes + (key === undefined ? 0 : key.length * 3) +
-    (headers === undefined ? 0 : headers.length) + 16;
+    (headers === undefined ? 0 : headers.length) + (options === undefined ? 0 : options.length) +
+    16;
 }
 
 /**

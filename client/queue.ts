@@ -22,19 +22,14 @@ import {
 } from "./dead_letters.ts";
 import { QueueNotFoundError } from "./errors.ts";
 import { type PartitionActivity, queueActivity } from "./look.ts";
+import type { MessageProperties } from "./message_properties.ts";
 import { positive } from "./options.ts";
 import { type PeekedMessage, type PeekOptions, peekQueue } from "./peek.ts";
-import type { MessageHeaders } from "../wire/mod.ts";
 import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
 import { Schedules } from "./schedules.ts";
 
-/** Settings of `publish()`: key and headers of the message, and how long to wait. */
-export interface PublishMessageOptions extends PublishOptions {
-  /** Decides the partition: messages of one key stay in order. */
-  readonly key?: string;
-  /** Names to values. */
-  readonly headers?: MessageHeaders;
-}
+/** Settings of `publish()`: what the message is published with, and how long to wait. */
+export interface PublishMessageOptions extends PublishOptions, MessageProperties {}
 
 /** A partition of a queue: where it lives, and its counts. */
 export interface PartitionReport extends PartitionStats {
@@ -70,12 +65,18 @@ export interface QueueReport {
   readonly acked: number;
   /** Purged, and thereby gone. */
   readonly purged: number;
-  /** Dropped to make room for newer ones. */
-  readonly dropped: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */
   readonly leased: number;
+  /** Waiting for a time: published with a delay, or failed and backing off. */
+  readonly delayed: number;
+  /** Moved to the dead-letter queue. */
+  readonly dead: number;
+  /** Expired, and not moved there. */
+  readonly expired: number;
+  /** Thrown away because the queue was full, or rejected in a dead-letter queue. */
+  readonly dropped: number;
   /** Delivered more than once, counted each time. */
   readonly redelivered: number;
   /** Bytes ever published. */
@@ -118,8 +119,10 @@ export class Queue {
    * many single calls are as fast as a batch.
    *
    * @param body Text is sent as UTF-8. An array must not be changed until the promise settles.
-   * @param options Key, headers, and how long to wait.
+   * @param options Key, headers, delay and the like, and how long to wait.
    * @returns Once the message is on the disks of a majority: where it is.
+   * @throws {TypeError} when an option is not what it should be, or two exclude each other.
+   * @throws {RangeError} when one is out of its range.
    * @throws {RequestTimeoutError} when it was not confirmed in time; `maybeApplied` says what is known.
    * @throws {MessageTooLargeError} when key, headers and body are over the broker's limit.
    * @throws {QueueNotFoundError} when there is no such queue, and `create` is false.
@@ -128,11 +131,12 @@ export class Queue {
    * @example Usage
    * ```ts ignore
    * const { offset } = await client.queue("orders").publish("one coffee", { key: "table-7" });
+   * await client.queue("mails").publish("Your coffee is cold", { delayMs: 600_000, priority: 9 });
    * ```
    */
   publish(body: string | Uint8Array, options: PublishMessageOptions = {}): Promise<Receipt> {
     this.#publisher ??= this.#host.publisher(this.name);
-    return this.#publisher.publish(body, options.key, options.headers, options);
+    return this.#publisher.publish(body, options);
   }
 
   /**
@@ -156,9 +160,9 @@ export class Queue {
    * Takes messages from the queue; see {@linkcode Consumer}. Nothing is thrown here: a queue that does
    * not exist is reported by the first `next()`.
    *
-   * @param options Prefetch, drain and signal.
+   * @param options Prefetch, drain, lease and signal.
    * @returns An async iterator.
-   * @throws {RangeError} when the prefetch is out of range.
+   * @throws {RangeError} when the prefetch or the lease is out of range.
    *
    * @example Usage
    * ```ts ignore
@@ -397,6 +401,9 @@ function sum(
     dropped: total((one) => one.dropped),
     ready: total((one) => one.ready),
     leased: total((one) => one.leased),
+    delayed: total((one) => one.delayed),
+    dead: total((one) => one.dead),
+    expired: total((one) => one.expired),
     redelivered: total((one) => one.redelivered),
     bytesPublished: total((one) => one.bytesPublished),
     consumers: total((one) => one.consumers),

@@ -5,15 +5,63 @@
  */
 
 import {
+  delayMsMax,
   type PublishBatch,
+  reasonBytesMax,
+  type SettleCommand,
   type Settled,
   SettleOperation,
   SettleStatus,
   type TransferTarget,
+  utf8Length,
 } from "../wire/mod.ts";
 import type { AckResult } from "./delivery.ts";
 import { type FlowMQError, LeaseExpiredError } from "./errors.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
+
+/** What may be said with a nack or a rejection. */
+export type SettleOptions = Pick<SettleCommand, "delayMs" | "reason">;
+
+/** Nothing besides. */
+export const plainSettle: SettleOptions = {};
+
+/**
+ * Checks what is said with a nack or a rejection.
+ *
+ * @param options A delay and a reason, as far as there are.
+ * @returns The same, a reason that is too long cut off: it is for people, and no reason to fail.
+ * @throws {RangeError} when the delay is out of its range.
+ * @throws {TypeError} when the reason is not text.
+ */
+export function checkSettleOptions({ delayMs, reason }: SettleOptions): SettleOptions {
+  if (delayMs === undefined && reason === undefined) return plainSettle;
+  if (
+    delayMs !== undefined &&
+    (!Number.isSafeInteger(delayMs) || delayMs < 0 || delayMs > delayMsMax)
+  ) {
+    throw new RangeError(
+      `Cannot nack with a delayMs that is not a whole number from 0 to ${delayMsMax}: ` +
+        `current value is ${delayMs}`,
+    );
+  }
+  if (reason !== undefined && typeof reason !== "string") {
+    throw new TypeError(
+      `Cannot give a reason that is not text: current value is ${typeof reason}`,
+    );
+  }
+  return {
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(reason === undefined ? {} : { reason: cut(reason) }),
+  };
+}
+
+/** The beginning of a text, as far as it fits. */
+function cut(text: string): string {
+  if (utf8Length(text) <= reasonBytesMax) return text;
+  let cut = text.slice(0, reasonBytesMax - 3).toWellFormed();
+  while (utf8Length(cut) > reasonBytesMax - 3) cut = cut.slice(0, -1).toWellFormed();
+  return cut + "…";
+}
 
 /** Messages that are published with an ack. */
 export interface PublishedWithAck {
@@ -24,10 +72,12 @@ export interface PublishedWithAck {
   readonly messages: PublishBatch;
 }
 
-/** A batch of acks, of nacks or of extensions. */
+/** A batch of acks, of nacks, of extensions or of rejections. */
 export class SettleBatch {
   /** Which of them. */
   readonly operation: SettleOperation;
+  /** Said of all of them. */
+  readonly options: SettleOptions;
   /** Under which number the consumer was known. */
   readonly consumerId: number;
   /** When it has waited long enough, in monotonic time. */
@@ -46,19 +96,22 @@ export class SettleBatch {
   /**
    * Makes an empty batch.
    *
-   * @param operation Ack, nack or extend.
+   * @param operation Ack, nack, extend or reject.
+   * @param options Said of all of them.
    * @param consumerId The number of the consumer in its session.
    * @param deadlineMs When it has waited long enough.
    * @param publishing What is published with it: then it is one ack.
    */
   constructor(
     operation: SettleOperation,
+    options: SettleOptions,
     consumerId: number,
     deadlineMs: number,
     publishing?: PublishedWithAck,
   ) {
     this.publishing = publishing;
     this.operation = operation;
+    this.options = options;
     this.consumerId = consumerId;
     this.deadlineMs = deadlineMs;
   }
@@ -66,6 +119,12 @@ export class SettleBatch {
   /** How many messages it is about. */
   get count(): number {
     return this.offsets.length;
+  }
+
+  /** Whether a word is the same as the ones in it, so that it may join them. */
+  isFor(operation: SettleOperation, options: SettleOptions): boolean {
+    return this.operation === operation && this.options.delayMs === options.delayMs &&
+      this.options.reason === options.reason;
   }
 
   /** Adds a message. */
@@ -101,10 +160,12 @@ export class SettleBatch {
   }
 
   /**
-   * A nack that is sent again finds the lease over where its first sending did its work, and what it
-   * wanted is true in any case. An ack that is sent again gets `ok`, as acked messages stay acked.
+   * A nack or a rejection that is sent again finds the lease over where its first sending did its work.
+   * An ack that is sent again gets `ok`, as acked messages stay acked.
    */
   #wasDoneBefore(): boolean {
-    return this.operation === SettleOperation.nack && this.attempts > 1;
+    const isReturn = this.operation === SettleOperation.nack ||
+      this.operation === SettleOperation.reject;
+    return isReturn && this.attempts > 1;
   }
 }

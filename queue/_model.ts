@@ -8,14 +8,17 @@
  * @module
  */
 
+import { backoffMs } from "./backoff.ts";
 import type {
   Command,
   CommandMeta,
+  Death,
   DrainedEffect,
   HeldMessage,
   PartitionAction,
   PartitionStats,
   PublishCommand,
+  PublishDetails,
   QueueInfo,
   QueueSettings,
   RefusalReason,
@@ -26,6 +29,7 @@ import type {
   TransferCommand,
 } from "./commands.ts";
 import type { PartitionToSettle } from "./catalog.ts";
+import type { MachineLimits } from "./limits.ts";
 import { ScheduleListModel } from "./_schedule_model.ts";
 import type { ScheduleCommand } from "./schedule.ts";
 import type { SessionInfo } from "./session_table.ts";
@@ -35,6 +39,12 @@ export type ModelReply =
   | Exclude<Reply, { kind: "refused" } | { kind: "settled" }>
   | { kind: "refused"; reason: RefusalReason }
   | { kind: "settled"; statuses: number[] };
+
+/** The limits of the machine that the model knows. */
+export type ModelLimits = Pick<
+  MachineLimits,
+  "windowBatches" | "producerRetentionMs" | "dueAtOnce" | "outboxTransfers"
+>;
 
 /** The effects of one command, one object each. */
 export interface ModelEffects {
@@ -48,12 +58,26 @@ interface Message {
   offset: number;
   entryIndex: number;
   position: number;
-  state: "fresh" | "leased" | "returned" | "acked" | "purged" | "dropped";
+  state: "ready" | "delayed" | "leased" | Outcome;
   deliveryCount: number;
+  priority: number;
+  /** Of a delayed one. */
+  dueMs: number;
+  expiresAtMs: number;
   holder?: ModelConsumer | undefined;
   deadlineMs: number;
   /** Leases given or extended later have a higher one. */
   leaseNumber: number;
+}
+
+type Outcome = "acked" | "dead" | "expired" | "dropped" | "purged";
+
+/** Neighbours that expire at the same time. */
+interface Range {
+  start: number;
+  end: number;
+  expiresAtMs: number;
+  hadItsTurn: boolean;
 }
 
 interface ModelConsumer {
@@ -63,14 +87,20 @@ interface ModelConsumer {
   prefetch: number;
   attached: boolean;
   draining: boolean;
+  /** 0 for what the queue says. */
+  leaseMs: number;
 }
 
 interface ModelPartition {
   id: number;
+  queueName: string;
+  number: number;
   settings: QueueSettings;
   paused: boolean;
   revision: number;
   messages: Message[];
+  ranges: Range[];
+  passedOver: number;
   /** In the order in which they first attached. */
   consumers: ModelConsumer[];
   /** Those with credit; the first one is next. */
@@ -113,16 +143,17 @@ export class Model {
   readonly partitions: ModelPartition[] = [];
   readonly queues: ModelQueue[] = [];
   readonly schedules = new ScheduleListModel();
+  /** In the order of the ids. */
   outbox: Transfer[] = [];
   effects: ModelEffects = noEffects();
   nowMs = 0;
   #deleted = new Set<number>();
   #leaseNumber = 0;
+  #nextTransferId = 1;
   #nextQueueId = 1;
   #nextPartitionId = 1;
-  #nextTransferId = 1;
 
-  constructor(readonly windowBatches: number, readonly producerRetentionMs: number) {}
+  constructor(readonly limits: ModelLimits) {}
 
   apply(meta: CommandMeta, command: Command): ModelReply {
     this.effects = noEffects();
@@ -137,7 +168,7 @@ export class Model {
 
   nextDeadlineMs(): number | undefined {
     const deadlines = [
-      ...this.#leased().map(({ deadlineMs }) => deadlineMs),
+      ...this.partitions.map((partition) => this.#firstDeadlineMs(partition)).filter(isFinite),
       ...this.sessions.filter(({ state }) => state !== "attached").map((s) => s.deadlineMs),
     ];
     return deadlines.length === 0 ? undefined : Math.min(...deadlines);
@@ -147,10 +178,10 @@ export class Model {
     return this.liveEntries()[0];
   }
 
-  /** The entries that hold a message which is not acked, or on its way out, ascending. */
+  /** The entries that hold a message which is not done with, or on its way out, ascending. */
   liveEntries(): number[] {
     const live = [
-      ...this.partitions.flatMap(({ messages }) => messages).filter(isAlive),
+      ...this.partitions.flatMap(({ messages }) => messages.filter(isLive)),
       ...this.outbox,
     ];
     return [...new Set(live.map(({ entryIndex }) => entryIndex))].sort((a, b) => a - b);
@@ -176,14 +207,17 @@ export class Model {
       partitionId: partition.id,
       published: partition.messages.length,
       acked: count("acked"),
-      purged: count("purged"),
-      dropped: count("dropped"),
-      ready: count("fresh", "returned"),
+      ready: count("ready"),
       leased: count("leased"),
       bytesPublished: partition.bytesPublished,
       redelivered: partition.redelivered,
       consumers: partition.consumers.length,
       nextOffset: partition.messages.length,
+      delayed: count("delayed"),
+      dead: count("dead"),
+      expired: count("expired"),
+      dropped: count("dropped"),
+      purged: count("purged"),
     };
   }
 
@@ -222,25 +256,32 @@ export class Model {
     for (const partition of this.partitions) {
       for (const message of partition.messages) {
         if (message.state === "leased") {
-          message.deadlineMs = this.nowMs + partition.settings.leaseMs;
+          message.deadlineMs = this.nowMs + this.#leaseMs(message.holder!);
         }
       }
     }
   }
 
   #passTime(): void {
-    const due = this.#leased().filter(({ deadlineMs }) => deadlineMs <= this.nowMs);
-    for (const message of due.sort((a, b) => a.leaseNumber - b.leaseNumber)) this.#return(message);
+    for (let left = this.limits.dueAtOnce; left > 0;) {
+      const partition = this.partitions
+        .filter((partition) => this.#firstDeadlineMs(partition) <= this.nowMs)
+        .sort((a, b) => this.#firstDeadlineMs(a) - this.#firstDeadlineMs(b) || a.id - b.id)[0];
+      if (partition === undefined) break;
+      left -= this.#passTimeIn(partition, left);
+    }
     const late = this.sessions.filter(({ state, deadlineMs }) =>
       state !== "attached" && deadlineMs <= this.nowMs
     );
     for (const session of late.sort((a, b) => a.deadlineMs - b.deadlineMs || a.id - b.id)) {
-      for (const consumer of this.#consumersOf(session)) this.#endConsumer(consumer);
+      for (const consumer of this.#consumersOf(session)) {
+        this.#endConsumer(consumer, "sessionTimedOut");
+      }
       if (session.state === "ended") {
         this.sessions.splice(this.sessions.indexOf(session), 1);
       } else {
         session.state = "ended";
-        session.deadlineMs = this.nowMs + this.producerRetentionMs;
+        session.deadlineMs = this.nowMs + this.limits.producerRetentionMs;
         this.effects.sessionsEnded.push({ sessionId: session.id });
       }
     }
@@ -295,7 +336,7 @@ export class Model {
         return { kind: "ok" };
       }
       case "attachConsumer": {
-        const { sessionId, consumerId, partitionId, prefetch, drain } = command;
+        const { sessionId, consumerId, partitionId, prefetch, drain, leaseMs = 0 } = command;
         const partition = this.#partition(partitionId);
         if (this.#session(sessionId) === undefined) return refused("sessionNotFound");
         if (!(prefetch >= 1 && prefetch <= 65_536)) return refused("invalidArgument");
@@ -309,8 +350,14 @@ export class Model {
             prefetch,
             attached: true,
             draining: false,
+            leaseMs,
           };
           partition.consumers.push(consumer);
+        }
+        const lasted = this.#leaseMs(consumer);
+        consumer.leaseMs = leaseMs;
+        if (this.#leaseMs(consumer) !== lasted) {
+          for (const message of this.held(consumer)) this.#extend(message);
         }
         consumer.prefetch = prefetch;
         consumer.draining = drain;
@@ -337,10 +384,14 @@ export class Model {
         }
         this.partitions.push({
           id: partitionId,
+          queueName: command.queueName,
+          number: command.partitionNumber,
           settings,
           paused,
           revision,
           messages: [],
+          ranges: [],
+          passedOver: 0,
           consumers: [],
           turns: [],
           bytesPublished: 0,
@@ -360,7 +411,7 @@ export class Model {
         const partition = this.#partition(command.partitionId);
         if (partition === undefined) return refused("partitionNotFound");
         const waiting = partition.messages.filter(({ state }) =>
-          state === "fresh" || state === "returned"
+          state === "ready" || state === "delayed"
         );
         for (const message of waiting) message.state = "purged";
         return { kind: "purged", count: waiting.length };
@@ -378,6 +429,14 @@ export class Model {
           consumerId,
           partitionId,
         }));
+        return { kind: "ok" };
+      }
+      case "removeMessage": {
+        const message = this.#partition(command.partitionId)?.messages[command.offset];
+        if (this.#partition(command.partitionId) === undefined) return refused("partitionNotFound");
+        if (message === undefined || !isLive(message)) return refused("messageNotFound");
+        if (message.state === "leased") return refused("messageLeased");
+        message.state = "purged";
         return { kind: "ok" };
       }
       case "createQueue": {
@@ -477,7 +536,7 @@ export class Model {
     }
     if (base > published.next) return refused("sequenceGap");
     if (base < published.next) {
-      const known = published.batches.slice(-this.windowBatches);
+      const known = published.batches.slice(-this.limits.windowBatches);
       if (!known.some((batch) => batch.base <= base)) return refused("sequenceTooOld");
       const same = known.find((batch) => batch.base === base && batch.count === count);
       if (same === undefined) return refused("invalidArgument");
@@ -486,7 +545,7 @@ export class Model {
     let reply: ModelReply = refused("partitionNotFound");
     if (partition !== undefined) {
       if (isFull(partition)) return refused("queueFull");
-      reply = this.#store(meta, partition, count, bytes);
+      reply = this.#store(meta, partition, count, bytes, command.details);
     }
     published.batches.push({ base, count, reply });
     published.next += count;
@@ -512,6 +571,9 @@ export class Model {
       return isHeld ? 2 : 1;
     });
     if (statuses.includes(1)) return { kind: "settled", statuses };
+    if (this.outbox.length + command.targets.length > this.limits.outboxTransfers) {
+      return refused("overloaded");
+    }
     for (const offset of offsets) {
       partition.messages[offset]!.state = "acked";
       partition.messages[offset]!.holder = undefined;
@@ -531,7 +593,7 @@ export class Model {
     const takenId = partition.taken.get(sourceShard) ?? 0;
     if (firstId <= takenId) return { kind: "transferred", takenId };
     if (isFull(partition)) return refused("queueFull");
-    const { firstOffset } = this.#store(meta, partition, count, bytes);
+    const { firstOffset } = this.#store(meta, partition, count, bytes, command.details);
     partition.taken.set(sourceShard, lastId);
     return { kind: "transferred", takenId: lastId, firstOffset };
   }
@@ -541,19 +603,33 @@ export class Model {
     partition: ModelPartition,
     count: number,
     bytes: number,
+    details?: PublishDetails,
   ): ModelReply & { kind: "published" } {
     const { index, term, timestampMs: publishedAtMs } = meta;
     const firstOffset = partition.messages.length;
+    if (!partition.messages.some(isLive)) partition.ranges = [];
     for (let position = 0; position < count; position++) {
+      const { delayMs = 0, atMs, ttlMs = Infinity, priority = 0 } = details?.at(position) ?? {};
+      const dueMs = atMs ?? this.nowMs + delayMs;
+      const expiresAtMs = this.nowMs + Math.min(ttlMs, partition.settings.ttlMs || Infinity);
+      const offset = firstOffset + position;
       partition.messages.push({
-        offset: firstOffset + position,
+        offset,
         entryIndex: index,
         position,
-        state: "fresh",
+        state: dueMs > this.nowMs ? "delayed" : "ready",
         deliveryCount: 0,
+        priority,
+        dueMs,
+        expiresAtMs,
         deadlineMs: 0,
         leaseNumber: 0,
       });
+      const last = partition.ranges.at(-1);
+      if (last?.expiresAtMs === expiresAtMs) last.end = offset + 1;
+      else {
+        partition.ranges.push({ start: offset, end: offset + 1, expiresAtMs, hadItsTurn: false });
+      }
     }
     partition.bytesPublished += bytes;
     this.#dropOldest(partition);
@@ -568,16 +644,21 @@ export class Model {
     const consumer = this.#consumer(sessionId, consumerId, partitionId);
     const statuses = offsets.map((offset, at) => {
       const message = partition.messages[offset];
-      if (message !== undefined && !isAlive(message)) return 0;
+      if (message !== undefined && !isLive(message)) return 0;
       const isCurrent = consumer !== undefined && message?.state === "leased" &&
         message.holder === consumer && message.deliveryCount === deliveryCounts[at];
       if (!isCurrent) return 1;
-      if (operation === 2) {
-        message.deadlineMs = this.nowMs + partition.settings.leaseMs;
-        message.leaseNumber = ++this.#leaseNumber;
-      } else {
-        message.state = operation === 0 ? "acked" : "returned";
+      if (operation === 2) this.#extend(message);
+      else if (operation === 1) this.#fail(partition, message, command.reason, command.delayMs);
+      else {
         message.holder = undefined;
+        if (operation === 0) message.state = "acked";
+        else if (partition.queueName.endsWith(".dead")) message.state = "dropped";
+        else if (
+          this.#bury(partition, message, message.deliveryCount, "rejected", command.reason)
+        ) {
+          message.state = "dead";
+        } else this.#delay(message, 1_000);
       }
       return 0;
     });
@@ -592,38 +673,33 @@ export class Model {
     revision: number,
   ): void {
     if (revision <= partition.revision) return;
-    for (const message of partition.messages) {
-      if (message.state !== "leased" || settings.leaseMs === partition.settings.leaseMs) continue;
-      message.deadlineMs = this.nowMs + settings.leaseMs;
-    }
+    const lastedMs = partition.consumers.map((consumer) => this.#leaseMs(consumer));
     Object.assign(partition, { settings, paused, revision });
+    partition.consumers.forEach((consumer, at) => {
+      if (this.#leaseMs(consumer) === lastedMs[at]) return;
+      for (const message of this.held(consumer)) this.#extend(message);
+    });
     this.#dropOldest(partition);
   }
 
   #dropOldest(partition: ModelPartition): void {
     if (partition.settings.overflow === "reject") return;
-    const excess = partition.messages.filter(isAlive).length - mostOf(partition);
-    const waiting = partition.messages.filter(({ state }) =>
-      state === "fresh" || state === "returned"
-    );
+    const excess = partition.messages.filter(isLive).length - mostOf(partition);
+    const waiting = partition.messages.filter(({ state }) => state === "ready");
     for (const message of waiting.slice(0, Math.max(0, excess))) message.state = "dropped";
   }
 
   #handOut(partition: ModelPartition): void {
     while (!partition.paused) {
-      const message = partition.messages.find(({ state }) => state === "returned") ??
-        partition.messages.find(({ state }) => state === "fresh");
-      const consumer = partition.turns.shift();
-      if (message === undefined || consumer === undefined) {
-        if (consumer !== undefined) partition.turns.unshift(consumer);
-        return;
-      }
-      if (message.state === "returned") partition.redelivered++;
+      const ready = partition.messages.filter(({ state }) => state === "ready");
+      if (ready.length === 0 || partition.turns.length === 0) return;
+      const message = this.#choose(partition, ready);
+      const consumer = partition.turns.shift()!;
+      if (message.deliveryCount > 0) partition.redelivered++;
       message.state = "leased";
       message.deliveryCount++;
       message.holder = consumer;
-      message.deadlineMs = this.nowMs + partition.settings.leaseMs;
-      message.leaseNumber = ++this.#leaseNumber;
+      this.#extend(message);
       const { sessionId, consumerId, partitionId } = consumer;
       const { offset, deliveryCount, entryIndex, position } = message;
       this.effects.deliveries.push({
@@ -640,8 +716,7 @@ export class Model {
   }
 
   #sayDrained(partition: ModelPartition): void {
-    const isReady = ({ state }: Message) => state === "fresh" || state === "returned";
-    if (!partition.paused && partition.messages.some(isReady)) return;
+    if (!partition.paused && partition.messages.some(({ state }) => state === "ready")) return;
     for (const consumer of partition.consumers) {
       if (!consumer.draining || !this.#isReceiving(consumer)) continue;
       const { sessionId, consumerId, partitionId } = consumer;
@@ -661,21 +736,158 @@ export class Model {
     }
   }
 
-  #endConsumer(consumer: ModelConsumer): void {
+  #endConsumer(consumer: ModelConsumer, failure?: string): void {
     const partition = this.#partition(consumer.partitionId)!;
     partition.consumers.splice(partition.consumers.indexOf(consumer), 1);
     partition.turns = partition.turns.filter((other) => other !== consumer);
     for (const message of this.held(consumer)) {
-      message.state = "returned";
+      if (failure !== undefined) {
+        this.#fail(partition, message, failure);
+        continue;
+      }
       message.holder = undefined;
+      if (message.expiresAtMs <= this.nowMs) {
+        this.#expire(partition, message, message.deliveryCount);
+      } else message.state = "ready";
     }
   }
 
-  #return(message: Message): void {
-    const consumer = message.holder!;
-    message.state = "returned";
+  /** What time brings to a partition first: a lease that ends, a message that is due, or expires. */
+  #firstDeadlineMs(partition: ModelPartition): number {
+    const { messages } = partition;
+    return Math.min(
+      ...messages.filter(({ state }) => state === "leased").map(({ deadlineMs }) => deadlineMs),
+      ...messages.filter(({ state }) => state === "delayed").map(({ dueMs }) => dueMs),
+      ...this.#rangesToCome(partition).map(({ expiresAtMs }) => expiresAtMs),
+    );
+  }
+
+  #rangesToCome({ messages, ranges }: ModelPartition): Range[] {
+    const low = messages.find(isLive)?.offset ?? messages.length;
+    return ranges.filter(({ end, hadItsTurn }) => end > low && !hadItsTurn);
+  }
+
+  /** Returns how many messages were due or expired, where a range in which none was left counts too. */
+  #passTimeIn(partition: ModelPartition, countMax: number): number {
+    const ranges = this.#rangesToCome(partition)
+      .filter(({ expiresAtMs }) => expiresAtMs <= this.nowMs)
+      .sort((a, b) => a.expiresAtMs - b.expiresAtMs || a.start - b.start);
+    const ended = partition.messages.filter(({ state, deadlineMs }) =>
+      state === "leased" && deadlineMs <= this.nowMs
+    );
+    const leaseMs = ({ holder }: Message) => this.#leaseMs(holder!);
+    ended.sort((a, b) =>
+      a.deadlineMs - b.deadlineMs || leaseMs(a) - leaseMs(b) || a.leaseNumber - b.leaseNumber
+    );
+    for (const message of ended) {
+      const consumer = message.holder!;
+      this.#fail(partition, message, "leaseExpired");
+      this.#updateTurn(consumer);
+    }
+    let count = 0;
+    const due = partition.messages.filter(({ state, dueMs }) =>
+      state === "delayed" && dueMs <= this.nowMs
+    );
+    for (const message of due.sort((a, b) => a.dueMs - b.dueMs || a.offset - b.offset)) {
+      if (count === countMax) return count;
+      if (message.expiresAtMs <= this.nowMs) {
+        this.#expire(partition, message, message.deliveryCount);
+      } else message.state = "ready";
+      count++;
+    }
+    for (const range of ranges) {
+      if (count >= countMax) return count;
+      range.hadItsTurn = true;
+      const expired = partition.messages.slice(range.start, range.end)
+        .filter(({ state }) => state === "ready" || state === "delayed");
+      for (const message of expired) {
+        const before = { ...message };
+        this.#expire(partition, message, 0);
+        // One that cannot go, and is delayed anyway, stays what it is.
+        if (before.state === "delayed" && isLive(message)) Object.assign(message, before);
+      }
+      count += Math.max(1, expired.length);
+    }
+    return count;
+  }
+
+  #choose(partition: ModelPartition, ready: Message[]): Message {
+    const top = Math.max(...ready.map(({ priority }) => priority));
+    const first = ready.find(({ priority }) => priority === top)!;
+    const oldest = ready[0]!;
+    const { starvationLimit } = partition.settings;
+    const isStarved = starvationLimit > 0 && partition.passedOver >= starvationLimit;
+    const message = isStarved ? oldest : first;
+    partition.passedOver = message === oldest ? 0 : partition.passedOver + 1;
+    return message;
+  }
+
+  /** A consumer has failed with a message. */
+  #fail(partition: ModelPartition, message: Message, detail?: string, delayMs?: number): void {
+    const { settings, queueName } = partition;
     message.holder = undefined;
-    this.#updateTurn(consumer);
+    if (message.expiresAtMs <= this.nowMs) {
+      return this.#expire(partition, message, message.deliveryCount);
+    }
+    const { offset, deliveryCount } = message;
+    const isLast = settings.maxDeliveries > 0 && deliveryCount >= settings.maxDeliveries &&
+      !queueName.endsWith(".dead");
+    if (!isLast) {
+      this.#delay(message, delayMs ?? backoffMs(settings, partition.id, offset, deliveryCount));
+    } else if (this.#bury(partition, message, deliveryCount, "maxDeliveries", detail)) {
+      message.state = "dead";
+    } else this.#delay(message, 1_000);
+  }
+
+  #expire(partition: ModelPartition, message: Message, deliveryCount: number): void {
+    const { settings, queueName } = partition;
+    if (!settings.deadLetterExpired || queueName.endsWith(".dead")) message.state = "expired";
+    else if (this.#bury(partition, message, deliveryCount, "expired")) message.state = "dead";
+    else {
+      message.deliveryCount = deliveryCount;
+      message.priority = 0;
+      this.#delay(message, 1_000);
+    }
+  }
+
+  #delay(message: Message, waitMs: number): void {
+    message.state = waitMs > 0 ? "delayed" : "ready";
+    message.dueMs = this.nowMs + waitMs;
+  }
+
+  #bury(
+    { queueName: queue, number: partition }: ModelPartition,
+    { offset, entryIndex, position }: Message,
+    deliveryCount: number,
+    reason: Death["reason"],
+    detail?: string,
+  ): boolean {
+    if (this.outbox.length >= this.limits.outboxTransfers) return false;
+    this.outbox.push({
+      id: this.#nextTransferId++,
+      target: { queue: `${queue}.dead`, partition: 0 },
+      entryIndex,
+      position,
+      death: {
+        queue,
+        partition,
+        offset,
+        deliveryCount,
+        reason,
+        ...(detail === undefined ? {} : { detail }),
+        atMs: this.nowMs,
+      },
+    });
+    return true;
+  }
+
+  #extend(message: Message): void {
+    message.deadlineMs = this.nowMs + this.#leaseMs(message.holder!);
+    message.leaseNumber = ++this.#leaseNumber;
+  }
+
+  #leaseMs({ leaseMs, partitionId }: ModelConsumer): number {
+    return leaseMs || this.#partition(partitionId)!.settings.leaseMs;
   }
 
   /** Who gets credit goes to the end of the line, who has none leaves it. */
@@ -710,7 +922,7 @@ export class Model {
   }
 
   #consumersOf(session: ModelSession): ModelConsumer[] {
-    return this.partitions.flatMap(({ consumers }) =>
+    return this.#partitionsById().flatMap(({ consumers }) =>
       consumers.filter(({ sessionId }) => sessionId === session.id)
     );
   }
@@ -723,12 +935,8 @@ export class Model {
 }
 
 function isFull(partition: ModelPartition): boolean {
-  const live = partition.messages.filter(isAlive).length;
+  const live = partition.messages.filter(isLive).length;
   return partition.settings.overflow === "reject" && live >= mostOf(partition);
-}
-
-function isAlive({ state }: Message): boolean {
-  return state === "fresh" || state === "returned" || state === "leased";
 }
 
 function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
@@ -737,6 +945,10 @@ function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): numb
 
 function sameSettings(a: QueueSettings, b: QueueSettings): boolean {
   return Object.entries(a).every(([name, value]) => b[name as keyof QueueSettings] === value);
+}
+
+function isLive({ state }: Message): boolean {
+  return state === "ready" || state === "delayed" || state === "leased";
 }
 
 function refused(reason: RefusalReason): ModelReply {

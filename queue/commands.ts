@@ -30,13 +30,41 @@ export interface PublishCommand {
   readonly count: number;
   /** Bytes of the messages, for the statistics. The bodies stay in the log. */
   readonly bytes: number;
+  /** What its messages ask for; absent where they are plain and without keys. */
+  readonly details?: PublishDetails;
+}
+
+/** What each message of a batch asks for, read out of its bytes when somebody wants to know. */
+export interface PublishDetails {
+  /**
+   * Reads what one message asks for.
+   *
+   * @param position Its place in the batch.
+   * @returns Its details.
+   */
+  at(position: number): MessageDetails;
+}
+
+/** What a message asks for. Whatever is absent was not asked for. */
+export interface MessageDetails {
+  readonly key?: string;
+  /** Wait so long after it is published. */
+  readonly delayMs?: number;
+  /** Wait until then, in milliseconds since the epoch. */
+  readonly atMs?: number;
+  /** Expire so long after it is published. */
+  readonly ttlMs?: number;
+  /** From 0 to 9; 9 goes first. */
+  readonly priority?: number;
+  /** Not again until the one before with the same text is acked. */
+  readonly unique?: string;
 }
 
 /** What a consumer says about a message it holds. Stored as one byte. */
-export const SettleOperation = { ack: 0, nack: 1, extend: 2 } as const;
+export const SettleOperation = { ack: 0, nack: 1, extend: 2, reject: 3 } as const;
 export type SettleOperation = (typeof SettleOperation)[keyof typeof SettleOperation];
 
-/** Ack, nack or extend the leases of a consumer on messages of one partition. */
+/** Ack, nack, extend or reject the leases of a consumer on messages of one partition. */
 export interface SettleCommand {
   readonly kind: "settle";
   readonly sessionId: number;
@@ -46,6 +74,10 @@ export interface SettleCommand {
   readonly offsets: readonly number[];
   /** The delivery each word is about: one that is no longer the current one does not count. */
   readonly deliveryCounts: readonly number[];
+  /** For a nack: wait so long instead of the back-off; 0 is at once. */
+  readonly delayMs?: number;
+  /** For a nack or a reject: why, up to 1,024 bytes. For people. */
+  readonly reason?: string;
 }
 
 /**
@@ -83,6 +115,8 @@ export interface TransferCommand {
   readonly count: number;
   /** Bytes of the messages, for the statistics. */
   readonly bytes: number;
+  /** What its messages ask for; absent where they are plain and without keys. */
+  readonly details?: PublishDetails;
 }
 
 /** Messages of the outbox of this shard are where they were to go. Idempotent. */
@@ -133,6 +167,8 @@ export interface AttachConsumerCommand {
   readonly prefetch: number;
   /** Say once, by a `drained` effect, when nothing is ready for it. */
   readonly drain: boolean;
+  /** How long it holds a message, instead of what the queue says; 0 is what the queue says. */
+  readonly leaseMs?: number;
 }
 
 /** An orderly end of a consumer: what it holds becomes ready at once. */
@@ -182,6 +218,13 @@ export interface UpdatePartitionCommand {
 export interface PurgePartitionCommand {
   readonly kind: "purgePartition";
   readonly partitionId: number;
+}
+
+/** Take a message out of a partition: one that waits, ready or delayed. */
+export interface RemoveMessageCommand {
+  readonly kind: "removeMessage";
+  readonly partitionId: number;
+  readonly offset: number;
 }
 
 /** The partition and everything in it is gone. Idempotent. */
@@ -246,6 +289,7 @@ export type Command =
   | DetachConsumerCommand
   | BeginTermCommand
   | TickCommand
+  | RemoveMessageCommand
   | CreatePartitionCommand
   | UpdatePartitionCommand
   | PurgePartitionCommand
@@ -267,6 +311,10 @@ export type RefusalReason =
   | "partitionNotFound"
   | "sessionNotFound"
   | "consumerNotFound"
+  /** No message of that offset is alive: there never was one, or it is acked, dead, expired, removed. */
+  | "messageNotFound"
+  /** A consumer holds the message. */
+  | "messageLeased"
   | "sequenceGap"
   /** The partition has as many messages as its queue allows. Try again. */
   | "queueFull"
@@ -459,7 +507,10 @@ export interface HeldMessage {
   readonly position: number;
 }
 
-/** Counts of one partition, all in messages unless the name says otherwise. */
+/**
+ * Counts of one partition, all in messages unless the name says otherwise. A published message is counted
+ * as exactly one of ready, delayed, leased, acked, dead, expired, dropped and purged.
+ */
 export interface PartitionStats {
   /** The partition. */
   readonly partitionId: number;
@@ -469,8 +520,6 @@ export interface PartitionStats {
   readonly acked: number;
   /** Ever purged. */
   readonly purged: number;
-  /** Ever dropped to make room for newer ones. */
-  readonly dropped: number;
   /** Waiting for a consumer. */
   readonly ready: number;
   /** Held by consumers. */
@@ -483,4 +532,12 @@ export interface PartitionStats {
   readonly consumers: number;
   /** The offset the next published message gets. */
   readonly nextOffset: number;
+  /** Waiting for a time. */
+  readonly delayed: number;
+  /** Ever moved to the dead-letter queue. */
+  readonly dead: number;
+  /** Ever expired, and not moved there. */
+  readonly expired: number;
+  /** Ever thrown away because the queue was full, or rejected in a dead-letter queue. */
+  readonly dropped: number;
 }

@@ -11,6 +11,16 @@
 import { invariant } from "./invariant.ts";
 import { NO_SLOT } from "./offset_index.ts";
 
+/** Leases of a partition that last equally long, in the order of their deadlines. */
+export interface LeaseLane {
+  readonly leaseMs: number;
+  /** Ends of the list; the links are in the lease table. */
+  first: number;
+  last: number;
+  /** How many consumers hold messages for so long. */
+  consumers: number;
+}
+
 /** One attachment of a consumer to one partition. Its fields belong to the files of this folder. */
 export class Consumer {
   readonly sessionId: number;
@@ -26,6 +36,10 @@ export class Consumer {
   /** `attached`, and so is its session: deliveries would reach it. Follows from the two. */
   receiving = false;
 
+  /** How long it holds a message, where it does not leave that to the queue; 0 where it does. */
+  leaseMs = 0;
+  /** Its leases are in it, among others that last as long. */
+  lane: LeaseLane | undefined = undefined;
   /** Ends of the list of its leases; the links are in the lease table. */
   firstLease = NO_SLOT;
   lastLease = NO_SLOT;

@@ -1,16 +1,16 @@
 /**
- * The messages of a partition that were delivered and are not acked: leased ones, and returned ones
- * that wait for their next delivery. Messages never delivered and messages acked are not here.
+ * The messages of a partition that consumers hold.
  *
  * A message has a slot: the same place in each of a few typed arrays. Slots are found by offset through
- * an `OffsetIndex`, freed ones are linked into a list. A leased message is in two lists more: the leases
- * of its consumer, and all leases in the order of their deadlines. All leases of a partition last
- * equally long and time never moves back, so a new or extended lease simply goes to the end.
+ * an `OffsetIndex`, freed ones are linked into a list. A lease is in two lists more: the leases of its
+ * consumer, and its lane: the leases that last equally long, in the order of their deadlines. Time never
+ * moves back, so a new or extended lease simply goes to the end of its lane. Consumers that ask for no
+ * time of their own share a lane, so most partitions have one.
  *
  * @module
  */
 
-import type { Consumer } from "./consumer.ts";
+import type { Consumer, LeaseLane } from "./consumer.ts";
 import { invariant } from "./invariant.ts";
 import type { LeaseSnapshot } from "./machine_snapshot.ts";
 import { NO_SLOT, OffsetIndex } from "./offset_index.ts";
@@ -26,42 +26,45 @@ const NO_LEASES: LeaseSnapshot = {
   holder: new Uint32Array(0),
 };
 
-/** Slots of delivered, unacked messages. */
+/** Slots of leased messages. */
 export class LeaseTable {
   readonly #index = new OffsetIndex();
   #offsets = new Float64Array(0);
   #deadlines = new Float64Array(0);
   #deliveryCounts = new Uint32Array(0);
-  /** Who holds it; `undefined` for a returned message and a free slot. */
+  #priorities = new Uint8Array(0);
+  /** Who holds it; `undefined` for a free slot. */
   #holders: (Consumer | undefined)[] = [];
   #previous = new Uint32Array(0);
-  /** The next lease by deadline; in a free slot, the next free one. */
+  /** The next lease of the lane; in a free slot, the next free one. */
   #next = new Uint32Array(0);
   #previousOfHolder = new Uint32Array(0);
   #nextOfHolder = new Uint32Array(0);
   #free = NO_SLOT;
-  #first = NO_SLOT;
-  #last = NO_SLOT;
-  #leased = 0;
+  /** Those that consumers use, by how long their leases last. */
+  readonly #lanes: LeaseLane[] = [];
 
-  /** How many messages are here, leased or returned. */
+  /** How many messages are leased. */
   get size(): number {
     return this.#index.size;
   }
 
-  /** How many of them are leased. */
-  get leased(): number {
-    return this.#leased;
-  }
-
   /** The lease that ends first, or `NO_SLOT`. */
   get first(): number {
-    return this.#first;
+    let first = NO_SLOT;
+    for (const lane of this.#lanes) {
+      if (lane.first === NO_SLOT) continue;
+      if (first === NO_SLOT || this.#deadlines[lane.first]! < this.#deadlines[first]!) {
+        first = lane.first;
+      }
+    }
+    return first;
   }
 
   /** When that is, or `undefined` when nothing is leased. */
   get firstDeadlineMs(): number | undefined {
-    return this.#first === NO_SLOT ? undefined : this.#deadlines[this.#first];
+    const { first } = this;
+    return first === NO_SLOT ? undefined : this.#deadlines[first];
   }
 
   /**
@@ -95,19 +98,29 @@ export class LeaseTable {
   }
 
   /**
+   * Reads the priority of the message in a slot.
+   *
+   * @param slot A slot in use.
+   * @returns From 0 to 9.
+   */
+  priorityAt(slot: number): number {
+    return this.#priorities[slot]!;
+  }
+
+  /**
    * Reads who holds the message in a slot.
    *
    * @param slot A slot in use.
-   * @returns The consumer, or `undefined` for a returned message.
+   * @returns The consumer.
    */
-  holderAt(slot: number): Consumer | undefined {
-    return this.#holders[slot];
+  holderAt(slot: number): Consumer {
+    return this.#holders[slot]!;
   }
 
   /**
    * Reads when the lease in a slot ends.
    *
-   * @param slot The slot of a leased message.
+   * @param slot A slot in use.
    * @returns Milliseconds since the epoch.
    */
   deadlineAt(slot: number): number {
@@ -115,68 +128,86 @@ export class LeaseTable {
   }
 
   /**
-   * The next lease of the same consumer.
+   * Lists what a consumer holds.
    *
-   * @param slot The slot of a leased message.
-   * @returns The next slot of its holder, or `NO_SLOT`.
+   * @param consumer The consumer.
+   * @returns The slots in the order of their offsets, which is the same after a restoration.
    */
-  nextOfHolderAt(slot: number): number {
-    return this.#nextOfHolder[slot]!;
+  slotsOf(consumer: Consumer): number[] {
+    const slots: number[] = [];
+    for (let slot = consumer.firstLease; slot !== NO_SLOT; slot = this.#nextOfHolder[slot]!) {
+      slots.push(slot);
+    }
+    return slots.sort((a, b) => this.#offsets[a]! - this.#offsets[b]!);
   }
 
   /**
-   * Adds a message in nobody's hands.
+   * Sets how long the leases of a consumer last. Those it has are renewed.
+   *
+   * @param consumer The consumer.
+   * @param leaseMs How long.
+   * @param nowMs The time of the log.
+   */
+  setDuration(consumer: Consumer, leaseMs: number, nowMs: number): void {
+    const { lane } = consumer;
+    if (lane?.leaseMs === leaseMs) return;
+    const slots = this.slotsOf(consumer);
+    for (const slot of slots) this.#unlink(slot);
+    if (lane !== undefined) this.#leaveLane(lane);
+    consumer.lane = this.#enterLane(leaseMs);
+    for (const slot of slots) this.#append(slot, nowMs + leaseMs);
+  }
+
+  /**
+   * Notes that a consumer takes no more leases.
+   *
+   * @param consumer One that holds nothing.
+   */
+  forget(consumer: Consumer): void {
+    invariant(consumer.held === 0, "A consumer that is forgotten holds nothing");
+    this.#leaveLane(consumer.lane!);
+    consumer.lane = undefined;
+  }
+
+  /**
+   * Leases a message.
    *
    * @param offset Its offset, which is not here.
-   * @param deliveryCount How often it was delivered.
-   * @returns Its slot.
+   * @param deliveryCount How often it was delivered, this delivery included.
+   * @param priority Its priority.
+   * @param consumer Who gets it.
+   * @param deadlineMs When the lease ends, not before that of any other of the consumer's lane.
    */
-  add(offset: number, deliveryCount: number): number {
+  lease(
+    offset: number,
+    deliveryCount: number,
+    priority: number,
+    consumer: Consumer,
+    deadlineMs: number,
+  ): void {
     if (this.#free === NO_SLOT) this.#grow();
     const slot = this.#free;
     this.#free = this.#next[slot]!;
     this.#offsets[slot] = offset;
     this.#deliveryCounts[slot] = deliveryCount;
+    this.#priorities[slot] = priority;
     this.#index.add(offset, slot);
-    return slot;
+    this.#holders[slot] = consumer;
+    this.#previousOfHolder[slot] = consumer.lastLease;
+    this.#nextOfHolder[slot] = NO_SLOT;
+    if (consumer.lastLease === NO_SLOT) consumer.firstLease = slot;
+    else this.#nextOfHolder[consumer.lastLease] = slot;
+    consumer.lastLease = slot;
+    consumer.held++;
+    this.#append(slot, deadlineMs);
   }
 
   /**
-   * Leases a message that is in nobody's hands. It counts as one more delivery.
+   * Ends a lease: the message is not here any more.
    *
-   * @param slot Its slot.
-   * @param consumer Who gets it.
-   * @param deadlineMs When the lease ends, not before that of any other.
+   * @param slot A slot in use, free afterwards.
    */
-  lease(slot: number, consumer: Consumer, deadlineMs: number): void {
-    this.#deliveryCounts[slot]!++;
-    this.#grant(slot, consumer, deadlineMs);
-  }
-
-  /**
-   * Restores a lease as it was in a snapshot, in the order of the deadlines.
-   *
-   * @param offset The offset of the message.
-   * @param deliveryCount Its count, this delivery included.
-   * @param consumer Who holds it.
-   * @param deadlineMs When the lease ends.
-   */
-  restoreLease(
-    offset: number,
-    deliveryCount: number,
-    consumer: Consumer,
-    deadlineMs: number,
-  ): void {
-    this.#grant(this.add(offset, deliveryCount), consumer, deadlineMs);
-  }
-
-  /**
-   * Ends a lease; the message stays, in nobody's hands.
-   *
-   * @param slot The slot of a leased message.
-   * @returns Who held it.
-   */
-  release(slot: number): Consumer {
+  release(slot: number): void {
     const consumer = this.#holders[slot];
     invariant(consumer !== undefined, "Only a leased message is released");
     this.#unlink(slot);
@@ -188,17 +219,6 @@ export class LeaseTable {
     else this.#previousOfHolder[next] = previous;
     this.#holders[slot] = undefined;
     consumer.held--;
-    this.#leased--;
-    return consumer;
-  }
-
-  /**
-   * Forgets a message in nobody's hands.
-   *
-   * @param slot Its slot, free afterwards.
-   */
-  remove(slot: number): void {
-    invariant(this.#holders[slot] === undefined, "Only a released message is removed");
     this.#index.remove(this.#offsets[slot]!);
     if (this.#index.size === 0 && this.#offsets.length > CAPACITY_KEPT) {
       this.#reset();
@@ -209,55 +229,82 @@ export class LeaseTable {
   }
 
   /**
-   * Gives a lease more time.
+   * Gives a lease all its time again.
    *
-   * @param slot The slot of a leased message.
-   * @param deadlineMs When it ends now, not before any other.
+   * @param slot A slot in use.
+   * @param nowMs The time of the log.
    */
-  extend(slot: number, deadlineMs: number): void {
+  extend(slot: number, nowMs: number): void {
     this.#unlink(slot);
-    this.#append(slot, deadlineMs);
+    this.#append(slot, nowMs + this.#holders[slot]!.lane!.leaseMs);
   }
 
   /**
-   * Gives every lease the same end; their order stays.
+   * Gives every lease all its time again; their order stays.
    *
-   * @param deadlineMs When they end, not before any of them did.
+   * @param nowMs The time of the log.
    */
-  extendAll(deadlineMs: number): void {
-    for (let slot = this.#first; slot !== NO_SLOT; slot = this.#next[slot]!) {
-      this.#deadlines[slot] = deadlineMs;
+  extendAll(nowMs: number): void {
+    for (const { leaseMs, first } of this.#lanes) {
+      for (let slot = first; slot !== NO_SLOT; slot = this.#next[slot]!) {
+        this.#deadlines[slot] = nowMs + leaseMs;
+      }
     }
   }
 
   /**
    * Copies the leases.
    *
-   * @returns All of them in the order of their deadlines, each with the `place` of its holder.
+   * @returns All of them, lane by lane in the order of their deadlines, each with the `place` of its
+   * holder.
    */
   capture(): LeaseSnapshot {
-    if (this.#leased === 0) return NO_LEASES;
-    const offset = new Float64Array(this.#leased);
-    const deadlineMs = new Float64Array(this.#leased);
-    const deliveryCount = new Uint32Array(this.#leased);
-    const holder = new Uint32Array(this.#leased);
-    for (let at = 0, slot = this.#first; slot !== NO_SLOT; slot = this.#next[slot]!, at++) {
-      offset[at] = this.#offsets[slot]!;
-      deadlineMs[at] = this.#deadlines[slot]!;
-      deliveryCount[at] = this.#deliveryCounts[slot]!;
-      holder[at] = this.#holders[slot]!.place;
+    const { size } = this;
+    if (size === 0) return NO_LEASES;
+    const offset = new Float64Array(size);
+    const deadlineMs = new Float64Array(size);
+    const deliveryCount = new Uint32Array(size);
+    const holder = new Uint32Array(size);
+    const priority = new Uint8Array(size);
+    let at = 0;
+    let highest = 0;
+    for (const { first } of this.#lanes) {
+      for (let slot = first; slot !== NO_SLOT; slot = this.#next[slot]!, at++) {
+        offset[at] = this.#offsets[slot]!;
+        deadlineMs[at] = this.#deadlines[slot]!;
+        deliveryCount[at] = this.#deliveryCounts[slot]!;
+        holder[at] = this.#holders[slot]!.place;
+        priority[at] = this.#priorities[slot]!;
+        highest = Math.max(highest, priority[at]!);
+      }
     }
-    return { offset, deadlineMs, deliveryCount, holder };
+    const leases = { offset, deadlineMs, deliveryCount, holder };
+    return highest === 0 ? leases : { ...leases, priority };
   }
 
   /** Checks lists, links, counts and order. */
   checkInvariants(): void {
     let leased = 0;
+    let lastMs = -1;
+    for (const lane of this.#lanes) {
+      invariant(lane.consumers > 0 && lane.leaseMs > lastMs, "Lanes are in use, and in order");
+      lastMs = lane.leaseMs;
+      leased += this.#checkLane(lane);
+    }
+    invariant(this.#index.size === leased, "A leased message is in the lane of its consumer");
+    let free = 0;
+    for (let slot = this.#free; slot !== NO_SLOT; slot = this.#next[slot]!) free++;
+    invariant(free + leased === this.#offsets.length, "Every slot is used or free");
+  }
+
+  #checkLane(lane: LeaseLane): number {
+    let leased = 0;
     let previous = NO_SLOT;
     let deadlineMs = -Infinity;
-    for (let slot = this.#first; slot !== NO_SLOT; slot = this.#next[slot]!) {
+    for (let slot = lane.first; slot !== NO_SLOT; slot = this.#next[slot]!) {
       const consumer = this.#holders[slot];
       invariant(consumer !== undefined, "A lease has a holder");
+      invariant(consumer.lane === lane, "A lease is in the lane of its holder");
       invariant(this.#previous[slot] === previous, "Leases are linked both ways");
       invariant(this.#deadlines[slot]! >= deadlineMs, "Leases are in the order of their deadlines");
       invariant(this.#index.find(this.#offsets[slot]!) === slot, "A leased message is indexed");
@@ -273,30 +320,31 @@ export class LeaseTable {
       previous = slot;
       leased++;
     }
-    invariant(this.#last === previous, "The list of leases ends where it should");
-    invariant(this.#leased === leased, "The count of leases is right");
-    let free = 0;
-    for (let slot = this.#free; slot !== NO_SLOT; slot = this.#next[slot]!) free++;
-    invariant(free + this.#index.size === this.#offsets.length, "Every slot is used or free");
+    invariant(lane.last === previous, "A lane ends where it should");
+    return leased;
   }
 
-  #grant(slot: number, consumer: Consumer, deadlineMs: number): void {
-    invariant(this.#holders[slot] === undefined, "A message is leased to one consumer at a time");
-    this.#holders[slot] = consumer;
-    this.#previousOfHolder[slot] = consumer.lastLease;
-    this.#nextOfHolder[slot] = NO_SLOT;
-    if (consumer.lastLease === NO_SLOT) consumer.firstLease = slot;
-    else this.#nextOfHolder[consumer.lastLease] = slot;
-    consumer.lastLease = slot;
-    consumer.held++;
-    this.#leased++;
-    this.#append(slot, deadlineMs);
+  #enterLane(leaseMs: number): LeaseLane {
+    let lane = this.#lanes.find((lane) => lane.leaseMs === leaseMs);
+    if (lane === undefined) {
+      lane = { leaseMs, first: NO_SLOT, last: NO_SLOT, consumers: 0 };
+      this.#lanes.push(lane);
+      this.#lanes.sort((a, b) => a.leaseMs - b.leaseMs);
+    }
+    lane.consumers++;
+    return lane;
   }
 
+  #leaveLane(lane: LeaseLane): void {
+    if (--lane.consumers === 0) this.#lanes.splice(this.#lanes.indexOf(lane), 1);
+  }
+
+  /** Puts a lease at the end of the lane of its holder. */
   #append(slot: number, deadlineMs: number): void {
-    const last = this.#last;
+    const lane = this.#holders[slot]!.lane!;
+    const { last } = lane;
     if (last === NO_SLOT) {
-      this.#first = slot;
+      lane.first = slot;
     } else {
       invariant(this.#deadlines[last]! <= deadlineMs, "A new lease ends after all others");
       this.#next[last] = slot;
@@ -304,15 +352,16 @@ export class LeaseTable {
     this.#previous[slot] = last;
     this.#next[slot] = NO_SLOT;
     this.#deadlines[slot] = deadlineMs;
-    this.#last = slot;
+    lane.last = slot;
   }
 
   #unlink(slot: number): void {
+    const lane = this.#holders[slot]!.lane!;
     const previous = this.#previous[slot]!;
     const next = this.#next[slot]!;
-    if (previous === NO_SLOT) this.#first = next;
+    if (previous === NO_SLOT) lane.first = next;
     else this.#next[previous] = next;
-    if (next === NO_SLOT) this.#last = previous;
+    if (next === NO_SLOT) lane.last = previous;
     else this.#previous[next] = previous;
   }
 
@@ -326,6 +375,9 @@ export class LeaseTable {
     this.#next = grownWords(this.#next, capacity);
     this.#previousOfHolder = grownWords(this.#previousOfHolder, capacity);
     this.#nextOfHolder = grownWords(this.#nextOfHolder, capacity);
+    const priorities = new Uint8Array(capacity);
+    priorities.set(this.#priorities);
+    this.#priorities = priorities;
     for (let slot = from; slot < capacity; slot++) {
       this.#holders.push(undefined);
       this.#next[slot] = slot + 1 < capacity ? slot + 1 : this.#free;
@@ -338,6 +390,7 @@ export class LeaseTable {
     this.#offsets = new Float64Array(0);
     this.#deadlines = new Float64Array(0);
     this.#deliveryCounts = new Uint32Array(0);
+    this.#priorities = new Uint8Array(0);
     this.#holders = [];
     this.#previous = new Uint32Array(0);
     this.#next = new Uint32Array(0);

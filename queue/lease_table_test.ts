@@ -10,18 +10,21 @@ function byDeadline(table: LeaseTable): number[] {
 }
 
 function byHolder(table: LeaseTable, consumer: Consumer): number[] {
-  const offsets: number[] = [];
-  for (let slot = consumer.firstLease; slot !== NO_SLOT; slot = table.nextOfHolderAt(slot)) {
-    offsets.push(table.offsetAt(slot));
-  }
-  return offsets;
+  return table.slotsOf(consumer).map((slot) => table.offsetAt(slot));
+}
+
+/** Their leases last no time, so that `nowMs` is when they end. */
+function consumerOf(table: LeaseTable, id: number): Consumer {
+  const consumer = new Consumer(1, id, 1, 1_000_000);
+  table.setDuration(consumer, 0, 0);
+  return consumer;
 }
 
 function tableOf(count: number): { table: LeaseTable; consumer: Consumer } {
   const table = new LeaseTable();
-  const consumer = new Consumer(1, 1, 1, 1_000_000);
+  const consumer = consumerOf(table, 1);
   for (let offset = 0; offset < count; offset++) {
-    table.lease(table.add(offset, 0), consumer, 1_000 + offset);
+    table.lease(offset, 1, 0, consumer, 1_000 + offset);
   }
   return { table, consumer };
 }
@@ -37,17 +40,31 @@ Deno.test("LeaseTable.extend() moves a lease behind all others", () => {
   table.checkInvariants();
 });
 
-Deno.test("LeaseTable.release() keeps the message and its delivery count", () => {
+Deno.test("LeaseTable.release() forgets the message", () => {
   const { table, consumer } = tableOf(3);
-  const slot = table.find(1);
-  assertEquals(table.release(slot), consumer);
-  assertEquals([table.size, table.leased, consumer.held], [3, 2, 2]);
-  assertEquals(table.holderAt(slot), undefined);
-  assertEquals(table.deliveryCountAt(slot), 1);
-  table.lease(slot, consumer, 5_000);
-  assertEquals(table.deliveryCountAt(slot), 2);
+  table.release(table.find(1));
+  assertEquals([table.size, consumer.held, table.find(1)], [2, 2, NO_SLOT]);
+  table.lease(1, 2, 7, consumer, 5_000);
+  assertEquals(table.deliveryCountAt(table.find(1)), 2);
+  assertEquals([...table.capture().priority!], [0, 0, 7]);
   assertEquals(byDeadline(table), [0, 2, 1]);
   table.checkInvariants();
+});
+
+Deno.test("LeaseTable.setDuration() gives consumers lanes, and renews what they hold", () => {
+  const { table, consumer } = tableOf(2);
+  const other = new Consumer(1, 2, 1, 10);
+  table.setDuration(other, 50, 0);
+  table.lease(7, 1, 0, other, 900);
+  assertEquals([table.offsetAt(table.first), table.firstDeadlineMs], [7, 900]);
+  table.setDuration(other, 5_000, 1_000);
+  assertEquals([table.offsetAt(table.first), table.firstDeadlineMs], [0, 1_000]);
+  table.extendAll(2_000);
+  assertEquals([...table.capture().deadlineMs], [2_000, 2_000, 7_000]);
+  table.setDuration(consumer, 5_000, 3_000);
+  assertEquals(byDeadline(table), [7, 0, 1], "one lane");
+  table.checkInvariants();
+  assertThrows(() => table.forget(other), InvariantError);
 });
 
 Deno.test("LeaseTable.extendAll() gives every lease the same end and keeps their order", () => {
@@ -62,12 +79,10 @@ Deno.test("LeaseTable.extendAll() gives every lease the same end and keeps their
 Deno.test("LeaseTable gives the memory of a big backlog back, and works on", () => {
   const { table, consumer } = tableOf(100_000);
   for (let offset = 0; offset < 100_000; offset++) {
-    const slot = table.find(offset);
-    table.release(slot);
-    table.remove(slot);
+    table.release(table.find(offset));
   }
   assertEquals([table.size, table.first, consumer.held], [0, NO_SLOT, 0]);
-  table.lease(table.add(100_000, 0), consumer, 200_000);
+  table.lease(100_000, 1, 0, consumer, 200_000);
   assertEquals(byDeadline(table), [100_000]);
   table.checkInvariants();
 });
@@ -86,7 +101,7 @@ Deno.test("LeaseTable does what lists of plain objects do", () => {
   fc.assert(
     fc.property(fc.array(action, { maxLength: 150, size: "max" }), (actions) => {
       const table = new LeaseTable();
-      const consumers = [0, 1, 2].map((id) => new Consumer(1, id, 1, 1_000));
+      const consumers = [0, 1, 2].map((id) => consumerOf(table, id));
       let leased: Plain[] = [];
       const returned: Plain[] = [];
       let nextOffset = 0;
@@ -97,12 +112,12 @@ Deno.test("LeaseTable does what lists of plain objects do", () => {
         const item = leased[pick % leased.length];
         if (kind === "lease") {
           const offset = nextOffset++;
-          table.lease(table.add(offset, 0), consumer, nowMs);
+          table.lease(offset, 1, 0, consumer, nowMs);
           leased.push({ offset, deliveryCount: 1, holder: consumer });
         } else if (kind === "again") {
           const back = returned.shift();
           if (back === undefined) continue;
-          table.lease(table.find(back.offset), consumer, nowMs);
+          table.lease(back.offset, back.deliveryCount + 1, 0, consumer, nowMs);
           leased.push({ ...back, deliveryCount: back.deliveryCount + 1, holder: consumer });
         } else if (item !== undefined) {
           const slot = table.find(item.offset);
@@ -111,16 +126,17 @@ Deno.test("LeaseTable does what lists of plain objects do", () => {
             table.extend(slot, nowMs);
             leased.push(item);
           } else {
-            assertEquals(table.release(slot), item.holder);
-            if (kind === "ack") table.remove(slot);
-            else returned.push({ ...item, holder: undefined });
+            assertEquals(table.holderAt(slot), item.holder);
+            table.release(slot);
+            if (kind === "return") returned.push({ ...item, holder: undefined });
           }
         }
         table.checkInvariants();
       }
       assertEquals(byDeadline(table), leased.map(({ offset }) => offset));
-      assertEquals(table.size, leased.length + returned.length);
-      for (const { offset, deliveryCount, holder } of [...leased, ...returned]) {
+      assertEquals(table.size, leased.length);
+      for (const { offset } of returned) assertEquals(table.find(offset), NO_SLOT);
+      for (const { offset, deliveryCount, holder } of leased) {
         const slot = table.find(offset);
         assertEquals(table.holderAt(slot), holder);
         assertEquals(table.deliveryCountAt(slot), deliveryCount);
@@ -135,9 +151,10 @@ Deno.test("LeaseTable does what lists of plain objects do", () => {
   );
 });
 
-Deno.test("LeaseTable stops the process on a second lease, and on a lease that ends too early", () => {
+Deno.test("LeaseTable stops the process on a second end, and on a lease that ends too early", () => {
   const { table, consumer } = tableOf(2);
-  assertThrows(() => table.lease(table.find(0), consumer, 2_000), InvariantError);
-  assertThrows(() => table.lease(table.add(2, 0), consumer, 500), InvariantError);
-  assertThrows(() => table.remove(table.find(0)), InvariantError);
+  const slot = table.find(0);
+  table.release(slot);
+  assertThrows(() => table.release(slot), InvariantError);
+  assertThrows(() => table.lease(2, 1, 0, consumer, 500), InvariantError);
 });

@@ -23,14 +23,16 @@ export interface MachineLimits {
   readonly windowBatches: number;
   /** How long the windows of a session outlive its time-out. @default {600_000} */
   readonly producerRetentionMs: number;
+  /** Messages of a shard that become due, or expire, with one command; about. @default {10_000} */
+  readonly dueAtOnce: number;
   /** Deleted partitions remembered, so that a late `createPartition` revives none. @default {65_536} */
   readonly tombstones: number;
+  /** Messages that wait in the outbox of a shard, about 200 bytes each. @default {100_000} */
+  readonly outboxTransfers: number;
   /** Schedules of one partition. @default {1_000} */
   readonly schedulesPerPartition: number;
   /** Schedules of all partitions of a shard. @default {10_000} */
   readonly schedulesPerShard: number;
-  /** Messages that wait in the outbox of a shard, about 200 bytes each. @default {100_000} */
-  readonly outboxTransfers: number;
 }
 
 /** The limits of a machine that was not told otherwise. */
@@ -42,10 +44,11 @@ export const DEFAULT_LIMITS: MachineLimits = {
   producersPerSession: 16_384,
   windowBatches: 1_024,
   producerRetentionMs: 600_000,
+  dueAtOnce: 10_000,
   tombstones: 65_536,
+  outboxTransfers: 100_000,
   schedulesPerPartition: 1_000,
   schedulesPerShard: 10_000,
-  outboxTransfers: 100_000,
 };
 
 /** What a command may ask for; outside, it is refused as `invalidArgument` or `settingsInvalid`. */

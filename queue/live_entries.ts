@@ -8,15 +8,18 @@
  * @module
  */
 
-import type { BatchRun, PartitionPart, SnapshotPart } from "./machine_snapshot.ts";
+import type { BatchRun, OffsetRuns, PartitionPart, SnapshotPart } from "./machine_snapshot.ts";
+import { offsetRanges } from "./offset_set.ts";
 import { StepReader } from "./step_codec.ts";
 
 /** What has come of a partition. */
 interface PartitionSoFar {
   readonly partition: PartitionPart;
   readonly runs: BatchRun[];
-  /** Messages that were delivered and are not acked. */
-  readonly delivered: Float64Array[];
+  /** Messages that are leased, ready again or delayed. */
+  readonly known: Float64Array[];
+  /** What is not fresh above `freshOffset`. */
+  readonly passed: OffsetRuns[];
 }
 
 /** Goes along with the parts of a snapshot. */
@@ -54,7 +57,7 @@ export class LiveEntries {
     switch (part.kind) {
       case "partition":
         this.#endPartition();
-        this.#current = { partition: part, runs: [], delivered: [] };
+        this.#current = { partition: part, runs: [], known: [], passed: [] };
         return;
       case "transfers":
         for (const { entryIndex } of part.transfers) this.#found(entryIndex);
@@ -64,7 +67,11 @@ export class LiveEntries {
         return;
       case "leases":
       case "returned":
-        this.#current?.delivered.push(part.offset);
+      case "delayed":
+        this.#current?.known.push(part.offset);
+        return;
+      case "passed":
+        this.#current?.passed.push(part);
         return;
       case "end":
         this.end();
@@ -94,17 +101,25 @@ export class LiveEntries {
   }
 
   /** Stops after each run of batches. */
-  *#search({ partition, runs, delivered }: PartitionSoFar): Generator<void> {
+  *#search({ partition, runs, known, passed }: PartitionSoFar): Generator<void> {
     const { freshOffset, nextOffset } = partition;
-    const offsets = sorted(delivered);
+    const offsets = sorted(known);
     let next = 0;
+    const notFresh = rangesIn(passed);
+    let range = notFresh.next();
     let lastOffset = -1;
     let lastIndex = 0;
     /** The batch before ends here, and another one may begin. */
     const pass = (offset: number, entryIndex: number) => {
       while (next < offsets.length && offsets[next]! < lastOffset) next++;
-      const holdsDelivered = next < offsets.length && offsets[next]! < offset;
-      if (lastOffset >= 0 && (offset > freshOffset || holdsDelivered)) this.#found(lastIndex);
+      const holdsKnown = next < offsets.length && offsets[next]! < offset;
+      let fresh = Math.max(lastOffset, freshOffset);
+      while (!range.done && range.value[0] <= fresh) {
+        fresh = Math.max(fresh, range.value[1]);
+        if (fresh > offset) break;
+        range = notFresh.next();
+      }
+      if (lastOffset >= 0 && (fresh < offset || holdsKnown)) this.#found(lastIndex);
       lastOffset = offset;
       lastIndex = entryIndex;
     };
@@ -123,6 +138,10 @@ export class LiveEntries {
     }
     pass(nextOffset, 0);
   }
+}
+
+function* rangesIn(parts: readonly OffsetRuns[]) {
+  for (const runs of parts) yield* offsetRanges(runs);
 }
 
 function sorted(parts: readonly Float64Array[]): Float64Array {

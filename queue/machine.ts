@@ -42,6 +42,7 @@ import {
   fullRefusal,
   publish,
   purgePartition,
+  removeMessage,
   settle,
   updatePartition,
 } from "./partition_commands.ts";
@@ -189,7 +190,7 @@ export class ShardMachine {
     if (meta.timestampMs > tables.nowMs) tables.nowMs = meta.timestampMs;
     // Before anything is judged late: without a leader, nobody could have been in time.
     if (command.kind === "beginTerm") beginTerm(tables);
-    tables.expireLeases();
+    tables.passTime();
     expireSessions(tables);
     const reply = this.#execute(meta, command);
     tables.dispatch();
@@ -197,8 +198,8 @@ export class ShardMachine {
   }
 
   /**
-   * When the next lease or session comes to its end by itself. A leader with no other traffic proposes
-   * a `tick` when that time has come.
+   * When time next brings something: a lease or a session ends, messages are due or expire. A leader with
+   * no other traffic proposes a `tick` when that time has come.
    *
    * @returns Milliseconds since the epoch, or `undefined` when nothing waits for time to pass.
    */
@@ -567,6 +568,8 @@ export class ShardMachine {
       case "beginTerm":
       case "tick":
         return OK;
+      case "removeMessage":
+        return removeMessage(tables, command);
       case "createPartition":
         return createPartition(tables, command);
       case "updatePartition":

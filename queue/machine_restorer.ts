@@ -10,10 +10,10 @@ import { invariant, unreachable } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import {
   type LeaseSnapshot,
-  type ReturnedSnapshot,
   type ShardPart,
   SNAPSHOT_VERSION,
   type SnapshotPart,
+  type WaitingSnapshot,
 } from "./machine_snapshot.ts";
 import { Partition } from "./partition.ts";
 import { ShardTables } from "./shard_tables.ts";
@@ -111,9 +111,6 @@ export class TablesRestorer {
       case "producers":
         for (const saved of part.producers) tables.publishers.restore(saved);
         return;
-      case "schedules":
-        for (const saved of part.schedules) tables.schedules.put(saved);
-        return;
       case "outbox":
         return tables.outbox.restoreNextId(part.nextId);
       case "transfers":
@@ -124,8 +121,11 @@ export class TablesRestorer {
           tables.transferMarks.set(partitionId, sourceShard, id);
         }
         return;
+      case "schedules":
+        for (const saved of part.schedules) tables.schedules.put(saved);
+        return;
       case "partition":
-        this.#partition = Partition.restore(part);
+        this.#partition = Partition.restore(part, tables.outbox);
         this.#consumers = [];
         tables.addPartition(this.#partition);
         return;
@@ -151,18 +151,36 @@ export class TablesRestorer {
         return partition.restoreBatches(part);
       case "leases":
         return this.#restoreLeases(partition, part);
+      case "passed":
+        return partition.restorePassed(part);
+      case "expiries":
+        return partition.restoreExpiries(part);
       case "returned":
-        return restoreReturned(partition, part);
+        for (const [offset, count, priority] of waitingIn(part)) {
+          partition.restoreReady(offset, count, priority);
+        }
+        return;
+      case "delayed":
+        for (const [offset, count, priority, at] of waitingIn(part)) {
+          partition.restoreDelayed(part.dueMs[at]!, offset, count, priority);
+        }
+        return;
       default:
         unreachable(part);
     }
   }
 
   #restoreLeases(partition: Partition, part: LeaseSnapshot): void {
-    const { offset, deadlineMs, deliveryCount, holder } = part;
+    const { offset, deadlineMs, deliveryCount, holder, priority } = part;
     for (let at = 0; at < offset.length; at++) {
       const consumer = this.#consumerAt(holder[at]!);
-      partition.restoreLease(offset[at]!, deliveryCount[at]!, consumer, deadlineMs[at]!);
+      partition.restoreLease(
+        offset[at]!,
+        deliveryCount[at]!,
+        priority?.[at] ?? 0,
+        consumer,
+        deadlineMs[at]!,
+      );
     }
   }
 
@@ -173,8 +191,10 @@ export class TablesRestorer {
   }
 }
 
-function restoreReturned(partition: Partition, { offset, deliveryCount }: ReturnedSnapshot): void {
+function* waitingIn(
+  { offset, deliveryCount, priority }: WaitingSnapshot,
+): Generator<readonly [offset: number, deliveryCount: number, priority: number, at: number]> {
   for (let at = 0; at < offset.length; at++) {
-    partition.restoreReturned(offset[at]!, deliveryCount[at]!);
+    yield [offset[at]!, deliveryCount[at]!, priority?.[at] ?? 0, at];
   }
 }

@@ -28,7 +28,10 @@ export const PART_ITEMS_MAX = 256;
 /** The most batch records that are in one part. */
 export const PART_BATCHES_MAX = 32_768;
 
-/** The most leases, or returned messages, that are in one part. */
+/** The most runs of neighbours that are in one part. */
+export const PART_RUNS_MAX = 32_768;
+
+/** The most leases, or waiting messages, that are in one part. */
 export const PART_LEASES_MAX = 8_192;
 
 /** A part of a snapshot. */
@@ -50,10 +53,16 @@ export type SnapshotPart =
   | { readonly kind: "ring"; readonly consumers: Uint32Array }
   /** Oldest first. */
   | BatchRun & { readonly kind: "batches" }
-  /** In the order of their deadlines. */
+  /** Of messages above `freshOffset` that are not fresh, ascending. */
+  | OffsetRuns & { readonly kind: "passed" }
+  /** In the order of the offsets. */
+  | ExpirySnapshot & { readonly kind: "expiries" }
+  /** The shortest first, each kind in the order of the deadlines. */
   | LeaseSnapshot & { readonly kind: "leases" }
-  /** In the order of their offsets. */
-  | ReturnedSnapshot & { readonly kind: "returned" }
+  /** Ready ones; by priority from 0, then in the order of their offsets. */
+  | WaitingSnapshot & { readonly kind: "returned" }
+  /** In the order in which they are due. */
+  | WaitingSnapshot & { readonly kind: "delayed"; readonly dueMs: Float64Array }
   /** Of the shard again: what its partitions have taken from outboxes. */
   | { readonly kind: "transferMarks"; readonly marks: readonly TransferMark[] }
   /** The last part: `parts` came before it. */
@@ -136,12 +145,18 @@ export interface PartitionPart extends PartitionIdentity {
   readonly freshOffset: number;
   readonly bytesPublished: number;
   readonly redelivered: number;
-  /** @default {0} */
+  // What is absent is 0.
+  /** How many deliveries in a row have passed over an older message. */
+  readonly passedOver?: number;
+  /** The range of messages that had its turn to expire last: its time, and its first offset. */
+  readonly expiredToMs?: number;
+  readonly expiredToOffset?: number;
+  readonly dead?: number;
+  readonly expired?: number;
+  readonly dropped?: number;
   readonly purged?: number;
   /** @default {freshOffset + redelivered} */
   readonly delivered?: number;
-  /** @default {0} */
-  readonly dropped?: number;
 }
 
 /** A consumer as plain data. */
@@ -151,6 +166,8 @@ export interface ConsumerSnapshot {
   readonly prefetch: number;
   readonly attached: boolean;
   readonly draining: boolean;
+  /** Absent where it leaves that to the queue. */
+  readonly leaseMs?: number;
 }
 
 /** A run of batch records: the first, then the steps from one record to the next (`step_codec.ts`). */
@@ -166,10 +183,28 @@ export interface LeaseSnapshot {
   readonly deadlineMs: Float64Array;
   readonly deliveryCount: Uint32Array;
   readonly holder: Uint32Array;
+  /** Absent where all are 0. */
+  readonly priority?: Uint8Array;
 }
 
-/** Messages that were delivered and wait to be delivered again. */
-export interface ReturnedSnapshot {
+/** Messages that wait, and are not simply fresh. */
+export interface WaitingSnapshot {
   readonly offset: Float64Array;
   readonly deliveryCount: Uint32Array;
+  /** Absent where all are 0. */
+  readonly priority?: Uint8Array;
+}
+
+/** Runs of neighbouring offsets: steps of how many are left out, and how many follow. */
+export interface OffsetRuns {
+  /** The first offset of all. */
+  readonly firstOffset: number;
+  readonly steps: Uint8Array;
+}
+
+/** When messages expire: those from each offset on, up to the next one. */
+export interface ExpirySnapshot {
+  readonly firstOffset: Float64Array;
+  /** 0 for never. */
+  readonly expiresAtMs: Float64Array;
 }

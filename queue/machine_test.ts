@@ -46,14 +46,15 @@ class Shard {
     this.apply({ kind: "tick" });
   }
 
-  partition(partitionId: number, leaseMs = LEASE_MS): void {
+  /** Nothing waits for a back-off, unless a test says so. */
+  partition(partitionId: number, leaseMs = LEASE_MS, backoffFirstMs = 0): void {
     this.apply({
       kind: "createPartition",
       partitionId,
       queueId: 1,
       queueName: "jobs",
       partitionNumber: partitionId - 1,
-      settings: queueSettings({ leaseMs }),
+      settings: queueSettings({ leaseMs, backoffFirstMs }),
     });
   }
 
@@ -426,7 +427,9 @@ Deno.test("ShardMachine.apply() refuses numbers out of range", () => {
     refused(shard.settle(session, [0, 1], { deliveryCounts: [1] })),
     "invalidArgument",
   );
-  assertEquals(refused(shard.settle(session, [], { operation: 3 as 0 })), "invalidArgument");
+  assertEquals(refused(shard.settle(session, [], { operation: 4 as 0 })), "invalidArgument");
+  assertEquals(refused(shard.settle(session, [], { delayMs: -1 })), "invalidArgument");
+  assertEquals(shard.attach(session, { consumerId: 3, leaseMs: 99 }), "invalidArgument");
   for (const timeoutMs of [99, 24 * 60 * 60 * 1_000 + 1, NaN]) {
     const open: Command = { kind: "openSession", timeoutMs, clientName: "" };
     assertEquals(shard.outcome(open), "invalidArgument");
@@ -746,7 +749,7 @@ Deno.test("ShardMachine.restore() fills in settings that an older snapshot does 
     shardCount: 1,
     acceptExisting: false,
   });
-  shard.partition(1, queueSettings().leaseMs);
+  shard.partition(1, queueSettings().leaseMs, queueSettings().backoffFirstMs);
   const older = [...shard.machine.capture().parts()].map((part) => {
     if (part.kind === "partition") return { ...part, settings: { partitions: 1 } };
     if (part.kind !== "queues") return part;

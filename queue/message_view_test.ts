@@ -21,7 +21,7 @@ function setUp() {
     queueId: 1,
     queueName: "jobs",
     partitionNumber: 0,
-    settings: queueSettings({ leaseMs: LEASE_MS }),
+    settings: queueSettings({ leaseMs: LEASE_MS, backoffFirstMs: 0 }),
   });
   const session = { kind: "openSession", timeoutMs: 60_000 } as const;
   apply({ ...session, clientName: "publisher" });

@@ -10,7 +10,16 @@ import { assertEquals } from "@std/assert";
 import fc from "fast-check";
 import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
 import { settlingCommand } from "./catalog.ts";
-import type { Command, CommandMeta, Effects, PartitionAction, Reply } from "./commands.ts";
+import type {
+  Command,
+  CommandMeta,
+  Effects,
+  MessageDetails,
+  PartitionAction,
+  QueueSettings,
+  Reply,
+  Transfer,
+} from "./commands.ts";
 import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
 import type { MachineCapture } from "./machine_capture.ts";
@@ -18,12 +27,8 @@ import { hashAll } from "./state_hash.ts";
 import { queueSettings } from "./settings.ts";
 
 const RUNS = Number(Deno.env.get("FLOWMQ_MODEL_RUNS") ?? 2_000);
-const WINDOW_BATCHES = 3;
-const RETENTION_MS = 1_500;
-const OPTIONS = {
-  shard: 0,
-  limits: { windowBatches: WINDOW_BATCHES, producerRetentionMs: RETENTION_MS },
-};
+const LIMITS = { windowBatches: 3, producerRetentionMs: 1_500, dueAtOnce: 4, outboxTransfers: 6 };
+const OPTIONS = { shard: 0, limits: LIMITS };
 
 /** What to do next. Numbers named `pick…` choose among what there is when the step is taken. */
 type Step =
@@ -35,12 +40,16 @@ type Step =
     sequence: "next" | "repeat" | "gap" | "overlap";
     pickBatch: number;
     count: number;
+    /** What each message asks for; `undefined` for a plain batch. */
+    details: MessageDetails[] | undefined;
     passMs: number;
   }
   | {
     kind: "settle";
     pickConsumer: number;
-    operation: 0 | 1 | 2;
+    operation: 0 | 1 | 2 | 3;
+    delayMs: number | undefined;
+    reason: string | undefined;
     /** About one of the messages held, or about one that may not be. */
     words: { which: number; isHeld: boolean; countOff: number }[];
     otherConsumer: boolean;
@@ -102,8 +111,28 @@ const limits = {
   maxMessages: fc.constantFrom(0, 0, 0, 3, 8),
   overflow: fc.constantFrom<"reject" | "dropOldest">("reject", "dropOldest"),
 };
-const settings = fc.record({ partitions: fc.integer({ min: 1, max: 3 }), leaseMs, ...limits })
-  .map(queueSettings);
+const settings: fc.Arbitrary<QueueSettings> = fc.record({
+  partitions: fc.integer({ min: 1, max: 3 }),
+  leaseMs,
+  maxDeliveries: fc.constantFrom(0, 2, 3),
+  backoffFirstMs: fc.constantFrom(0, 20, 100),
+  backoffMaxMs: fc.constantFrom(50, 1_000),
+  backoffFactor: fc.constantFrom(1, 2),
+  ttlMs: fc.constantFrom(0, 0, 400),
+  deadLetterExpired: fc.boolean(),
+  starvationLimit: fc.constantFrom(0, 0, 1, 3),
+  ...limits,
+}, { requiredKeys: ["partitions"] }).map(queueSettings);
+/** Half of the messages of such a batch are plain all the same. */
+const messageDetails: fc.Arbitrary<MessageDetails> = fc.oneof(
+  fc.constant({}),
+  fc.record({
+    delayMs: fc.constantFrom(30, 200),
+    atMs: fc.constantFrom(500, 1_500),
+    ttlMs: fc.constantFrom(20, 150, 600),
+    priority: fc.integer({ min: 0, max: 9 }),
+  }, { requiredKeys: [] }),
+);
 const scheduleId = fc.constantFrom("x", "y");
 const queueName = fc.constantFrom("a", "b", "c");
 const action = fc.constantFrom<PartitionAction>("create", "update", "delete");
@@ -129,7 +158,7 @@ const createPartition = command(
     kind: "createPartition",
     partitionId,
     queueId: 1,
-    queueName: "a",
+    queueName: partitionId % 2 === 0 ? "a.dead" : "a",
     partitionNumber: partitionId - 1,
     settings,
   })),
@@ -144,9 +173,13 @@ const openSession = command(
 );
 
 const attachConsumer = ofSession(
-  fc.record({ consumerId, partitionId: knownPartition, prefetch, drain: fc.boolean() }).map((
-    fields,
-  ) =>
+  fc.record({
+    consumerId,
+    partitionId: knownPartition,
+    prefetch,
+    drain: fc.boolean(),
+    leaseMs: fc.constantFrom(0, 0, 0, 120, 700),
+  }).map((fields) =>
     describe(
       (sessionId: number): Command => ({ kind: "attachConsumer", sessionId, ...fields }),
       `attachConsumer ${JSON.stringify(fields)}`,
@@ -182,6 +215,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
       pickBatch: pick,
       count: fc.integer({ min: 1, max: 5 }),
+      details: fc.oneof(
+        { weight: 2, arbitrary: fc.constant(undefined) },
+        { weight: 1, arbitrary: fc.array(messageDetails, { minLength: 5, maxLength: 5 }) },
+      ),
       passMs,
     }),
   },
@@ -190,7 +227,16 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({
       kind: fc.constant("settle" as const),
       pickConsumer: pick,
-      operation: fc.constantFrom(0 as const, 0 as const, 1 as const, 2 as const),
+      operation: fc.constantFrom(
+        0 as const,
+        0 as const,
+        1 as const,
+        1 as const,
+        2 as const,
+        3 as const,
+      ),
+      delayMs: fc.constantFrom(undefined, undefined, 0, 70),
+      reason: fc.constantFrom(undefined, "broken"),
       words: fc.array(
         fc.record({
           which: fc.nat(9),
@@ -245,6 +291,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   },
   { weight: 16, arbitrary: attachConsumer },
   { weight: 7, arbitrary: openSession },
+  {
+    weight: 4,
+    arbitrary: command(
+      fc.record({ partitionId: knownPartition, offset: fc.nat(40) }).map((fields) => ({
+        kind: "removeMessage",
+        ...fields,
+      })),
+    ),
+  },
   { weight: 5, arbitrary: createPartition },
   {
     weight: 4,
@@ -392,14 +447,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
 );
 
 /** What is there before the random part, so that most of it meets something. */
-const SET_UP: Command[] = [
+const setUp = (settings: QueueSettings): Command[] => [
   ...[1, 2].map((partitionId): Command => ({
     kind: "createPartition",
     partitionId,
     queueId: 1,
     queueName: "a",
     partitionNumber: partitionId - 1,
-    settings: queueSettings({ partitions: 2, leaseMs: partitionId * 150 }),
+    settings,
   })),
   { kind: "openSession", timeoutMs: 300, clientName: "one" },
   { kind: "openSession", timeoutMs: 400, clientName: "two" },
@@ -424,7 +479,7 @@ const SET_UP: Command[] = [
 /** A machine and a model side by side. */
 class Pair {
   machine = new ShardMachine(OPTIONS);
-  readonly model = new Model(WINDOW_BATCHES, RETENTION_MS);
+  readonly model = new Model(LIMITS);
   readonly log: { meta: CommandMeta; command: Command }[] = [];
   readonly captures: { capture: MachineCapture; stateHash: string }[] = [];
   #index = 0;
@@ -470,7 +525,7 @@ class Pair {
         assertSame(leases, model.leases(consumer), "leases");
       }
     }
-    assertSame(machine.outboxSize, model.outbox.length, "outboxSize");
+    assertSame(transfersOf(machine), model.outbox, "the outbox");
     const lowest = model.lowestLiveEntryIndex();
     assertSame(machine.lowestLiveEntryIndex(), lowest, "lowestLiveEntryIndex");
     const live = new Set<number>();
@@ -513,7 +568,10 @@ class Pair {
   }
 
   #resolve(
-    step: Exclude<Step, { kind: "capture" | "failover" | "keeper" | "passToDeadline" }>,
+    step: Exclude<
+      Step,
+      { kind: "capture" | "failover" | "keeper" | "passToDeadline" }
+    >,
   ): Command | undefined {
     switch (step.kind) {
       case "command":
@@ -525,7 +583,7 @@ class Pair {
       }
       case "publish": {
         const sessionId = this.#pickSession(step.pickSession);
-        const { partitionId, count, pickBatch } = step;
+        const { partitionId, count, pickBatch, details } = step;
         const published = this.model.sessions.find(({ id }) => id === sessionId)
           ?.published.get(partitionId);
         const batches = published?.batches ?? [];
@@ -545,6 +603,9 @@ class Pair {
           baseSequence,
           count: batchCount,
           bytes: batchCount * 10,
+          ...(details === undefined
+            ? {}
+            : { details: { at: (position) => details[position] ?? {} } }),
         };
       }
       case "schedule": {
@@ -608,6 +669,8 @@ class Pair {
           operation: step.operation,
           offsets: words.map(({ offset }) => offset),
           deliveryCounts: words.map(({ deliveryCount }) => deliveryCount),
+          ...(step.delayMs === undefined ? {} : { delayMs: step.delayMs }),
+          ...(step.reason === undefined ? {} : { reason: step.reason }),
         };
       }
     }
@@ -620,6 +683,12 @@ class Pair {
     const among = pick < 14 ? Math.min(2, sessions.length) : sessions.length;
     return sessions[pick % among]?.id ?? 1_000_000;
   }
+}
+
+/** In the order of their ids. */
+function transfersOf(machine: ShardMachine): Transfer[] {
+  return [...machine.transferLanes()].flatMap(({ transfers }) => [...transfers.values()])
+    .sort((a, b) => a.id - b.id);
 }
 
 function plainReply(reply: Reply): ModelReply {
@@ -658,9 +727,9 @@ function assertSame(actual: unknown, expected: unknown, what: string): void {
 
 Deno.test("ShardMachine.apply() does what the naive model does", () => {
   fc.assert(
-    fc.property(fc.array(step, { minLength: 60, maxLength: 120 }), (steps) => {
+    fc.property(settings, fc.array(step, { minLength: 60, maxLength: 120 }), (settings, steps) => {
       const pair = new Pair();
-      for (const command of SET_UP) pair.apply(command);
+      for (const command of setUp(settings)) pair.apply(command);
       for (const step of steps) pair.take(step);
       for (const { capture, stateHash } of pair.captures) {
         assertEquals(hashAll(capture.parts()), stateHash, "A capture has changed");

@@ -72,9 +72,7 @@ export function settleAndPublish(
     kind: "settled",
     statuses: partition.settle(
       consumer,
-      SettleOperation.ack,
-      offsets,
-      deliveryCounts,
+      { operation: SettleOperation.ack, offsets, deliveryCounts },
       tables.nowMs,
     ),
   };
@@ -89,7 +87,7 @@ export function settleAndPublish(
  * @returns How far this partition has come, or why not.
  */
 export function transfer(tables: ShardTables, meta: CommandMeta, command: TransferCommand): Reply {
-  const { partitionId, sourceShard, firstId, lastId, count, bytes } = command;
+  const { partitionId, sourceShard, firstId, lastId, count, bytes, details } = command;
   if (
     !isIntegerIn(count, 1, COMMAND_BOUNDS.batchCountMax) ||
     !isIntegerIn(bytes, 0, Number.MAX_SAFE_INTEGER) ||
@@ -103,7 +101,7 @@ export function transfer(tables: ShardTables, meta: CommandMeta, command: Transf
   // Where only some are new nothing is stored: the keeper learns which, and sends those.
   if (firstId <= takenId) return { kind: "transferred", takenId };
   if (partition.isFull) return queueFull(partition.identity);
-  const firstOffset = partition.publish(count, bytes, meta.index);
+  const firstOffset = partition.publish(count, bytes, meta.index, details, tables.nowMs);
   tables.transferMarks.set(partitionId, sourceShard, lastId);
   tables.touch(partition);
   return { kind: "transferred", takenId: lastId, firstOffset };

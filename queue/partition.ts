@@ -1,64 +1,90 @@
 /**
  * One partition: messages in the order of their offsets, and the consumers that share them.
  *
- * A message is in one of four states, and each costs what it must:
- *
- * - never delivered (offset at or above `freshOffset`): nothing, only the record of its batch;
- * - leased: a slot in the lease table;
- * - returned (lease expired, nacked, consumer gone): the slot, and a place in the heap of returned ones;
- * - acked, purged, or dropped: nothing. What lies below `freshOffset` and has no slot is gone.
- *
- * Batch records below `lowOffset`, the lowest offset that is not acked, are dropped.
+ * A message waits in the backlog, is with a consumer, or is gone: acked, dead, expired, dropped or
+ * purged. What is gone costs nothing, and below `lowOffset`, the lowest offset that is not gone, nothing
+ * is known any more.
  *
  * @module
  */
 
-import { BatchIndex } from "./batch_index.ts";
+import { Backlog } from "./backlog.ts";
 import {
+  type Death,
+  type DeathReason,
   type HeldMessage,
   type PartitionIdentity,
   type PartitionStats,
+  type PublishDetails,
+  type SettleCommand,
   SettleOperation,
   SettleStatus,
 } from "./commands.ts";
+import { backoffMs } from "./backoff.ts";
 import { Consumer, ReadyRing } from "./consumer.ts";
+import { isDeadLetterQueue } from "./dead_letter_queue.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
-import { OffsetHeap } from "./offset_heap.ts";
-import type { BatchRun, ConsumerSnapshot, PartitionPart } from "./machine_snapshot.ts";
+import type {
+  BatchRun,
+  ConsumerSnapshot,
+  ExpirySnapshot,
+  OffsetRuns,
+  PartitionPart,
+} from "./machine_snapshot.ts";
 import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
+import { FULL_RETRY_MS } from "./outbox.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
+import type { WaitingMessage } from "./waiting_messages.ts";
 
 // Most partitions have little in them, and there may be very many.
 const NO_TURNS = new Uint32Array(0);
 const NO_CONSUMERS: readonly ConsumerSnapshot[] = [];
-const NOTHING_RETURNED = new OffsetHeap();
+
+/** Where messages go that die. */
+export interface Graveyard {
+  /**
+   * Takes over a message that died.
+   *
+   * @param death Which message, and why.
+   * @returns Whether it was taken; if not, it stays and has to die later.
+   */
+  bury(death: Death): boolean;
+}
+
+/** What a consumer says about deliveries. */
+export type SettleWords = Pick<
+  SettleCommand,
+  "operation" | "offsets" | "deliveryCounts" | "delayMs" | "reason"
+>;
+
+/** Why a consumer has lost a message that it did not settle. */
+export type Failure = "leaseExpired" | "sessionTimedOut";
 
 /** The state of one partition and everything that may happen to it. */
 export class Partition {
   #identity: PartitionIdentity;
   /** Something may have become ready, or somebody to take it: it waits for `dispatch`. */
   touched = false;
+  /** When it is looked at for what time brings; belongs to `DeadlineWatch`. */
+  watchedMs = Infinity;
 
+  readonly #graveyard: Graveyard;
   readonly #consumers = new Set<Consumer>();
   readonly #ring = new ReadyRing();
-  readonly #batches = new BatchIndex();
+  readonly #backlog = new Backlog();
   readonly #leases = new LeaseTable();
-  readonly #returned = new OffsetHeap();
-  /** The next message published gets it. */
-  #nextOffset = 0;
-  /** The lowest offset never delivered. */
-  #freshOffset = 0;
-  /** The lowest offset not acked. Follows from the rest. */
+  /** The lowest offset that is not gone. Follows from the rest. */
   #lowOffset = 0;
-  #bytesPublished = 0;
   #redelivered = 0;
+  #dead = 0;
+  #expired = 0;
+  #dropped = 0;
   #purged = 0;
   #delivered = 0;
-  #dropped = 0;
   /** With so many messages nothing more is taken. Follows from the settings. */
   #fullAt = Infinity;
   /** With more messages the oldest ones are dropped. Follows from the settings. */
@@ -70,9 +96,11 @@ export class Partition {
    * Makes an empty partition.
    *
    * @param identity What it is.
+   * @param graveyard Where its messages go that die.
    */
-  constructor(identity: PartitionIdentity) {
+  constructor(identity: PartitionIdentity, graveyard: Graveyard) {
     this.#identity = identity;
+    this.#graveyard = graveyard;
     this.#limit();
   }
 
@@ -88,12 +116,12 @@ export class Partition {
 
   /** Messages that could be delivered now. */
   get ready(): number {
-    return this.#nextOffset - this.#freshOffset + this.#returned.size;
+    return this.#backlog.ready;
   }
 
   /** Messages that wait or are leased. */
   get #live(): number {
-    return this.#nextOffset - this.#freshOffset + this.#leases.size;
+    return this.#backlog.ready + this.#backlog.delayed + this.#leases.size;
   }
 
   /** There are as many messages as there may be. */
@@ -103,12 +131,15 @@ export class Partition {
 
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
   get firstEntryIndex(): number | undefined {
-    return this.#batches.firstEntryIndex;
+    return this.#backlog.firstEntryIndex;
   }
 
-  /** When the first lease ends, or `undefined` when nothing is leased. */
+  /** When time brings something: a lease ends, a message is due or expires; `undefined` for never. */
   get firstDeadlineMs(): number | undefined {
-    return this.#leases.firstDeadlineMs;
+    const leaseMs = this.#leases.firstDeadlineMs;
+    const waitMs = this.#backlog.firstDeadlineMs;
+    if (leaseMs === undefined) return waitMs;
+    return waitMs === undefined ? leaseMs : Math.min(leaseMs, waitMs);
   }
 
   /**
@@ -117,13 +148,21 @@ export class Partition {
    * @param count How many.
    * @param bytes Their size, for the statistics.
    * @param entryIndex The log index of the entry that holds them.
+   * @param details What they ask for; `undefined` for nothing.
+   * @param nowMs The time of the log.
    * @returns The offset of the first one.
    */
-  publish(count: number, bytes: number, entryIndex: number): number {
-    const firstOffset = this.#nextOffset;
-    this.#batches.append(firstOffset, entryIndex);
-    this.#nextOffset += count;
-    this.#bytesPublished += bytes;
+  publish(
+    count: number,
+    bytes: number,
+    entryIndex: number,
+    details: PublishDetails | undefined,
+    nowMs: number,
+  ): number {
+    const { settings } = this.#identity;
+    const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
+    if (details !== undefined) this.#backlog.consider(firstOffset, details, settings, nowMs);
+    else this.#backlog.limit(firstOffset, settings.ttlMs, nowMs);
     if (this.#live > this.#dropAbove) this.#dropOldest();
     return firstOffset;
   }
@@ -138,9 +177,8 @@ export class Partition {
    * @param nowMs The time of the log.
    */
   update(settings: QueueSettings, paused: boolean, revision: number, nowMs: number): void {
-    const { leaseMs } = this.#identity.settings;
     this.#identity = { ...this.#identity, settings, paused, revision };
-    if (settings.leaseMs !== leaseMs) this.renewLeases(nowMs);
+    for (const consumer of this.#consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
     this.#limit();
     if (this.#live > this.#dropAbove) this.#dropOldest();
   }
@@ -151,11 +189,9 @@ export class Partition {
    * @returns How many.
    */
   purge(): number {
-    const count = this.ready;
-    while (this.#returned.size > 0) this.#leases.remove(this.#leases.find(this.#returned.pop()));
-    this.#freshOffset = this.#nextOffset;
+    const count = this.#backlog.clear();
     this.#purged += count;
-    this.#dropAcked();
+    this.#dropGone();
     return count;
   }
 
@@ -163,26 +199,47 @@ export class Partition {
    * Adds a consumer.
    *
    * @param consumer One of this partition that is new.
+   * @param nowMs The time of the log.
    */
-  attach(consumer: Consumer): void {
+  attach(consumer: Consumer, nowMs: number): void {
     invariant(!this.#consumers.has(consumer), "A consumer is attached once");
     this.#consumers.add(consumer);
+    this.setLease(consumer, consumer.leaseMs, nowMs);
     this.refresh(consumer);
   }
 
   /**
-   * Ends a consumer: what it holds is ready again.
+   * Sets how long a consumer holds a message. What it holds already is renewed, if that is a change.
    *
    * @param consumer One that is attached.
+   * @param leaseMs How long; 0 for what the queue says.
+   * @param nowMs The time of the log.
    */
-  detach(consumer: Consumer): void {
+  setLease(consumer: Consumer, leaseMs: number, nowMs: number): void {
+    consumer.leaseMs = leaseMs;
+    this.#leases.setDuration(consumer, leaseMs || this.#identity.settings.leaseMs, nowMs);
+  }
+
+  /**
+   * Ends a consumer: what it holds is ready again, at once after an orderly end.
+   *
+   * @param consumer One that is attached.
+   * @param failure Why it ended, where that was not orderly.
+   * @param nowMs The time of the log.
+   */
+  detach(consumer: Consumer, failure: Failure | undefined, nowMs: number): void {
     const wasAttached = this.#consumers.delete(consumer);
     invariant(wasAttached, "Only an attached consumer is detached");
     consumer.attached = false;
     consumer.receiving = false;
     this.setDraining(consumer, false);
     this.refresh(consumer);
-    while (consumer.firstLease !== NO_SLOT) this.#return(consumer.firstLease);
+    for (const slot of this.#leases.slotsOf(consumer)) {
+      if (failure === undefined) this.#return(slot, nowMs);
+      else this.#fail(slot, failure, undefined, nowMs);
+    }
+    this.#leases.forget(consumer);
+    this.#dropGone();
   }
 
   /**
@@ -209,31 +266,23 @@ export class Partition {
   }
 
   /**
-   * Acks, returns or extends deliveries, one after the other: a second word about the same delivery
-   * finds what the first one left.
+   * Acks, returns, extends or rejects deliveries, one after the other: a second word about the same
+   * delivery finds what the first one left.
    *
    * @param consumer Who says so; `undefined` for one that is not attached, which holds nothing.
-   * @param operation What to do.
-   * @param offsets The messages.
-   * @param deliveryCounts The deliveries that are meant.
+   * @param words What it says.
    * @param nowMs The time of the log.
    * @returns A status for each offset.
    */
-  settle(
-    consumer: Consumer | undefined,
-    operation: SettleOperation,
-    offsets: readonly number[],
-    deliveryCounts: readonly number[],
-    nowMs: number,
-  ): Uint8Array {
+  settle(consumer: Consumer | undefined, words: SettleWords, nowMs: number): Uint8Array {
+    const { operation, offsets, deliveryCounts, delayMs, reason } = words;
     const leases = this.#leases;
-    const deadlineMs = nowMs + this.#identity.settings.leaseMs;
     const statuses = new Uint8Array(offsets.length);
     for (let at = 0; at < offsets.length; at++) {
       const offset = offsets[at]!;
       const slot = this.#find(offset);
       if (slot === NO_SLOT) {
-        statuses[at] = this.#isAcked(offset) ? SettleStatus.ok : SettleStatus.leaseLost;
+        statuses[at] = this.#isGone(offset) ? SettleStatus.ok : SettleStatus.leaseLost;
       } else if (
         consumer === undefined || leases.holderAt(slot) !== consumer ||
         leases.deliveryCountAt(slot) !== deliveryCounts[at]
@@ -241,15 +290,16 @@ export class Partition {
         statuses[at] = SettleStatus.leaseLost;
       } else if (operation === SettleOperation.ack) {
         leases.release(slot);
-        leases.remove(slot);
+      } else if (operation === SettleOperation.extend) {
+        leases.extend(slot, nowMs);
       } else if (operation === SettleOperation.nack) {
-        this.#return(slot);
+        this.#fail(slot, reason, delayMs, nowMs);
       } else {
-        leases.extend(slot, deadlineMs);
+        this.#reject(slot, reason, nowMs);
       }
     }
     if (consumer !== undefined) this.refresh(consumer);
-    if (operation === SettleOperation.ack) this.#dropAcked();
+    if (operation !== SettleOperation.extend) this.#dropGone();
     return statuses;
   }
 
@@ -268,16 +318,35 @@ export class Partition {
   }
 
   /**
-   * Ends the leases whose time is over.
+   * Carries out what time brings: leases end, messages are due, messages expire.
    *
    * @param nowMs The time of the log.
+   * @param countMax How many messages may be due, or expire, about; what is left stays due.
+   * @returns How many did.
    */
-  expire(nowMs: number): void {
+  passTime(nowMs: number, countMax: number): number {
     for (;;) {
-      const deadlineMs = this.#leases.firstDeadlineMs;
-      if (deadlineMs === undefined || deadlineMs > nowMs) return;
-      this.refresh(this.#return(this.#leases.first));
+      const slot = this.#leases.first;
+      if (slot === NO_SLOT || this.#leases.firstDeadlineMs! > nowMs) break;
+      const consumer = this.#leases.holderAt(slot);
+      this.#fail(slot, "leaseExpired", undefined, nowMs);
+      this.refresh(consumer);
     }
+    let count = 0;
+    const backlog = this.#backlog;
+    for (; count < countMax && backlog.takeDue(nowMs); count++) {
+      const { offset, deliveryCount, priority } = backlog;
+      if (backlog.isExpired(offset, nowMs)) this.#expire(offset, deliveryCount, nowMs);
+      else backlog.putBack(offset, deliveryCount, priority);
+    }
+    while (count < countMax) {
+      const expired = backlog.expired(nowMs);
+      if (expired === undefined) break;
+      for (const offset of expired) this.#expireWaiting(offset, nowMs);
+      count += Math.max(1, expired.length);
+    }
+    this.#dropGone();
+    return count;
   }
 
   /**
@@ -286,7 +355,31 @@ export class Partition {
    * @param nowMs The time of the log.
    */
   renewLeases(nowMs: number): void {
-    this.#leases.extendAll(nowMs + this.#identity.settings.leaseMs);
+    this.#leases.extendAll(nowMs);
+  }
+
+  /**
+   * Takes out a message that waits.
+   *
+   * @param offset Its offset.
+   * @returns Whether it did; a message that is with a consumer, or gone, stays what it is.
+   */
+  removeMessage(offset: number): boolean {
+    if (!this.#backlog.has(offset)) return false;
+    this.#backlog.remove(offset);
+    this.#purged++;
+    this.#dropGone();
+    return true;
+  }
+
+  /**
+   * Tells whether a consumer holds a message.
+   *
+   * @param offset Its offset.
+   * @returns Whether one does.
+   */
+  isLeased(offset: number): boolean {
+    return this.#find(offset) !== NO_SLOT;
   }
 
   /**
@@ -299,35 +392,25 @@ export class Partition {
   dispatch(nowMs: number, effects: EffectBuffer): void {
     const { paused } = this.#identity;
     const leases = this.#leases;
-    const batches = this.#batches;
-    const deadlineMs = nowMs + this.#identity.settings.leaseMs;
+    const backlog = this.#backlog;
+    const { starvationLimit } = this.#identity.settings;
     for (
       let consumer = this.#ring.head;
-      consumer !== undefined && this.ready > 0 && !paused;
+      consumer !== undefined && backlog.ready > 0 && !paused;
       consumer = this.#ring.head
     ) {
-      let slot: number;
-      if (this.#returned.size > 0) {
-        slot = leases.find(this.#returned.pop());
-        this.#redelivered++;
-      } else {
-        slot = leases.add(this.#freshOffset++, 0);
-      }
-      leases.lease(slot, consumer, deadlineMs);
+      backlog.take(starvationLimit);
+      const { offset, priority } = backlog;
+      const deliveryCount = backlog.deliveryCount + 1;
+      if (deliveryCount > 1) this.#redelivered++;
       this.#delivered++;
-      const offset = leases.offsetAt(slot);
-      batches.locate(offset);
-      effects.deliver(
-        consumer,
-        offset,
-        leases.deliveryCountAt(slot),
-        batches.entryIndex,
-        batches.position,
-      );
+      leases.lease(offset, deliveryCount, priority, consumer, nowMs + consumer.lane!.leaseMs);
+      backlog.locate(offset);
+      effects.deliver(consumer, offset, deliveryCount, backlog.entryIndex, backlog.position);
       if (consumer.held < consumer.prefetch) this.#ring.rotate();
       else this.#ring.leave(consumer);
     }
-    if (this.#drainingCount > 0 && (paused || this.ready === 0)) this.#reportDrained(effects);
+    if (this.#drainingCount > 0 && (paused || backlog.ready === 0)) this.#reportDrained(effects);
   }
 
   /**
@@ -337,22 +420,16 @@ export class Partition {
    * @returns Its messages, in the order of their offsets.
    */
   heldBy(consumer: Consumer): HeldMessage[] {
-    const held: HeldMessage[] = [];
-    for (
-      let slot = consumer.firstLease;
-      slot !== NO_SLOT;
-      slot = this.#leases.nextOfHolderAt(slot)
-    ) {
+    return this.#leases.slotsOf(consumer).map((slot) => {
       const offset = this.#leases.offsetAt(slot);
-      this.#batches.locate(offset);
-      held.push({
+      this.#backlog.locate(offset);
+      return {
         offset,
         deliveryCount: this.#leases.deliveryCountAt(slot),
-        entryIndex: this.#batches.entryIndex,
-        position: this.#batches.position,
-      });
-    }
-    return held.sort((a, b) => a.offset - b.offset);
+        entryIndex: this.#backlog.entryIndex,
+        position: this.#backlog.position,
+      };
+    });
   }
 
   /**
@@ -363,14 +440,16 @@ export class Partition {
    */
   look({ fromOffset, state, messagesMax, offsetsMax }: LookOptions): MessagesSeen {
     const messages: MessageView[] = [];
-    let offset = Math.max(fromOffset, this.#lowOffset);
-    for (let left = offsetsMax; left > 0 && offset < this.#nextOffset; left--) {
-      const view = this.#view(offset++);
-      if (view === undefined || (state !== undefined && view.state !== state)) continue;
-      messages.push(view);
-      if (messages.length === messagesMax) break;
+    const first = Math.max(fromOffset, this.#lowOffset);
+    const end = Math.min(this.#backlog.nextOffset, first + offsetsMax);
+    const waiting = this.#backlog.waitingBetween(first, end);
+    let offset = first;
+    while (offset < end && messages.length < messagesMax) {
+      const view = this.#view(offset, waiting.get(offset));
+      offset++;
+      if (view !== undefined && (state === undefined || view.state === state)) messages.push(view);
     }
-    return { messages, nextOffset: offset < this.#nextOffset ? offset : undefined };
+    return { messages, nextOffset: offset < this.#backlog.nextOffset ? offset : undefined };
   }
 
   /**
@@ -379,10 +458,8 @@ export class Partition {
    * @param consumer One that is attached.
    * @returns When that lease began or was last extended, or `undefined` when it holds nothing.
    */
-  heldSinceMs({ firstLease }: Consumer): number | undefined {
-    return firstLease === NO_SLOT
-      ? undefined
-      : this.#leases.deadlineAt(firstLease) - this.identity.settings.leaseMs;
+  heldSinceMs({ firstLease, lane }: Consumer): number | undefined {
+    return firstLease === NO_SLOT ? undefined : this.#leases.deadlineAt(firstLease) - lane!.leaseMs;
   }
 
   /** Deliveries there have been, each delivery of a message counted. */
@@ -396,18 +473,24 @@ export class Partition {
    * @returns The counts at this moment.
    */
   stats(): PartitionStats {
+    const { ready, delayed, nextOffset } = this.#backlog;
+    const leased = this.#leases.size;
+    const otherwise = this.#dead + this.#expired + this.#dropped + this.#purged;
     return {
       partitionId: this.#identity.id,
-      published: this.#nextOffset,
-      acked: this.#freshOffset - this.#leases.size - this.#purged - this.#dropped,
-      purged: this.#purged,
-      dropped: this.#dropped,
-      ready: this.ready,
-      leased: this.#leases.leased,
-      bytesPublished: this.#bytesPublished,
+      published: nextOffset,
+      acked: nextOffset - ready - delayed - leased - otherwise,
+      ready,
+      leased,
+      bytesPublished: this.#backlog.bytesPublished,
       redelivered: this.#redelivered,
       consumers: this.#consumers.size,
-      nextOffset: this.#nextOffset,
+      nextOffset,
+      delayed,
+      dead: this.#dead,
+      expired: this.#expired,
+      dropped: this.#dropped,
+      purged: this.#purged,
     };
   }
 
@@ -418,6 +501,7 @@ export class Partition {
    */
   capture(): PartitionState {
     const { id, queueId, queueName, number, settings, paused, revision } = this.#identity;
+    const { nextOffset, freshOffset, bytesPublished, ...rest } = this.#backlog.part;
     return {
       partition: {
         kind: "partition",
@@ -428,21 +512,23 @@ export class Partition {
         settings,
         paused,
         revision,
-        nextOffset: this.#nextOffset,
-        freshOffset: this.#freshOffset,
-        bytesPublished: this.#bytesPublished,
+        nextOffset,
+        freshOffset,
+        bytesPublished,
         redelivered: this.#redelivered,
-        purged: this.#purged,
         delivered: this.#delivered,
-        dropped: this.#dropped,
+        ...rest,
+        ...(this.#dead === 0 ? {} : { dead: this.#dead }),
+        ...(this.#expired === 0 ? {} : { expired: this.#expired }),
+        ...(this.#dropped === 0 ? {} : { dropped: this.#dropped }),
+        ...(this.#purged === 0 ? {} : { purged: this.#purged }),
       },
       consumers: this.#captureConsumers(),
       ring: this.#ring.head === undefined
         ? NO_TURNS
         : Uint32Array.from(this.#ring, ({ place }) => place),
-      batches: this.#batches.capture(),
+      backlog: this.#backlog.capture(),
       leases: this.#leases.capture(),
-      returned: this.#returned.size === 0 ? NOTHING_RETURNED : this.#returned.copy(),
     };
   }
 
@@ -450,28 +536,24 @@ export class Partition {
    * Makes a partition of a snapshot, still without consumers and messages.
    *
    * @param part What `capture` gave.
+   * @param graveyard Where its messages go that die.
    * @returns The partition.
    */
-  static restore(part: PartitionPart): Partition {
+  static restore(part: PartitionPart, graveyard: Graveyard): Partition {
     const { id, queueId, queueName, number, paused = false, revision = 0 } = part;
     const settings = queueSettings(part.settings);
-    const partition = new Partition({
-      id,
-      queueId,
-      queueName,
-      number,
-      settings,
-      paused,
-      revision,
-    });
-    partition.#nextOffset = part.nextOffset;
-    partition.#freshOffset = part.freshOffset;
+    const partition = new Partition(
+      { id, queueId, queueName, number, settings, paused, revision },
+      graveyard,
+    );
+    partition.#backlog.restore(part);
     partition.#lowOffset = part.freshOffset;
-    partition.#bytesPublished = part.bytesPublished;
     partition.#redelivered = part.redelivered;
+    partition.#dead = part.dead ?? 0;
+    partition.#expired = part.expired ?? 0;
+    partition.#dropped = part.dropped ?? 0;
     partition.#purged = part.purged ?? 0;
     partition.#delivered = part.delivered ?? part.freshOffset + part.redelivered;
-    partition.#dropped = part.dropped ?? 0;
     return partition;
   }
 
@@ -483,11 +565,12 @@ export class Partition {
    * @returns The consumer.
    */
   restoreConsumer(saved: ConsumerSnapshot, isAttached: boolean): Consumer {
-    const { sessionId, consumerId, prefetch, attached, draining } = saved;
+    const { sessionId, consumerId, prefetch, attached, draining, leaseMs = 0 } = saved;
     const consumer = new Consumer(sessionId, consumerId, this.#identity.id, prefetch);
     consumer.attached = attached;
     consumer.receiving = attached && isAttached;
     this.setDraining(consumer, draining);
+    this.setLease(consumer, leaseMs, 0);
     this.#consumers.add(consumer);
     return consumer;
   }
@@ -507,74 +590,83 @@ export class Partition {
    * @param run The records.
    */
   restoreBatches(run: BatchRun): void {
-    this.#batches.restore(run);
+    this.#backlog.restoreBatches(run);
   }
 
   /**
-   * Adds a lease as it was in a snapshot, in the order of their deadlines.
+   * Adds offsets that were passed, as they were in a snapshot.
+   *
+   * @param runs The offsets.
+   */
+  restorePassed(runs: OffsetRuns): void {
+    this.#backlog.restorePassed(runs);
+  }
+
+  /**
+   * Adds what is known about when messages expire, as it was in a snapshot.
+   *
+   * @param snapshot The records, behind those that are there.
+   */
+  restoreExpiries(snapshot: ExpirySnapshot): void {
+    this.#backlog.restoreExpiries(snapshot);
+  }
+
+  /**
+   * Adds a lease as it was in a snapshot, in the order of the deadlines in its lane.
    *
    * @param offset The message.
    * @param deliveryCount How often it was delivered.
+   * @param priority Its priority.
    * @param consumer Who holds it.
    * @param deadlineMs When the lease ends.
    */
   restoreLease(
     offset: number,
     deliveryCount: number,
+    priority: number,
     consumer: Consumer,
     deadlineMs: number,
   ): void {
-    this.#leases.restoreLease(offset, deliveryCount, consumer, deadlineMs);
+    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);
     this.#lowOffset = Math.min(this.#lowOffset, offset);
   }
 
   /**
-   * Adds a returned message as it was in a snapshot.
+   * Adds a ready message as it was in a snapshot.
    *
    * @param offset The message.
    * @param deliveryCount How often it was delivered.
+   * @param priority Its priority.
    */
-  restoreReturned(offset: number, deliveryCount: number): void {
-    this.#leases.add(offset, deliveryCount);
-    this.#returned.push(offset, deliveryCount);
+  restoreReady(offset: number, deliveryCount: number, priority: number): void {
+    this.#backlog.putBack(offset, deliveryCount, priority);
+    this.#lowOffset = Math.min(this.#lowOffset, offset);
+  }
+
+  /**
+   * Adds a delayed message as it was in a snapshot.
+   *
+   * @param dueMs Until when it waits.
+   * @param offset The message.
+   * @param deliveryCount How often it was delivered.
+   * @param priority Its priority.
+   */
+  restoreDelayed(dueMs: number, offset: number, deliveryCount: number, priority: number): void {
+    this.#backlog.delay(dueMs, offset, deliveryCount, priority);
     this.#lowOffset = Math.min(this.#lowOffset, offset);
   }
 
   /** Checks everything that must hold between two commands. */
   checkInvariants(): void {
-    this.#batches.checkInvariants();
+    const low = this.#lowOffset;
     this.#leases.checkInvariants();
-    this.#returned.checkInvariants();
+    this.#backlog.checkInvariants(low, (offset) => this.isLeased(offset));
     invariant(!this.touched, "Nothing waits for a dispatch between two commands");
     invariant(
-      this.#lowOffset <= this.#freshOffset && this.#freshOffset <= this.#nextOffset,
-      "Acked, delivered and fresh messages follow each other",
-    );
-    invariant(
-      this.#leases.leased + this.#returned.size === this.#leases.size,
-      "A delivered message that is not acked is leased or returned",
-    );
-    invariant(
-      this.#lowOffset === this.#freshOffset || this.#leases.find(this.#lowOffset) !== NO_SLOT,
+      low === this.#backlog.nextOffset || this.#backlog.has(low) || this.isLeased(low),
       "The lowest live offset is live",
     );
-    const firstOffset = this.#batches.firstOffset;
-    invariant(
-      this.#lowOffset === this.#nextOffset
-        ? firstOffset === undefined
-        : firstOffset !== undefined && firstOffset <= this.#lowOffset,
-      "The batches of live messages are recorded, and none when there is no message",
-    );
-    for (const [offset, deliveryCount] of this.#returned.entries()) {
-      const slot = this.#leases.find(offset);
-      invariant(slot !== NO_SLOT, "A returned message has a slot");
-      invariant(
-        this.#leases.deliveryCountAt(slot) === deliveryCount,
-        "A returned message is known to have been delivered as often as it was",
-      );
-      invariant(this.#leases.holderAt(slot) === undefined, "A returned message has no holder");
-      invariant(offset >= this.#lowOffset, "A returned message is live");
-    }
+    invariant(this.stats().acked >= 0, "No more messages are gone than there were");
     this.#checkConsumers();
   }
 
@@ -587,13 +679,19 @@ export class Partition {
       if (consumer.draining) draining++;
       if (consumer.inRing) inRing++;
       invariant(consumer.inRing === consumer.hasCredit, "Who has credit is in the ring");
-      let own = 0;
-      for (let slot = consumer.firstLease; slot !== NO_SLOT;) {
+      const slots = this.#leases.slotsOf(consumer);
+      for (const slot of slots) {
+        const offset = this.#leases.offsetAt(slot);
         invariant(this.#leases.holderAt(slot) === consumer, "A consumer's lease is its own");
-        own++;
-        slot = this.#leases.nextOfHolderAt(slot);
+        invariant(
+          offset >= this.#lowOffset && !this.#backlog.has(offset),
+          "A message that is with a consumer is alive, and does not wait",
+        );
       }
-      invariant(own === consumer.held, "A consumer holds as many messages as it has leases");
+      invariant(
+        slots.length === consumer.held,
+        "A consumer holds as many messages as it has leases",
+      );
     }
     let members = 0;
     for (const consumer of this.#ring) {
@@ -601,7 +699,7 @@ export class Partition {
       members++;
     }
     invariant(members === inRing, "Who is in the ring is linked into it");
-    invariant(held === this.#leases.leased, "Every lease is held by an attached consumer");
+    invariant(held === this.#leases.size, "Every lease is held by an attached consumer");
     invariant(draining === this.#drainingCount, "The count of draining consumers is right");
     invariant(
       this.ready === 0 || this.#ring.head === undefined || this.#identity.paused,
@@ -613,45 +711,151 @@ export class Partition {
     if (this.#consumers.size === 0) return NO_CONSUMERS;
     const consumers: ConsumerSnapshot[] = [];
     for (const consumer of this.#consumers) {
-      const { sessionId, consumerId, prefetch, attached, draining } = consumer;
+      const { sessionId, consumerId, prefetch, attached, draining, leaseMs } = consumer;
       consumer.place = consumers.length;
-      consumers.push({ sessionId, consumerId, prefetch, attached, draining });
+      consumers.push({
+        sessionId,
+        consumerId,
+        prefetch,
+        attached,
+        draining,
+        ...(leaseMs === 0 ? {} : { leaseMs }),
+      });
     }
     return consumers;
   }
 
   /** What there is to see of a message, `undefined` when it is gone. */
-  #view(offset: number): MessageView | undefined {
+  #view(offset: number, waiting: WaitingMessage | undefined): MessageView | undefined {
     const slot = this.#find(offset);
-    if (slot === NO_SLOT && offset < this.#freshOffset) return undefined;
-    this.#batches.locate(offset);
-    const { entryIndex, position } = this.#batches;
+    if (slot === NO_SLOT && !this.#backlog.has(offset)) return undefined;
+    this.#backlog.locate(offset);
+    const { entryIndex, position } = this.#backlog;
     const place = { offset, entryIndex, position };
-    if (slot === NO_SLOT) return { ...place, state: "ready", deliveryCount: 0 };
-    const deliveryCount = this.#leases.deliveryCountAt(slot);
-    const holder = this.#leases.holderAt(slot);
-    if (holder === undefined) return { ...place, state: "ready", deliveryCount };
-    const { sessionId, consumerId } = holder;
+    if (slot === NO_SLOT) {
+      const { deliveryCount = 0, dueMs } = waiting ?? {};
+      return dueMs === undefined
+        ? { ...place, state: "ready", deliveryCount }
+        : { ...place, state: "delayed", deliveryCount, dueAtMs: dueMs };
+    }
+    const { sessionId, consumerId, lane } = this.#leases.holderAt(slot);
     const endsAtMs = this.#leases.deadlineAt(slot);
-    const sinceMs = endsAtMs - this.identity.settings.leaseMs;
-    const lease = { sessionId, consumerId, sinceMs, endsAtMs };
-    return { ...place, state: "leased", deliveryCount, lease };
+    const lease = { sessionId, consumerId, sinceMs: endsAtMs - lane!.leaseMs, endsAtMs };
+    return { ...place, state: "leased", deliveryCount: this.#leases.deliveryCountAt(slot), lease };
   }
 
   #find(offset: number): number {
-    // What was never delivered has no slot; the index expects no other numbers.
-    return offset >= 0 && offset < this.#freshOffset ? this.#leases.find(offset) : NO_SLOT;
+    // The index expects no other numbers.
+    return offset >= 0 && offset < this.#backlog.nextOffset ? this.#leases.find(offset) : NO_SLOT;
   }
 
-  /** Of an offset without a slot. */
-  #isAcked(offset: number): boolean {
-    return Number.isSafeInteger(offset) && offset >= 0 && offset < this.#freshOffset;
+  /** Of an offset that is not leased. */
+  #isGone(offset: number): boolean {
+    return Number.isSafeInteger(offset) && offset >= 0 && offset < this.#backlog.nextOffset &&
+      !this.#backlog.has(offset);
   }
 
-  #return(slot: number): Consumer {
-    const consumer = this.#leases.release(slot);
-    this.#returned.push(this.#leases.offsetAt(slot), this.#leases.deliveryCountAt(slot));
-    return consumer;
+  /** Takes a message from a consumer that has not failed with it. */
+  #return(slot: number, nowMs: number): void {
+    const leases = this.#leases;
+    const offset = leases.offsetAt(slot);
+    const deliveryCount = leases.deliveryCountAt(slot);
+    const priority = leases.priorityAt(slot);
+    leases.release(slot);
+    if (this.#backlog.isExpired(offset, nowMs)) this.#expire(offset, deliveryCount, nowMs);
+    else this.#backlog.putBack(offset, deliveryCount, priority);
+  }
+
+  /** Takes a message from a consumer that has failed with it. */
+  #fail(
+    slot: number,
+    detail: string | undefined,
+    delayMs: number | undefined,
+    nowMs: number,
+  ): void {
+    const { id, settings, queueName } = this.#identity;
+    const leases = this.#leases;
+    const offset = leases.offsetAt(slot);
+    const deliveryCount = leases.deliveryCountAt(slot);
+    const priority = leases.priorityAt(slot);
+    leases.release(slot);
+    if (this.#backlog.isExpired(offset, nowMs)) {
+      return this.#expire(offset, deliveryCount, nowMs);
+    }
+    const { maxDeliveries } = settings;
+    let waitMs = delayMs ?? backoffMs(settings, id, offset, deliveryCount);
+    if (
+      maxDeliveries > 0 && deliveryCount >= maxDeliveries && !isDeadLetterQueue(queueName)
+    ) {
+      if (this.#bury(offset, deliveryCount, "maxDeliveries", detail, nowMs)) return;
+      waitMs = FULL_RETRY_MS;
+    }
+    if (waitMs > 0) this.#backlog.delay(nowMs + waitMs, offset, deliveryCount, priority);
+    else this.#backlog.putBack(offset, deliveryCount, priority);
+  }
+
+  /** Takes a message from a consumer that wants nobody to have it. */
+  #reject(slot: number, detail: string | undefined, nowMs: number): void {
+    const leases = this.#leases;
+    const offset = leases.offsetAt(slot);
+    const deliveryCount = leases.deliveryCountAt(slot);
+    const priority = leases.priorityAt(slot);
+    leases.release(slot);
+    if (isDeadLetterQueue(this.#identity.queueName)) this.#dropped++;
+    else if (!this.#bury(offset, deliveryCount, "rejected", detail, nowMs)) {
+      this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, priority);
+    }
+  }
+
+  /** Lets a message go whose time is over, and which neither waits nor is with a consumer. */
+  #expire(offset: number, deliveryCount: number, nowMs: number): void {
+    if (this.#letExpire(offset, deliveryCount, nowMs)) return;
+    // It will not be delivered any more: when it is due, its time is still over.
+    this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, 0);
+  }
+
+  /** Lets a message go that waits. */
+  #expireWaiting(offset: number, nowMs: number): void {
+    const isGone = this.#letExpire(offset, 0, nowMs);
+    // A delayed one expires when it is due, at the latest.
+    if (!isGone && this.#backlog.isDelayed(offset)) return;
+    this.#backlog.remove(offset);
+    if (!isGone) this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, 0, 0);
+  }
+
+  /** Returns whether the message is gone; if not, it has to be kept. */
+  #letExpire(offset: number, deliveryCount: number, nowMs: number): boolean {
+    const { settings, queueName } = this.#identity;
+    if (settings.deadLetterExpired && !isDeadLetterQueue(queueName)) {
+      return this.#bury(offset, deliveryCount, "expired", undefined, nowMs);
+    }
+    this.#expired++;
+    return true;
+  }
+
+  #bury(
+    offset: number,
+    deliveryCount: number,
+    reason: DeathReason,
+    detail: string | undefined,
+    atMs: number,
+  ): boolean {
+    const { queueName: queue, number: partition } = this.#identity;
+    this.#backlog.locate(offset);
+    const { entryIndex, position } = this.#backlog;
+    const isTaken = this.#graveyard.bury({
+      queue,
+      partition,
+      offset,
+      entryIndex,
+      position,
+      deliveryCount,
+      reason,
+      ...(detail === undefined ? {} : { detail }),
+      atMs,
+    });
+    if (isTaken) this.#dead++;
+    return isTaken;
   }
 
   /** Takes the limits from the settings. */
@@ -665,23 +869,21 @@ export class Partition {
   /** Drops the oldest messages that nobody holds, until there are no more than there may be. */
   #dropOldest(): void {
     const count = Math.min(this.#live - this.#dropAbove, this.ready);
-    const returned = Math.min(count, this.#returned.size);
-    for (let i = 0; i < returned; i++) {
-      this.#leases.remove(this.#leases.find(this.#returned.pop()));
-    }
-    this.#freshOffset += count - returned;
+    for (let left = count; left > 0; left--) this.#backlog.takeOldest();
     this.#dropped += count;
-    this.#dropAcked();
+    this.#dropGone();
   }
 
   /** Each offset is passed once in the life of the partition. */
-  #dropAcked(): void {
+  #dropGone(): void {
+    const { freshOffset } = this.#backlog;
     const before = this.#lowOffset;
-    if (this.#leases.size === 0) this.#lowOffset = this.#freshOffset;
+    if (this.#leases.size === 0 && this.#backlog.isFreshOnly) this.#lowOffset = freshOffset;
     while (
-      this.#lowOffset < this.#freshOffset && this.#leases.find(this.#lowOffset) === NO_SLOT
+      this.#lowOffset < freshOffset && this.#leases.find(this.#lowOffset) === NO_SLOT &&
+      !this.#backlog.has(this.#lowOffset)
     ) this.#lowOffset++;
-    if (this.#lowOffset > before) this.#batches.dropBelow(this.#lowOffset, this.#nextOffset);
+    if (this.#lowOffset > before) this.#backlog.dropBelow(this.#lowOffset);
   }
 
   #reportDrained(effects: EffectBuffer): void {

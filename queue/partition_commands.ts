@@ -9,6 +9,7 @@ import type {
   CreatePartitionCommand,
   PartitionIdentity,
   PublishCommand,
+  RemoveMessageCommand,
   Reply,
   SettleCommand,
   UpdatePartitionCommand,
@@ -18,7 +19,7 @@ import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
 import { Partition } from "./partition.ts";
 import type { RememberedBatch } from "./producer_window.ts";
 import { limitReached, OK, partitionNotFound, refused, sessionNotFound } from "./replies.ts";
-import { queueSettings, queueSettingsProblem } from "./settings.ts";
+import { MESSAGE_TIME_MS_MAX, queueSettings, queueSettingsProblem } from "./settings.ts";
 import type { ShardTables } from "./shard_tables.ts";
 
 /**
@@ -30,7 +31,7 @@ import type { ShardTables } from "./shard_tables.ts";
  * @returns The receipt, or why not.
  */
 export function publish(tables: ShardTables, meta: CommandMeta, command: PublishCommand): Reply {
-  const { sessionId, partitionId, baseSequence, count, bytes } = command;
+  const { sessionId, partitionId, baseSequence, count, bytes, details } = command;
   if (tables.sessions.get(sessionId) === undefined) return sessionNotFound(sessionId);
   if (
     !isIntegerIn(count, 1, COMMAND_BOUNDS.batchCountMax) ||
@@ -79,26 +80,27 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
   // Its numbers are not used: the same batch may come again.
   if (partition.isFull) return queueFull(partition.identity);
   const { index, term, timestampMs: publishedAtMs } = meta;
-  const firstOffset = partition.publish(count, bytes, index);
+  const firstOffset = partition.publish(count, bytes, index, details, tables.nowMs);
   window.recordPublished(count, firstOffset, index, term, publishedAtMs);
   tables.touch(partition);
   return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
 }
 
 /**
- * Acks, returns or extends deliveries.
+ * Acks, returns, extends or rejects deliveries.
  *
  * @param tables The state of the shard.
  * @param command The command.
  * @returns A status for each offset, or why not.
  */
 export function settle(tables: ShardTables, command: SettleCommand): Reply {
-  const { sessionId, consumerId, partitionId, operation, offsets, deliveryCounts } = command;
+  const { sessionId, consumerId, partitionId, operation, offsets, deliveryCounts, delayMs = 0 } =
+    command;
   const session = tables.sessions.get(sessionId);
   if (session === undefined) return sessionNotFound(sessionId);
   if (
     offsets.length > COMMAND_BOUNDS.settleCountMax || offsets.length !== deliveryCounts.length ||
-    !isIntegerIn(operation, 0, 2)
+    !isIntegerIn(operation, 0, 3) || !isIntegerIn(delayMs, 0, MESSAGE_TIME_MS_MAX)
   ) {
     return refused("invalidArgument", "A settle command is not well-formed");
   }
@@ -106,9 +108,33 @@ export function settle(tables: ShardTables, command: SettleCommand): Reply {
   if (partition === undefined) return partitionNotFound(partitionId);
   // A consumer that is gone holds nothing, but its repeated acks still get the right answer.
   const consumer = session.consumer(consumerId, partitionId);
-  const statuses = partition.settle(consumer, operation, offsets, deliveryCounts, tables.nowMs);
+  const statuses = partition.settle(consumer, command, tables.nowMs);
   tables.touch(partition);
   return { kind: "settled", statuses };
+}
+
+/**
+ * Takes one message out of a partition, if nobody holds it.
+ *
+ * @param tables The state of the shard.
+ * @param command The command.
+ * @returns `ok`, or why not.
+ */
+export function removeMessage(tables: ShardTables, command: RemoveMessageCommand): Reply {
+  const { partitionId, offset } = command;
+  const partition = tables.partitions.get(partitionId);
+  if (partition === undefined) return partitionNotFound(partitionId);
+  if (partition.isLeased(offset)) {
+    return refused(
+      "messageLeased",
+      `Message ${offset} is with a consumer: it can be removed when it has come back`,
+    );
+  }
+  if (!Number.isSafeInteger(offset) || !partition.removeMessage(offset)) {
+    return refused("messageNotFound", `There is no message ${offset}, or it is done with`);
+  }
+  tables.touch(partition);
+  return OK;
 }
 
 /**
@@ -148,7 +174,7 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
       settings: queueSettings(settings),
       paused,
       revision,
-    }),
+    }, tables.outbox),
   );
   return OK;
 }
@@ -169,7 +195,7 @@ export function updatePartition(tables: ShardTables, command: UpdatePartitionCom
   // A keeper whose time is over may be late.
   if (revision <= partition.identity.revision) return OK;
   partition.update(queueSettings(command.settings), paused, revision, tables.nowMs);
-  tables.touchLeases(partition);
+  tables.touch(partition);
   return OK;
 }
 

@@ -1,37 +1,48 @@
 import { assertEquals } from "@std/assert";
-import { SettleOperation } from "./commands.ts";
+import {
+  type Death,
+  type MessageDetails,
+  type QueueSettings,
+  SettleOperation,
+} from "./commands.ts";
 import { Consumer } from "./consumer.ts";
 import { EffectBuffer } from "./effects.ts";
 import { Partition } from "./partition.ts";
 import { partsOfPartition } from "./partition_capture.ts";
 import { queueSettings } from "./settings.ts";
 
-const { ack, nack, extend } = SettleOperation;
+const { ack, nack, extend, reject } = SettleOperation;
 const LEASE_MS = 1_000;
 
 /** A partition with some consumers, whose deliveries are read as text: consumer, offset, count. */
 class Bench {
-  readonly partition = new Partition({
-    id: 1,
-    queueId: 1,
-    queueName: "jobs",
-    number: 0,
-    settings: queueSettings({ leaseMs: LEASE_MS }),
-    paused: false,
-    revision: 0,
-  });
+  readonly deaths: Death[] = [];
+  readonly partition: Partition;
   readonly #effects = new EffectBuffer();
   #entryIndex = 100;
+
+  constructor(settings: Partial<QueueSettings> = {}) {
+    this.partition = new Partition({
+      id: 1,
+      queueId: 1,
+      queueName: "jobs",
+      number: 0,
+      settings: queueSettings({ leaseMs: LEASE_MS, backoffFirstMs: 0, ...settings }),
+      paused: false,
+      revision: 0,
+    }, { bury: (death) => this.deaths.push(death) > 0 });
+  }
 
   consumer(name: number, prefetch: number): Consumer {
     const consumer = new Consumer(1, name, 1, prefetch);
     consumer.receiving = true;
-    this.partition.attach(consumer);
+    this.partition.attach(consumer, 0);
     return consumer;
   }
 
-  publish(count: number): void {
-    this.partition.publish(count, count * 10, this.#entryIndex++);
+  publish(count: number, nowMs = 0, ...asked: MessageDetails[]): void {
+    const details = asked.length === 0 ? undefined : { at: (at: number) => asked[at] ?? {} };
+    this.partition.publish(count, count * 10, this.#entryIndex++, details, nowMs);
   }
 
   /** One "consumer:offset", with "xN" behind it for a redelivery, for each delivery. */
@@ -55,9 +66,11 @@ class Bench {
     offsets: number[],
     count = 1,
     nowMs = 0,
+    more: { delayMs?: number; reason?: string } = {},
   ): number[] {
-    const counts = offsets.map(() => count);
-    return [...this.partition.settle(consumer, operation, offsets, counts, nowMs)];
+    const deliveryCounts = offsets.map(() => count);
+    const words = { operation, offsets, deliveryCounts, ...more };
+    return [...this.partition.settle(consumer, words, nowMs)];
   }
 }
 
@@ -138,15 +151,15 @@ Deno.test("Partition.settle() judges a second word in one command after the firs
   assertEquals(bench.dispatch(0), "1:1x2");
 });
 
-Deno.test("Partition.expire() returns a lease when its time has come, not before", () => {
+Deno.test("Partition.passTime() returns a lease when its time has come, not before", () => {
   const bench = new Bench();
   bench.consumer(1, 1);
   bench.publish(1);
   bench.dispatch(500);
   assertEquals(bench.partition.firstDeadlineMs, 1_500);
-  bench.partition.expire(1_499);
+  bench.partition.passTime(1_499, 1_000);
   assertEquals(bench.dispatch(1_499), "");
-  bench.partition.expire(1_500);
+  bench.partition.passTime(1_500, 1_000);
   assertEquals(bench.dispatch(1_500), "1:0x2");
 });
 
@@ -156,7 +169,7 @@ Deno.test("Partition.settle() with extend gives a lease its full time from now",
   bench.publish(2);
   bench.dispatch(0);
   assertEquals(bench.settle(one, extend, [0], 1, 900), [0]);
-  bench.partition.expire(1_000);
+  bench.partition.passTime(1_000, 1_000);
   assertEquals(bench.dispatch(1_000), "1:1x2");
   assertEquals(bench.partition.firstDeadlineMs, 1_900);
 });
@@ -169,9 +182,9 @@ Deno.test("Partition.renewLeases() gives all leases their full time from now", (
   bench.publish(1);
   bench.dispatch(500);
   bench.partition.renewLeases(5_000);
-  bench.partition.expire(5_999);
+  bench.partition.passTime(5_999, 1_000);
   assertEquals(bench.dispatch(5_999), "");
-  bench.partition.expire(6_000);
+  bench.partition.passTime(6_000, 1_000);
   assertEquals(bench.dispatch(6_000), "1:0x2 1:1x2");
 });
 
@@ -182,7 +195,7 @@ Deno.test("Partition.detach() makes what the consumer held ready for the others"
   bench.dispatch(0);
   bench.consumer(2, 2);
   assertEquals(bench.dispatch(0), "");
-  bench.partition.detach(one);
+  bench.partition.detach(one, undefined, 0);
   assertEquals(bench.dispatch(0), "2:0x2 2:1x2");
   assertEquals(bench.settle(one, ack, [0]), [1]);
 });
@@ -253,6 +266,10 @@ Deno.test("Partition.stats() counts every state", () => {
     redelivered: 0,
     consumers: 1,
     nextOffset: 6,
+    delayed: 0,
+    dead: 0,
+    expired: 0,
+    dropped: 0,
   };
   assertEquals(bench.partition.stats(), { ...counts, purged: 0, dropped: 0 });
   bench.partition.purge();
@@ -280,13 +297,13 @@ Deno.test("Partition.purge() removes what nobody holds, and its batch records", 
   assertEquals(bench.settle(one, ack, [2]), [0]);
   assertEquals(bench.dispatch(0), "1:10");
   assertEquals(bench.partition.purge(), 0);
-  assertEquals([...bench.partition.capture().batches.runs(1)].length, 1);
+  assertEquals([...bench.partition.capture().backlog.batches.runs(1)].length, 1);
 });
 
 Deno.test("Partition.dispatch() hands out nothing while the queue is paused, and says drained", () => {
   const bench = new Bench();
   const one = bench.consumer(1, 3);
-  const settings = queueSettings({ leaseMs: LEASE_MS });
+  const settings = queueSettings({ leaseMs: LEASE_MS, backoffFirstMs: 0 });
   bench.publish(3);
   bench.dispatch(0);
   bench.publish(1);
@@ -365,7 +382,7 @@ Deno.test("Partition drops batch records behind the lowest message that is not a
   const one = bench.consumer(1, 100);
   for (let batch = 0; batch < 20; batch++) bench.publish(2);
   bench.dispatch(0);
-  const records = () => [...bench.partition.capture().batches.runs(1)].length;
+  const records = () => [...bench.partition.capture().backlog.batches.runs(1)].length;
   bench.settle(one, ack, Array.from({ length: 39 }, (_, at) => at + 1));
   assertEquals(records(), 20, "all behind the one at the head");
   bench.settle(one, ack, [0]);
@@ -387,7 +404,7 @@ Deno.test("Partition.capture() holds the partition of its moment, however it goe
   bench.settle(one, ack, [0], 1, 300);
   bench.publish(3);
   bench.partition.setDraining(two, true);
-  bench.partition.detach(one);
+  bench.partition.detach(one, undefined, 0);
   assertEquals([...partsOfPartition(capture)], before);
   assertEquals(before.map(({ kind }) => kind), [
     "partition",
@@ -397,4 +414,166 @@ Deno.test("Partition.capture() holds the partition of its moment, however it goe
     "leases",
     "returned",
   ]);
+});
+
+Deno.test("Partition.settle() with nack lets a message wait for the back-off, then for twice as long", () => {
+  const bench = new Bench({ backoffFirstMs: 100, backoffJitterPercent: 0 });
+  const one = bench.consumer(1, 2);
+  bench.publish(2);
+  assertEquals(bench.dispatch(0), "1:0 1:1");
+  bench.settle(one, nack, [0]);
+  assertEquals([bench.dispatch(0), bench.partition.stats().delayed], ["", 1]);
+  assertEquals(bench.partition.firstDeadlineMs, 100);
+  assertEquals([bench.partition.passTime(99, 9), bench.partition.passTime(100, 9)], [0, 1]);
+  assertEquals(bench.dispatch(100), "1:0x2");
+  bench.settle(one, nack, [0], 2, 100);
+  assertEquals(bench.partition.firstDeadlineMs, 300);
+  bench.settle(one, nack, [1], 1, 100, { delayMs: 20 });
+  assertEquals(bench.partition.firstDeadlineMs, 120, "an explicit delay counts instead");
+});
+
+Deno.test("Partition.detach() lets what a lost consumer held fail, and not what an orderly one did", () => {
+  const bench = new Bench({ backoffFirstMs: 100, maxDeliveries: 2 });
+  const one = bench.consumer(1, 1);
+  bench.publish(1);
+  bench.dispatch(0);
+  bench.partition.detach(one, undefined, 0);
+  const two = bench.consumer(2, 1);
+  assertEquals(bench.dispatch(0), "2:0x2", "at once");
+  bench.partition.detach(two, undefined, 0);
+  const three = bench.consumer(3, 1);
+  assertEquals(bench.dispatch(0), "3:0x3", "however often it was delivered");
+  bench.partition.detach(three, "sessionTimedOut", 50);
+  assertEquals(bench.deaths, [{
+    queue: "jobs",
+    partition: 0,
+    offset: 0,
+    entryIndex: 100,
+    position: 0,
+    deliveryCount: 3,
+    reason: "maxDeliveries",
+    detail: "sessionTimedOut",
+    atMs: 50,
+  }]);
+  assertEquals([bench.partition.stats().dead, bench.partition.firstEntryIndex], [1, undefined]);
+});
+
+Deno.test("Partition.settle() with reject lets a message die at once, with what the consumer said", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  bench.publish(2);
+  bench.dispatch(0);
+  assertEquals(bench.settle(one, reject, [1], 1, 7, { reason: "no such customer" }), [0]);
+  assertEquals(
+    bench.deaths.map(({ offset, reason, detail, atMs }) => [offset, reason, detail, atMs]),
+    [
+      [1, "rejected", "no such customer", 7],
+    ],
+  );
+  assertEquals(bench.settle(one, reject, [1]), [0], "done is done");
+  assertEquals(bench.deaths.length, 1);
+});
+
+Deno.test("Partition.publish() holds a delayed message back, which then takes the place of its offset", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 1);
+  bench.publish(1, 0, { delayMs: 100 });
+  bench.publish(1, 0, { atMs: 50 });
+  bench.publish(3);
+  assertEquals(bench.dispatch(0), "1:2");
+  assertEquals([bench.partition.ready, bench.partition.stats().delayed], [2, 2]);
+  bench.partition.passTime(100, 1);
+  assertEquals(bench.partition.stats().delayed, 1, "so many at a time");
+  assertEquals(bench.partition.firstDeadlineMs, 100);
+  bench.partition.passTime(100, 9);
+  bench.settle(one, ack, [2]);
+  assertEquals(bench.dispatch(100), "1:0");
+  bench.settle(one, ack, [0]);
+  assertEquals(bench.dispatch(100), "1:1");
+  bench.settle(one, ack, [1]);
+  assertEquals(bench.dispatch(100), "1:3");
+});
+
+Deno.test("Partition.dispatch() takes the highest priority first, and an old message now and then", () => {
+  const publish = (bench: Bench) => {
+    bench.consumer(1, 5);
+    bench.publish(6, 0, {}, { priority: 5 }, { priority: 9 }, {}, { priority: 5 }, { priority: 1 });
+    return bench.dispatch(0);
+  };
+  assertEquals(publish(new Bench()), "1:2 1:1 1:4 1:5 1:0");
+  assertEquals(publish(new Bench({ starvationLimit: 2 })), "1:2 1:1 1:0 1:4 1:5");
+});
+
+Deno.test("Partition.passTime() expires what waits, and lets a consumer finish what it holds", () => {
+  const bench = new Bench({ ttlMs: 100, leaseMs: 500 });
+  const one = bench.consumer(1, 2);
+  bench.publish(4, 0, {}, {}, { ttlMs: 30 }, { delayMs: 200 });
+  bench.dispatch(0);
+  bench.partition.passTime(30, 9);
+  assertEquals(bench.partition.stats().expired, 1);
+  bench.partition.passTime(100, 9);
+  assertEquals(bench.partition.stats().expired, 2, "a delayed one, too");
+  assertEquals(bench.settle(one, ack, [0], 1, 150), [0]);
+  bench.settle(one, nack, [1], 1, 150);
+  const { acked, expired, ready, delayed } = bench.partition.stats();
+  assertEquals([acked, expired, ready, delayed], [1, 3, 0, 0], "one that comes back is late");
+  assertEquals(bench.partition.firstEntryIndex, undefined);
+});
+
+Deno.test("Partition keeps an expired message for a dead-letter queue that has no room, and tries again", () => {
+  const bench = new Bench({ deadLetterExpired: true });
+  const deaths: Death[] = [];
+  let isFull = true;
+  const partition = new Partition(bench.partition.identity, {
+    bury: (death) => !isFull && deaths.push(death) > 0,
+  });
+  partition.publish(2, 20, 1, { at: () => ({ ttlMs: 10 }) }, 0);
+  partition.passTime(10, 9);
+  partition.checkInvariants();
+  assertEquals([partition.ready, partition.stats().delayed], [0, 2]);
+  isFull = false;
+  partition.passTime(partition.firstDeadlineMs!, 9);
+  partition.checkInvariants();
+  assertEquals(deaths.map(({ offset, reason }) => [offset, reason]), [[0, "expired"], [
+    1,
+    "expired",
+  ]]);
+  assertEquals(partition.stats().dead, 2);
+});
+
+Deno.test("Partition.setLease() lets consumers hold messages for different times", () => {
+  const bench = new Bench({ leaseMs: 1_000 });
+  const one = bench.consumer(1, 1);
+  const two = bench.consumer(2, 1);
+  bench.partition.setLease(two, 300, 0);
+  bench.publish(2);
+  bench.dispatch(0);
+  assertEquals(bench.partition.firstDeadlineMs, 300);
+  bench.settle(two, extend, [1], 1, 200);
+  assertEquals(bench.partition.firstDeadlineMs, 500, "its own time");
+  bench.partition.setLease(one, 100, 250);
+  assertEquals(bench.partition.firstDeadlineMs, 350, "what it holds is renewed");
+  bench.partition.renewLeases(2_000);
+  bench.partition.checkInvariants();
+  assertEquals(bench.partition.firstDeadlineMs, 2_100);
+});
+
+Deno.test("Partition.removeMessage() takes out what waits, and nothing else", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 1);
+  bench.publish(5, 0, {}, {}, { delayMs: 50 }, { priority: 1 });
+  assertEquals(bench.dispatch(0), "1:3");
+  assertEquals([3, 2, 1, 1, 9].map((offset) => bench.partition.removeMessage(offset)), [
+    false,
+    true,
+    true,
+    false,
+    false,
+  ]);
+  bench.partition.checkInvariants();
+  bench.settle(one, ack, [3]);
+  assertEquals(bench.dispatch(0), "1:0");
+  bench.settle(one, ack, [0]);
+  assertEquals(bench.dispatch(0), "1:4");
+  assertEquals([bench.partition.stats().purged, bench.partition.firstDeadlineMs], [2, 1_000]);
 });

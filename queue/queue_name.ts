@@ -46,7 +46,12 @@ export function nameProblem(what: string, name: unknown): string | undefined {
   return undefined;
 }
 
-/** How many bytes a text has in UTF-8. */
+/**
+ * Measures a text.
+ *
+ * @param text Well-formed or not.
+ * @returns Its length in bytes of UTF-8.
+ */
 export function utf8Length(text: string): number {
   let bytes = 0;
   for (const character of text) {

@@ -22,7 +22,9 @@ import type {
 import { Consumer } from "./consumer.ts";
 import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
 import { limitReached, OK, partitionNotFound, refused, sessionNotFound } from "./replies.ts";
+import type { Failure } from "./partition.ts";
 import type { Session } from "./session_table.ts";
+import { QUEUE_SETTINGS } from "./settings.ts";
 import type { ShardTables } from "./shard_tables.ts";
 
 /**
@@ -109,7 +111,7 @@ export function closeSession(tables: ShardTables, sessionId: number): Reply {
  * @returns `ok`, or why not.
  */
 export function attachConsumer(tables: ShardTables, command: AttachConsumerCommand): Reply {
-  const { sessionId, consumerId, partitionId, prefetch, drain } = command;
+  const { sessionId, consumerId, partitionId, prefetch, drain, leaseMs = 0 } = command;
   const session = tables.sessions.get(sessionId);
   if (session === undefined) return sessionNotFound(sessionId);
   if (!isIntegerIn(prefetch, 1, COMMAND_BOUNDS.prefetchMax)) {
@@ -121,6 +123,8 @@ export function attachConsumer(tables: ShardTables, command: AttachConsumerComma
   if (!isIntegerIn(consumerId, 0, COMMAND_BOUNDS.u32Max)) {
     return refused("invalidArgument", `A consumer cannot have the id ${consumerId}`);
   }
+  const problem = leaseMs === 0 ? undefined : QUEUE_SETTINGS.leaseMs.problem(leaseMs);
+  if (problem !== undefined) return refused("invalidArgument", problem);
   const partition = tables.partitions.get(partitionId);
   if (partition === undefined) return partitionNotFound(partitionId);
   let consumer = session.consumer(consumerId, partitionId);
@@ -131,10 +135,11 @@ export function attachConsumer(tables: ShardTables, command: AttachConsumerComma
     }
     consumer = new Consumer(sessionId, consumerId, partitionId, prefetch);
     session.addConsumer(consumer);
-    partition.attach(consumer);
+    partition.attach(consumer, tables.nowMs);
   }
   consumer.prefetch = prefetch;
   consumer.attached = true;
+  partition.setLease(consumer, leaseMs, tables.nowMs);
   partition.setDraining(consumer, drain === true);
   setReceiving(tables, consumer, session.state === "attached");
   return OK;
@@ -150,7 +155,9 @@ export function attachConsumer(tables: ShardTables, command: AttachConsumerComma
 export function detachConsumer(tables: ShardTables, command: DetachConsumerCommand): Reply {
   const session = tables.sessions.get(command.sessionId);
   const consumer = session?.consumer(command.consumerId, command.partitionId);
-  if (session !== undefined && consumer !== undefined) endConsumer(tables, session, consumer);
+  if (session !== undefined && consumer !== undefined) {
+    endConsumer(tables, session, consumer, undefined);
+  }
   return OK;
 }
 
@@ -178,7 +185,7 @@ export function expireSessions(tables: ShardTables): void {
       forget(tables, session);
       continue;
     }
-    endConsumers(tables, session);
+    endConsumers(tables, session, "sessionTimedOut");
     tables.sessions.end(session, tables.nowMs);
     tables.effects.sessionsEnded.push({ sessionId: session.id });
   }
@@ -193,18 +200,30 @@ function detach(tables: ShardTables, session: Session): void {
 }
 
 function forget(tables: ShardTables, session: Session): void {
-  endConsumers(tables, session);
+  endConsumers(tables, session, undefined);
   tables.publishers.forgetSession(session.id);
   tables.sessions.forget(session);
 }
 
-function endConsumers(tables: ShardTables, session: Session): void {
-  for (const consumer of [...session.consumers()]) endConsumer(tables, session, consumer);
+/** All consumers of a session, for the same reason: see `Partition.detach`. */
+function endConsumers(
+  tables: ShardTables,
+  session: Session,
+  failure: Failure | undefined,
+): void {
+  // In an order that follows from the log: messages may die here, one after the other.
+  const consumers = [...session.consumers()].sort((a, b) => a.partitionId - b.partitionId);
+  for (const consumer of consumers) endConsumer(tables, session, consumer, failure);
 }
 
-function endConsumer(tables: ShardTables, session: Session, consumer: Consumer): void {
+function endConsumer(
+  tables: ShardTables,
+  session: Session,
+  consumer: Consumer,
+  failure: Failure | undefined,
+): void {
   const partition = tables.partitions.get(consumer.partitionId)!;
-  partition.detach(consumer);
+  partition.detach(consumer, failure, tables.nowMs);
   session.removeConsumer(consumer);
   tables.touch(partition);
 }

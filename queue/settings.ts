@@ -22,6 +22,25 @@ export interface QueueSettings {
   readonly maxMessages: number;
   /** What happens when there are so many: new ones wait at the publisher, or old ones go. @default {"reject"} */
   readonly overflow: "reject" | "dropOldest";
+  /** A message that has failed so often goes to the dead-letter queue; 0 for never. @default {10} */
+  readonly maxDeliveries: number;
+  /** How long a message waits after its first failure; 0 for not at all. @default {100} */
+  readonly backoffFirstMs: number;
+  /** The longest it waits after a failure. @default {60_000} */
+  readonly backoffMaxMs: number;
+  /** How many times longer it waits after each further failure. @default {2} */
+  readonly backoffFactor: number;
+  /** By how much the wait is spread, up and down. @default {20} */
+  readonly backoffJitterPercent: number;
+  /** How long a message lives that nobody acks; 0 for ever. @default {0} */
+  readonly ttlMs: number;
+  /** Whether a message that expires goes to the dead-letter queue. @default {false} */
+  readonly deadLetterExpired: boolean;
+  /**
+   * After so many deliveries in a row that passed over an older message of less priority, the oldest one
+   * is delivered; 0 for strict priority. @default {0}
+   */
+  readonly starvationLimit: number;
 }
 
 /** What a setting is when nobody says, and what it may be. */
@@ -44,6 +63,9 @@ export interface NumberSetting extends Setting<number> {
 export interface ChoiceSetting<T extends string> extends Setting<T> {
   readonly choices: readonly T[];
 }
+
+/** The longest that a message waits or lives: ten years. */
+export const MESSAGE_TIME_MS_MAX = 10 * 366 * 24 * 60 * 60 * 1_000;
 
 const DAY_MS = 24 * 60 * 60 * 1_000;
 
@@ -71,6 +93,53 @@ export const QUEUE_SETTINGS = {
   overflow: oneOf(["reject", "dropOldest"], {
     default: "reject",
     rule: (range) => `What happens when a queue is full must be ${range}`,
+  }),
+  maxDeliveries: wholeNumber({
+    default: 10,
+    min: 0,
+    max: 1_000_000,
+    rule: (range) => `A message must be delivered ${range} times at most, where 0 is no limit`,
+  }),
+  backoffFirstMs: wholeNumber({
+    default: 100,
+    min: 0,
+    max: DAY_MS,
+    rule: (range) => `The first back-off must last ${range} milliseconds`,
+  }),
+  backoffMaxMs: wholeNumber({
+    default: 60_000,
+    min: 0,
+    max: DAY_MS,
+    rule: (range) => `The longest back-off must last ${range} milliseconds`,
+  }),
+  backoffFactor: wholeNumber({
+    default: 2,
+    min: 1,
+    max: 10,
+    rule: (range) => `A back-off must grow by a factor of ${range}`,
+  }),
+  backoffJitterPercent: wholeNumber({
+    default: 20,
+    min: 0,
+    max: 100,
+    rule: (range) => `A back-off must be spread by ${range} percent`,
+  }),
+  ttlMs: wholeNumber({
+    default: 0,
+    min: 0,
+    max: MESSAGE_TIME_MS_MAX,
+    rule: (range) => `Messages must live for ${range} milliseconds, where 0 is for ever`,
+  }),
+  deadLetterExpired: onOrOff({
+    default: false,
+    rule: (range) => `Whether expired messages become dead letters must be ${range}`,
+  }),
+  starvationLimit: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    rule: (range) =>
+      `An older message must be passed over ${range} times at most, where 0 is no limit`,
   }),
 } satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
 

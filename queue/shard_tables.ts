@@ -8,9 +8,9 @@
  */
 
 import { Catalog } from "./catalog.ts";
+import { DeadlineWatch } from "./deadline_watch.ts";
 import { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
-import { LeaseWatch } from "./lease_watch.ts";
 import type { MachineLimits } from "./limits.ts";
 import { MachineCapture } from "./machine_capture.ts";
 import { type ShardPart, SNAPSHOT_VERSION } from "./machine_snapshot.ts";
@@ -43,7 +43,7 @@ export class ShardTables {
 
   /** In the order in which they were created here. */
   readonly #partitions = new Map<number, Partition>();
-  readonly #leaseWatch = new LeaseWatch<Partition>();
+  readonly #watch = new DeadlineWatch<Partition>();
   readonly #touched: Partition[] = [];
 
   /**
@@ -87,7 +87,7 @@ export class ShardTables {
   removePartition(partition: Partition): void {
     const { id } = partition.identity;
     this.#partitions.delete(id);
-    this.#leaseWatch.forget(id);
+    this.#watch.forget(partition);
     this.transferMarks.forgetPartition(id);
   }
 
@@ -102,16 +102,6 @@ export class ShardTables {
     this.#touched.push(partition);
   }
 
-  /**
-   * As {@linkcode touch}, for a partition whose leases may end earlier than before.
-   *
-   * @param partition The partition.
-   */
-  touchLeases(partition: Partition): void {
-    this.#leaseWatch.forget(partition.identity.id);
-    this.touch(partition);
-  }
-
   /** Hands out what is ready in the touched partitions. */
   dispatch(): void {
     const touched = this.#touched;
@@ -122,31 +112,32 @@ export class ShardTables {
       // The very command may have deleted it.
       if (this.#partitions.get(partition.identity.id) !== partition) continue;
       partition.dispatch(this.nowMs, this.effects);
-      this.#leaseWatch.watch(partition);
+      this.#watch.watch(partition);
     }
     touched.length = 0;
   }
 
-  /** Ends the leases whose time is over. */
-  expireLeases(): void {
-    for (;;) {
-      const partition = this.#leaseWatch.due(this.nowMs);
+  /** Carries out what time brings to partitions, or as much as one command may. */
+  passTime(): void {
+    for (let left = this.limits.dueAtOnce; left > 0;) {
+      const partition = this.#watch.due(this.nowMs);
       if (partition === undefined) return;
-      partition.expire(this.nowMs);
+      left -= partition.passTime(this.nowMs, left);
       this.touch(partition);
     }
   }
 
   /**
-   * Tells when the next lease or session comes to its end by itself.
+   * Tells when time next brings something: the end of a lease or a session, messages that are due or
+   * expire.
    *
    * @returns Milliseconds, or `undefined` when none will.
    */
   nextDeadlineMs(): number | undefined {
-    const leaseMs = this.#leaseWatch.firstDeadlineMs();
+    const partitionMs = this.#watch.firstDeadlineMs();
     const sessionMs = this.sessions.firstDeadlineMs;
-    if (leaseMs === undefined) return sessionMs;
-    return sessionMs === undefined ? leaseMs : Math.min(leaseMs, sessionMs);
+    if (partitionMs === undefined) return sessionMs;
+    return sessionMs === undefined ? partitionMs : Math.min(partitionMs, sessionMs);
   }
 
   /**
@@ -193,7 +184,7 @@ export class ShardTables {
 
   /** Ends a restoration: all that was in the snapshot is here. */
   restored(): void {
-    for (const partition of this.#partitions.values()) this.#leaseWatch.watch(partition);
+    for (const partition of this.#partitions.values()) this.#watch.watch(partition);
     this.checkInvariants();
   }
 
@@ -213,7 +204,7 @@ export class ShardTables {
       invariant(partition.identity.id === id, "A partition is found by its id");
       invariant(!this.tombstones.has(id), "A deleted partition does not live");
       partition.checkInvariants();
-      this.#leaseWatch.checkInvariants(partition);
+      this.#watch.checkInvariants(partition);
       this.#checkConsumers(partition);
       consumers += partition.consumers.size;
     }

@@ -115,6 +115,8 @@ export type ClientRequest =
     readonly partitionId: number;
     readonly prefetch: number;
     readonly drain: boolean;
+    /** How long it holds a message; absent or 0: as long as the queue's settings say. */
+    readonly leaseMs?: number;
     readonly held: readonly HeldDelivery[];
   }
   | {

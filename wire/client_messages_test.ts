@@ -200,6 +200,9 @@ const replies: ServerReply[] = [
       redelivered: 6,
       consumers: 7,
       nextOffset: 8,
+      delayed: 9,
+      dead: 10,
+      expired: 11,
     }],
   },
   {

@@ -427,6 +427,9 @@ function readStats(map: CborMap): PartitionStats {
     redelivered: uintField(map, "redelivered"),
     consumers: uintField(map, "consumers"),
     nextOffset: uintField(map, "nextOffset"),
+    delayed: optionalUintField(map, "delayed") ?? 0,
+    dead: optionalUintField(map, "dead") ?? 0,
+    expired: optionalUintField(map, "expired") ?? 0,
   };
 }
 

@@ -117,6 +117,7 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
         partitionId: uintField(map, "partitionId", u32Max),
         prefetch: uintField(map, "prefetch", u32Max),
         drain: booleanField(map, "drain"),
+        ...(map["leaseMs"] === undefined ? {} : { leaseMs: uintField(map, "leaseMs") }),
         held: arrayField(map, "held", readHeld),
       };
     case RequestType.detachConsumer:

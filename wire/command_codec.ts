@@ -8,12 +8,13 @@
  *  0  the command header, see command_header.ts
  * 16  u64 sessionId
  * 24  u32 consumerId
- * 28  u8  operation (0 ack, 1 nack, 2 extend)
+ * 28  u8  operation (0 ack, 1 nack, 2 extend, 3 reject)
  * 29  u8 × 3 reserved, 0
  * 32  u32 count
- * 36  u32 reserved, 0
+ * 36  u32 optionBytes, 0 where there are no options
  * 40  u64 × count   offsets
  *     u32 × count   delivery counts
+ *     CBOR map of optionBytes: delayMs (nack), reason (nack and reject), as far as they are given
  * ```
  *
  * Those that carry messages besides a publish are in `transfer_codec.ts`. All others: the header, then a CBOR map of the command's fields, without `kind` and `partitionId`.
@@ -21,19 +22,19 @@
  * @module
  */
 
-import type {
-  Command,
-  PartitionAction,
-  PublishCommand,
-  QueueSettings,
-  SettleAndPublishCommand,
-  SettleCommand,
+import {
+  type Command,
+  type PartitionAction,
+  type PublishCommand,
+  type QueueSettings,
+  type SettleAndPublishCommand,
+  type SettleCommand,
   SettleOperation,
-  TransferCommand,
+  type TransferCommand,
 } from "../queue/commands.ts";
 import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 import type { FireScheduleCommand } from "../queue/schedule.ts";
-import { readU16, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
+import { emptyBytes, readU16, readU32, readU64, utf8Length, writeU32, writeU64 } from "./bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import {
   commandHeaderBytes,
@@ -52,11 +53,12 @@ import {
   uintsField,
 } from "./fields.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
-import { settleCountMax } from "./limits.ts";
+import { delayMsMax, reasonBytesMax, settleCountMax } from "./limits.ts";
 import {
   publishAreaBytes,
   publishBaseSequence,
   publishCount,
+  publishDetails,
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
@@ -68,24 +70,28 @@ const operationOffset = commandHeaderBytes + 12;
 const countOffset = commandHeaderBytes + 16;
 const settleListOffset = commandHeaderBytes + 24;
 const settleItemBytes = 12;
-const operationMax = 2;
+const operationMax = 3;
+const optionBytesOffset = commandHeaderBytes + 20;
+/** Enough for a delay and the longest reason. */
+const optionBytesMax = reasonBytesMax + 64;
 
 /** The commands that are told by their fields alone: those with messages are built around them. */
 export type EncodableCommand = Exclude<
   Command,
-  PublishCommand | FireScheduleCommand | SettleAndPublishCommand | TransferCommand
+  PublishCommand | SettleAndPublishCommand | TransferCommand | FireScheduleCommand
 >;
 
 /**
  * Encodes a command, with the time 0.
  *
- * @param command Any without a message: see `PublishBatch`, `encodeFireSchedule`, `transfer_codec.ts`.
+ * @param command Any without a message: see `PublishBatch`, `transfer_codec.ts`, `encodeFireSchedule`.
  * @returns Bytes of their own.
  */
 export function encodeCommand(command: EncodableCommand): Uint8Array {
   if (command.kind === "settle") {
-    const bytes = new Uint8Array(settleListOffset + settleItemBytes * command.offsets.length);
-    writeSettleCommand(bytes, 0, command);
+    const options = encodeSettleOptions(command);
+    const bytes = new Uint8Array(settleCommandBytes(command, options));
+    writeSettleCommand(bytes, 0, command, options);
     return bytes;
   }
   const { kind, ...rest } = command;
@@ -112,23 +118,43 @@ export function encodeSettleFrame(
   correlationId: number,
   command: SettleCommand,
 ): Uint8Array {
-  const commandBytes = settleListOffset + settleItemBytes * command.offsets.length;
+  const options = encodeSettleOptions(command);
+  const commandBytes = settleCommandBytes(command, options);
   const frame = new Uint8Array(frameHeaderBytes + commandBytes);
   writeFrameHeader(frame, 0, type, shard, correlationId, commandBytes);
-  writeSettleCommand(frame, frameHeaderBytes, command);
+  writeSettleCommand(frame, frameHeaderBytes, command, options);
   return frame;
 }
 
-function writeSettleCommand(bytes: Uint8Array, offset: number, command: SettleCommand): void {
+function encodeSettleOptions({ delayMs, reason }: SettleCommand): Uint8Array {
+  if (delayMs === undefined && reason === undefined) return emptyBytes;
+  return encodeCbor({
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(reason === undefined ? {} : { reason }),
+  });
+}
+
+function settleCommandBytes({ offsets }: SettleCommand, options: Uint8Array): number {
+  return settleListOffset + settleItemBytes * offsets.length + options.length;
+}
+
+function writeSettleCommand(
+  bytes: Uint8Array,
+  offset: number,
+  command: SettleCommand,
+  options: Uint8Array,
+): void {
   const count = command.offsets.length;
   writeHeader(bytes, offset, CommandKindCode.settle, command.partitionId);
   writeU64(bytes, offset + commandHeaderBytes, command.sessionId);
   writeU32(bytes, offset + consumerOffset, command.consumerId);
   bytes[offset + operationOffset] = command.operation;
   writeU32(bytes, offset + countOffset, count);
+  writeU32(bytes, offset + optionBytesOffset, options.length);
   let at = offset + settleListOffset;
   for (let i = 0; i < count; i++, at += 8) writeU64(bytes, at, command.offsets[i]!);
   for (let i = 0; i < count; i++, at += 4) writeU32(bytes, at, command.deliveryCounts[i]!);
+  bytes.set(options, at);
 }
 
 function writeHeader(bytes: Uint8Array, offset: number, kind: number, partitionId: number): void {
@@ -148,11 +174,12 @@ export function checkSettleCommand(command: Uint8Array): void {
     throw new MalformedFrameError(`Cannot read a settle command of ${command.length} bytes`);
   }
   const count = readU32(command, countOffset);
+  const optionBytes = readU32(command, optionBytesOffset);
   const isWhole = command[0] === CommandKindCode.settle &&
     command[1] === commandLayoutVersion && readU16(command, 2) === 0 &&
-    readU32(command, operationOffset) <= operationMax && readU32(command, countOffset + 4) === 0 &&
+    readU32(command, operationOffset) <= operationMax && optionBytes <= optionBytesMax &&
     count > 0 && count <= settleCountMax &&
-    command.length === settleListOffset + settleItemBytes * count;
+    command.length === settleListOffset + settleItemBytes * count + optionBytes;
   if (!isWhole) {
     throw new MalformedFrameError(
       `Cannot read a settle command of ${count} offsets in ${command.length} bytes`,
@@ -160,6 +187,31 @@ export function checkSettleCommand(command: Uint8Array): void {
   }
   readU64(command, commandHeaderBytes);
   for (let i = 0, at = settleListOffset; i < count; i++, at += 8) readU64(command, at);
+  if (optionBytes > 0) readSettleOptions(command, optionBytes);
+}
+
+/** Reads the options at the end of a settle command: each fits its operation, and is in its range. */
+function readSettleOptions(
+  command: Uint8Array,
+  optionBytes: number,
+): Pick<SettleCommand, "delayMs" | "reason"> {
+  const map = decodeCborMap(command.subarray(command.length - optionBytes));
+  const operation = command[operationOffset]!;
+  const delayMs = map["delayMs"] === undefined ? undefined : uintField(map, "delayMs", delayMsMax);
+  const reason = map["reason"] === undefined ? undefined : textField(map, "reason");
+  if (delayMs !== undefined && operation !== SettleOperation.nack) {
+    throw new MalformedFrameError(`Cannot settle with a delay by operation ${operation}`);
+  }
+  const hasReason = operation === SettleOperation.nack || operation === SettleOperation.reject;
+  if (reason !== undefined && (!hasReason || utf8Length(reason) > reasonBytesMax)) {
+    throw new MalformedFrameError(
+      `Cannot settle by operation ${operation} with a reason of ${utf8Length(reason)} bytes`,
+    );
+  }
+  return {
+    ...(delayMs === undefined ? {} : { delayMs }),
+    ...(reason === undefined ? {} : { reason }),
+  };
 }
 
 /** The session of a settle command. */
@@ -190,6 +242,8 @@ export function decodeCommand(bytes: Uint8Array): Command {
   const kind = bytes[0]!;
   if (kind === CommandKindCode.publish) return decodePublish(bytes, partitionId);
   if (kind === CommandKindCode.settle) return decodeSettle(bytes, partitionId);
+  if (kind === CommandKindCode.settleAndPublish) return decodeSettleAndPublish(bytes);
+  if (kind === CommandKindCode.transfer) return decodeTransfer(bytes);
   if (kind === CommandKindCode.fireSchedule) return decodeFireSchedule(bytes);
   if (kind === CommandKindCode.settleAndPublish) return decodeSettleAndPublish(bytes);
   if (kind === CommandKindCode.transfer) return decodeTransfer(bytes);
@@ -200,14 +254,16 @@ function decodePublish(bytes: Uint8Array, partitionId: number): PublishCommand {
   if (bytes.length < publishTableOffset || publishAreaBytes(bytes) < 0) {
     throw new MalformedFrameError(`Cannot read a publish command of ${bytes.length} bytes`);
   }
-  return {
+  const command = {
     kind: "publish",
     sessionId: publishSessionId(bytes),
     partitionId,
     baseSequence: publishBaseSequence(bytes),
     count: publishCount(bytes),
     bytes: publishAreaBytes(bytes),
-  };
+  } as const;
+  const details = publishDetails(bytes);
+  return details === undefined ? command : { ...command, details };
 }
 
 function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
@@ -220,7 +276,7 @@ function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
     offsets.push(readU64(bytes, settleListOffset + 8 * i));
     deliveryCounts.push(readU32(bytes, countsStart + 4 * i));
   }
-  return {
+  const command: SettleCommand = {
     kind: "settle",
     sessionId: readU64(bytes, commandHeaderBytes),
     consumerId: readU32(bytes, consumerOffset),
@@ -229,6 +285,8 @@ function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
     offsets,
     deliveryCounts,
   };
+  const optionBytes = readU32(bytes, optionBytesOffset);
+  return optionBytes === 0 ? command : { ...command, ...readSettleOptions(bytes, optionBytes) };
 }
 
 function decodeStructured(kind: number, partitionId: number, map: CborMap): Command {
@@ -257,6 +315,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         partitionId,
         prefetch: uintField(map, "prefetch"),
         drain: booleanField(map, "drain"),
+        ...(map["leaseMs"] === undefined ? {} : { leaseMs: uintField(map, "leaseMs") }),
       };
     case CommandKindCode.detachConsumer:
       return {
@@ -292,6 +351,8 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
       };
     case CommandKindCode.purgePartition:
       return { kind: "purgePartition", partitionId };
+    case CommandKindCode.removeMessage:
+      return { kind: "removeMessage", partitionId, offset: uintField(map, "offset") };
     case CommandKindCode.deletePartition:
       return { kind: "deletePartition", partitionId };
     case CommandKindCode.createQueue:

@@ -1,6 +1,6 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { array, assert, nat, property, tuple, uint8Array } from "fast-check";
-import { type Command, SettleOperation } from "../queue/commands.ts";
+import { type Command, type SettleCommand, SettleOperation } from "../queue/commands.ts";
 import {
   checkSettleCommand,
   decodeCommand,
@@ -14,6 +14,7 @@ import {
 import { commandPartitionId, commandTimestampMs, stampCommand } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame } from "./frame.ts";
+import { delayMsMax } from "./limits.ts";
 import { encodePublishCommand } from "./publish_batch.ts";
 import { queueSettings } from "../queue/mod.ts";
 
@@ -29,6 +30,27 @@ const commands: EncodableCommand[] = [
     offsets: [0, 5, big],
     deliveryCounts: [1, 2, 0xffff_ffff],
   },
+  {
+    kind: "settle",
+    sessionId: 1,
+    consumerId: 2,
+    partitionId: 3,
+    operation: SettleOperation.nack,
+    offsets: [7, 8],
+    deliveryCounts: [1, 2],
+    delayMs: 0,
+    reason: "später",
+  },
+  {
+    kind: "settle",
+    sessionId: 1,
+    consumerId: 2,
+    partitionId: 3,
+    operation: SettleOperation.reject,
+    offsets: [7],
+    deliveryCounts: [1],
+    reason: "r".repeat(1_024),
+  },
   { kind: "openSession", timeoutMs: 30_000, clientName: "naïve client" },
   { kind: "attachSession", sessionId: big },
   { kind: "detachSession", sessionId: 4, attachIndex: 9 },
@@ -40,6 +62,15 @@ const commands: EncodableCommand[] = [
     partitionId: 6,
     prefetch: 100,
     drain: true,
+  },
+  {
+    kind: "attachConsumer",
+    sessionId: 4,
+    consumerId: 5,
+    partitionId: 6,
+    prefetch: 100,
+    drain: false,
+    leaseMs: 5_000,
   },
   { kind: "detachConsumer", sessionId: 4, consumerId: 5, partitionId: 6 },
   { kind: "beginTerm" },
@@ -146,7 +177,10 @@ Deno.test("checkSettleCommand() refuses wrong lengths, operations and counts", (
     return bytes;
   };
   for (
-    const [at, value] of [[0, 1], [1, 2], [2, 1], [28, 3], [29, 1], [32, 0], [32, 4], [36, 1], [
+    const [at, value] of [[0, 1], [1, 2], [2, 1], [28, 4], [29, 1], [32, 0], [32, 4], [36, 1], [
+      37,
+      9,
+    ], [
       47,
       1,
     ]]
@@ -203,6 +237,37 @@ Deno.test("readQueueSettings() fills in what is missing, and refuses what is of 
   );
 });
 
+Deno.test("checkSettleCommand() refuses options that do not fit the operation, or are out of range", () => {
+  const settle = { ...settleOf(SettleOperation.nack), delayMs: 5, reason: "r" };
+  checkSettleCommand(encodeCommand(settle));
+  const wrong: [Partial<SettleCommand>, string][] = [
+    [{ operation: SettleOperation.ack }, "a delay by operation 0"],
+    [{ operation: SettleOperation.reject }, "a delay by operation 3"],
+    [{ delayMs: delayMsMax + 1 }, "delayMs"],
+    [{ delayMs: -1 }, "delayMs"],
+    [{ reason: "ü".repeat(513) }, "1026 bytes"],
+  ];
+  for (const [change, message] of wrong) {
+    const bytes = encodeCommand({ ...settle, ...change });
+    assertThrows(() => checkSettleCommand(bytes), MalformedFrameError, message);
+  }
+  const extend = encodeCommand({ ...settleOf(SettleOperation.extend), reason: "r" });
+  assertThrows(() => checkSettleCommand(extend), MalformedFrameError, "operation 2 with a reason");
+  const long = encodeCommand({ ...settleOf(SettleOperation.nack), reason: "r".repeat(5_000) });
+  assertThrows(() => checkSettleCommand(long), MalformedFrameError);
+});
+
+function settleOf(operation: SettleOperation): SettleCommand {
+  return {
+    kind: "settle",
+    sessionId: 1,
+    consumerId: 2,
+    partitionId: 3,
+    operation,
+    offsets: [7],
+    deliveryCounts: [1],
+  };
+}
 Deno.test("decodeCommand() reads commands from before queues could be changed", () => {
   const created = {
     kind: "createPartition",

@@ -45,6 +45,7 @@ export const CommandKindCode = {
   settleAndPublish: 20,
   transfer: 21,
   transferDone: 22,
+  removeMessage: 24,
   addSchedule: 30,
   removeSchedule: 31,
   pauseSchedule: 32,

@@ -5,8 +5,8 @@
  */
 
 import type { Death, DeathReason } from "../queue/commands.ts";
+import type { MessageHeaders } from "./message_record.ts";
 export { deadLetterQueueOf } from "../queue/dead_letter_queue.ts";
-import type { MessageHeaders } from "./publish_batch.ts";
 
 const prefix = "flowmq-dead-";
 

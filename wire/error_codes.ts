@@ -69,6 +69,10 @@ export const ErrorCode = {
   sessionConflict: 34,
   /** The delivery is over: its lease expired or was returned. */
   leaseLost: 40,
+  /** No message of that offset is alive: there never was one, or it is done with. */
+  messageNotFound: 41,
+  /** A consumer holds the message. */
+  messageLeased: 42,
   /** The queue has no schedule of that id. */
   scheduleNotFound: 50,
   /** The queue has a schedule of that id that does something else. */

@@ -31,6 +31,18 @@ export const nameBytesMax = 255;
 /** The longest key of a message, in bytes of UTF-8: its length is a u16. */
 export const keyBytesMax = 65_535;
 
+/** The longest delay, and the longest time to live, of a message: ten years. */
+export const delayMsMax = 10 * 365 * 24 * 60 * 60 * 1000;
+
+/** The highest priority of a message. */
+export const priorityMax = 9;
+
+/** The longest text by which a message is unique, in bytes of UTF-8: it is kept in memory. */
+export const uniqueBytesMax = 1_024;
+
+/** The longest reason of a nack or a rejection, in bytes of UTF-8. */
+export const reasonBytesMax = 1_024;
+
 /** The most messages a consumer may hold of one partition. */
 export const prefetchMax = 65_536;
 

@@ -23,6 +23,8 @@ export * from "./frame.ts";
 export * from "./frame_stream.ts";
 export * from "./limits.ts";
 export type * from "./look_messages.ts";
+export * from "./message_options.ts";
+export * from "./message_record.ts";
 export * from "./peer_messages.ts";
 export * from "./publish_batch.ts";
 export * from "./schedule_codec.ts";

@@ -7,34 +7,40 @@
  * 16  u64 sessionId
  * 24  u64 baseSequence
  * 32  u32 count
- * 36  u32 reserved, 0
+ * 36  u32 features: 1 some message has options, 2 some message has a key; other bits 0
  * 40  u32 × count   where each message ends, counted from the beginning of the message area
- *     message area
+ *     message area: one record after the other, see message_record.ts
  * ```
  *
- * A message: `u8 flags (1 key, 2 headers) | [u16 keyBytes, key] | [u32 headersBytes, headers] | body`.
+ * A log from before there were features says 0 there, whatever is in its messages.
  *
  * @module
  */
 
+import type { MessageDetails, PublishDetails } from "../queue/commands.ts";
 import {
-  decodeUtf8,
   encodeUtf8,
   encodeUtf8Into,
-  isUtf8,
   readU16,
   readU32,
   readU64,
-  utf8Length,
   writeU16,
   writeU32,
   writeU64,
 } from "./bytes.ts";
-import { checkTextMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import { commandHeaderBytes, CommandKindCode, commandLayoutVersion } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { keyBytesMax, type WireLimits } from "./limits.ts";
+import { encodeMessageOptions, type MessageOptions } from "./message_options.ts";
+import {
+  checkMessage,
+  encodeHeaders,
+  messageContentBytes,
+  type MessageHeaders,
+  readMessageDetails,
+  RecordFlag,
+} from "./message_record.ts";
 
 /** Where the table of ends begins in a publish command. */
 export const publishTableOffset = commandHeaderBytes + 24;
@@ -42,20 +48,15 @@ export const publishTableOffset = commandHeaderBytes + 24;
 const sequenceOffset = commandHeaderBytes + 8;
 const countOffset = commandHeaderBytes + 16;
 
-const flagKey = 1;
-const flagHeaders = 2;
+const featuresOffset = commandHeaderBytes + 20;
 
-/** The headers of a message: names to values, both text. */
-export type MessageHeaders = { readonly [name: string]: string };
+/** What some message of a publish command has, so that nobody looks for it where there is none. */
+const Feature = { options: 1, key: 2 } as const;
 
-/** A message as it is read out of a record. */
-export interface Message {
-  /** Decides the partition; messages of one key keep their order. */
-  readonly key: string | undefined;
-  /** Empty where the message has none. */
-  readonly headers: MessageHeaders;
-  /** A view of the record. */
-  readonly body: Uint8Array;
+/** The features of a command that holds a message with these flags. */
+function featuresOf(flags: number): number {
+  return ((flags & RecordFlag.options) !== 0 ? Feature.options : 0) |
+    ((flags & RecordFlag.key) !== 0 ? Feature.key : 0);
 }
 
 /** What a publish command is about, besides its messages. */
@@ -70,29 +71,6 @@ export interface PublishTarget {
   readonly baseSequence: number;
 }
 
-const noHeaders: MessageHeaders = Object.freeze({});
-
-/**
- * Encodes headers for {@linkcode PublishBatch.add}.
- *
- * @param headers Names to values.
- * @returns The bytes.
- * @throws {TypeError} when a value is not text, or a name is `__proto__`.
- */
-export function encodeHeaders(headers: MessageHeaders): Uint8Array {
-  for (const [name, value] of Object.entries(headers)) {
-    if (typeof value !== "string") {
-      throw new TypeError(`Cannot publish headers that are not text: ${name} is ${typeof value}`);
-    }
-    if (name === "__proto__") {
-      throw new TypeError(
-        "Cannot publish a header as its name is reserved: current value is __proto__",
-      );
-    }
-  }
-  return encodeCbor(headers);
-}
-
 /**
  * Messages on their way into one publish command.
  *
@@ -102,7 +80,8 @@ export function encodeHeaders(headers: MessageHeaders): Uint8Array {
  *
  * @example Usage
  * ```ts
- * import { decodeMessage, messageEnd, messageStart, PublishArena, PublishBatch } from "./publish_batch.ts";
+ * import { decodeMessage } from "./message_record.ts";
+ * import { messageEnd, messageStart, PublishArena, PublishBatch } from "./publish_batch.ts";
  *
  * const batch = new PublishBatch(new PublishArena());
  * batch.add("hello", "key-1");
@@ -117,6 +96,7 @@ export class PublishBatch {
   #ends = new Uint32Array(16);
   #count = 0;
   #bytes = 0;
+  #features = 0;
   /** The chunk that the area lies in, and where it begins there. */
   #chunk: Uint8Array;
   #start: number;
@@ -148,22 +128,29 @@ export class PublishBatch {
    * @param body Copied; text becomes UTF-8.
    * @param key At most 65,535 bytes of UTF-8.
    * @param headers From {@linkcode encodeHeaders}.
+   * @param options From {@linkcode encodeMessageOptions}.
    * @returns How many bytes the message takes in the area.
    * @throws {RangeError} when the key is too long.
    */
-  add(body: string | Uint8Array, key?: string, headers?: Uint8Array): number {
+  add(
+    body: string | Uint8Array,
+    key?: string,
+    headers?: Uint8Array,
+    options?: Uint8Array,
+  ): number {
     const isText = typeof body === "string";
     // Text is encoded straight into the area: three bytes a code unit always do.
     const room = 1 + (isText ? body.length * 3 : body.length) +
       (key === undefined ? 0 : 2 + key.length * 3) +
-      (headers === undefined ? 0 : 4 + headers.length);
+      (headers === undefined ? 0 : 4 + headers.length) +
+      (options === undefined ? 0 : options.length);
     this.#reserve(room);
     const chunk = this.#chunk;
     const start = this.#start + this.#bytes;
     let at = start + 1;
     let flags = 0;
     if (key !== undefined) {
-      flags |= flagKey;
+      flags |= RecordFlag.key;
       const keyBytes = encodeUtf8Into(key, chunk, at + 2);
       if (keyBytes > keyBytesMax) {
         throw new RangeError(
@@ -174,10 +161,15 @@ export class PublishBatch {
       at += 2 + keyBytes;
     }
     if (headers !== undefined) {
-      flags |= flagHeaders;
+      flags |= RecordFlag.headers;
       writeU32(chunk, at, headers.length);
       chunk.set(headers, at + 4);
       at += 4 + headers.length;
+    }
+    if (options !== undefined) {
+      flags |= RecordFlag.options;
+      chunk.set(options, at);
+      at += options.length;
     }
     if (isText) {
       at += encodeUtf8Into(body, chunk, at);
@@ -186,6 +178,7 @@ export class PublishBatch {
       at += body.length;
     }
     chunk[start] = flags;
+    this.#features |= featuresOf(flags);
     this.#bytes = at - this.#start;
     this.#arena.used = at;
     this.#pushEnd(this.#bytes);
@@ -203,6 +196,7 @@ export class PublishBatch {
     this.#chunk.set(record, start);
     this.#bytes += record.length;
     this.#arena.used = start + record.length;
+    this.#features |= featuresOf(record[0]!);
     this.#pushEnd(this.#bytes);
   }
 
@@ -248,6 +242,7 @@ export class PublishBatch {
     writeU64(bytes, offset + commandHeaderBytes, target.sessionId);
     writeU64(bytes, offset + sequenceOffset, target.baseSequence);
     writeU32(bytes, offset + countOffset, this.#count);
+    writeU32(bytes, offset + featuresOffset, this.#features);
     let at = offset + publishTableOffset;
     for (let i = 0; i < this.#count; i++, at += 4) writeU32(bytes, at, this.#ends[i]!);
   }
@@ -379,66 +374,6 @@ export function messageBounds(
 }
 
 /**
- * Reads the message record at `bytes[start..end)`.
- *
- * @param bytes A publish command, or the payload of a deliver frame.
- * @param start Where the record begins.
- * @param end Where it ends.
- * @returns Key, headers and a view of the body.
- * @throws {MalformedFrameError} when the record is not one.
- */
-export function decodeMessage(bytes: Uint8Array, start: number, end: number): Message {
-  const bodyStart = findBody(bytes, start, end);
-  const flags = bytes[start]!;
-  const body = bytes.subarray(bodyStart, end);
-  if (flags === 0) return { key: undefined, headers: noHeaders, body };
-  let at = start + 1;
-  let key: string | undefined;
-  if ((flags & flagKey) !== 0) {
-    const keyEnd = at + 2 + readU16(bytes, at);
-    key = decodeUtf8(bytes.subarray(at + 2, keyEnd));
-    at = keyEnd;
-  }
-  let headers = noHeaders;
-  if ((flags & flagHeaders) !== 0) {
-    checkTextMap(bytes, at + 4, bodyStart);
-    headers = decodeCborMap(bytes.subarray(at + 4, bodyStart)) as MessageHeaders;
-  }
-  return { key, headers, body };
-}
-
-/**
- * Where the body of the record at `bytes[start..end)` begins; it ends at `end`.
- *
- * @throws {MalformedFrameError} when the lengths in the record do not fit into it.
- */
-export function findBody(bytes: Uint8Array, start: number, end: number): number {
-  if (start >= end || end > bytes.length) {
-    throw new MalformedFrameError(`Cannot read a message of ${end - start} bytes`);
-  }
-  const flags = bytes[start]!;
-  let at = start + 1;
-  if (flags === 0) return at;
-  if ((flags & ~(flagKey | flagHeaders)) !== 0) {
-    throw new MalformedFrameError(`Cannot read a message with unknown flags: ${flags}`);
-  }
-  if ((flags & flagKey) !== 0) {
-    if (at + 2 > end) throw cutOff();
-    at += 2 + readU16(bytes, at);
-  }
-  if ((flags & flagHeaders) !== 0) {
-    if (at + 4 > end) throw cutOff();
-    at += 4 + readU32(bytes, at);
-  }
-  if (at > end) throw cutOff();
-  return at;
-}
-
-function cutOff(): MalformedFrameError {
-  return new MalformedFrameError("Cannot read a message whose key or headers are cut off");
-}
-
-/**
  * Checks a publish command that came from a client, down to every message: after this nobody who
  * reads it, on this node or another, now or after a restart, meets a surprise.
  *
@@ -468,7 +403,7 @@ export function checkPublishCommand(
     );
   }
   const areaStart = publishTableOffset + 4 * count;
-  if (areaStart > command.length || readU32(command, countOffset + 4) !== 0) {
+  if (areaStart > command.length) {
     throw new MalformedFrameError(`Cannot read a publish command cut off in its table of ${count}`);
   }
   readU64(command, commandHeaderBytes);
@@ -476,6 +411,7 @@ export function checkPublishCommand(
     throw new MalformedFrameError("Cannot publish sequence numbers over 2^53 - 1");
   }
   let tooLarge = -1;
+  let features = 0;
   let start = areaStart;
   for (let i = 0; i < count; i++) {
     const end = areaStart + readU32(command, publishTableOffset + 4 * i);
@@ -484,8 +420,12 @@ export function checkPublishCommand(
         `Cannot read message ${i} of a batch as its end is out of order`,
       );
     }
-    if (command[start] !== 0) checkFlagged(command, start, end);
-    // The cheap bound first: framing is at most 7 bytes.
+    const flags = command[start]!;
+    if (flags !== 0) {
+      checkMessage(command, start, end);
+      features |= featuresOf(flags);
+    }
+    // The cheap bound first.
     if (
       tooLarge === -1 && end - start - 1 > limits.messageBytesMax &&
       messageContentBytes(command, start, end) > limits.messageBytesMax
@@ -497,51 +437,35 @@ export function checkPublishCommand(
       `Cannot read a publish command with ${command.length - start} bytes behind its last message`,
     );
   }
+  if (readU32(command, featuresOffset) !== features) {
+    throw new MalformedFrameError(
+      `Cannot publish a batch with the features ${readU32(command, featuresOffset)}: ` +
+        `those of its messages are ${features}`,
+    );
+  }
   return tooLarge;
 }
 
-/** Checks key and headers of a message that has some. */
-function checkFlagged(command: Uint8Array, start: number, end: number): void {
-  const bodyStart = findBody(command, start, end);
-  let at = start + 1;
-  if ((command[start]! & flagKey) !== 0) {
-    const keyEnd = at + 2 + readU16(command, at);
-    if (!isUtf8(command, at + 2, keyEnd)) {
-      throw new MalformedFrameError("Cannot read a message whose key is not UTF-8");
-    }
-    at = keyEnd;
-  }
-  if ((command[start]! & flagHeaders) !== 0) checkTextMap(command, at + 4, bodyStart);
-}
-
-/** What counts against the limit of a message: key, headers and body, without their framing. */
-function messageContentBytes(bytes: Uint8Array, start: number, end: number): number {
-  const flags = bytes[start]!;
-  return end - start - 1 - ((flags & flagKey) !== 0 ? 2 : 0) -
-    ((flags & flagHeaders) !== 0 ? 4 : 0);
-}
-
 /**
- * What a message counts against the limit, before it is laid out.
+ * What the messages of a publish command ask for, read out of it message by message.
  *
- * @param body Text counts as UTF-8.
- * @param key Counts as UTF-8.
- * @param headers From {@linkcode encodeHeaders}.
- * @param enough Text need not be counted exactly where its upper bound is not over this.
- * @returns Key, headers and body in bytes, or an upper bound that is not over `enough`.
+ * @param command Checked by {@linkcode checkPublishCommand} when it came in.
+ * @returns The details, or `undefined` where no message has any.
  */
-export function measureMessage(
-  body: string | Uint8Array,
-  key: string | undefined,
-  headers: Uint8Array | undefined,
-  enough: number,
-): number {
-  const fixed = (headers === undefined ? 0 : headers.length) +
-    (typeof body === "string" ? 0 : body.length);
-  const units = (typeof body === "string" ? body.length : 0) + (key === undefined ? 0 : key.length);
-  if (fixed + 3 * units <= enough) return fixed + 3 * units;
-  return fixed + (typeof body === "string" ? utf8Length(body) : 0) +
-    (key === undefined ? 0 : utf8Length(key));
+export function publishDetails(command: Uint8Array): PublishDetails | undefined {
+  return readU32(command, featuresOffset) === 0 ? undefined : new CommandDetails(command);
+}
+
+class CommandDetails implements PublishDetails {
+  readonly #command: Uint8Array;
+
+  constructor(command: Uint8Array) {
+    this.#command = command;
+  }
+
+  at(position: number): MessageDetails {
+    return readMessageDetails(this.#command, messageStart(this.#command, position));
+  }
 }
 
 /**
@@ -557,6 +481,7 @@ export function encodePublishCommand(
     readonly body: string | Uint8Array;
     readonly key?: string;
     readonly headers?: MessageHeaders;
+    readonly options?: MessageOptions;
   }[],
 ): Uint8Array {
   const batch = new PublishBatch(new PublishArena());
@@ -566,6 +491,7 @@ export function encodePublishCommand(
       typeof message.body === "string" ? encodeUtf8(message.body) : message.body,
       message.key,
       headers,
+      message.options === undefined ? undefined : encodeMessageOptions(message.options),
     );
   }
   return batch.encodeCommand({ ...target, shard: 0 });

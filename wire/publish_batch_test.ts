@@ -3,6 +3,7 @@ import {
   array,
   assert,
   dictionary,
+  integer,
   nat,
   oneof,
   option,
@@ -15,22 +16,26 @@ import {
 import { concatBytes, encodeUtf8, writeU16, writeU32, writeU64 } from "./bytes.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame } from "./frame.ts";
-import { defaultLimits } from "./limits.ts";
+import { defaultLimits, delayMsMax } from "./limits.ts";
+import { encodeMessageOptions, type MessageOptions } from "./message_options.ts";
 import {
-  checkPublishCommand,
   decodeMessage,
   encodeHeaders,
-  encodePublishCommand,
   measureMessage,
+  type MessageHeaders,
+} from "./message_record.ts";
+import {
+  checkPublishCommand,
+  encodePublishCommand,
   messageBounds,
   messageEnd,
-  type MessageHeaders,
   messageStart,
   publishAreaBytes,
   PublishArena,
   publishBaseSequence,
   PublishBatch,
   publishCount,
+  publishDetails,
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
@@ -39,6 +44,7 @@ interface PlainMessage {
   readonly body: string | Uint8Array;
   readonly key?: string;
   readonly headers?: MessageHeaders;
+  readonly options?: MessageOptions;
 }
 
 const text = string({ unit: "grapheme", maxLength: 20 });
@@ -52,11 +58,21 @@ const anyMessage = record({
     }),
     { nil: undefined },
   ),
-}).map(({ body, key, headers }) => {
+  options: option(
+    record({
+      atMs: integer({ min: 1, max: Number.MAX_SAFE_INTEGER }),
+      ttlMs: integer({ min: 1, max: delayMsMax }),
+      priority: integer({ min: 1, max: 9 }),
+      unique: string({ unit: "grapheme", minLength: 1, maxLength: 20 }),
+    }, { requiredKeys: [] }),
+    { nil: undefined },
+  ),
+}).map(({ body, key, headers, options }) => {
   return {
     body,
     ...(key === undefined ? {} : { key }),
     ...(headers === undefined ? {} : { headers }),
+    ...(options === undefined ? {} : { options }),
   };
 });
 const someMessages = array(anyMessage, { minLength: 1, maxLength: 20 });
@@ -68,20 +84,21 @@ function bytesOf(body: string | Uint8Array): Uint8Array {
 
 function decodeAll(command: Uint8Array): PlainMessage[] {
   return Array.from({ length: publishCount(command) }, (_, i) => {
-    const { key, headers, body } = decodeMessage(
+    const { key, headers, options, body } = decodeMessage(
       command,
       messageStart(command, i),
       messageEnd(command, i),
     );
-    return { body, key: key ?? "(none)", headers };
+    return { body, key: key ?? "(none)", headers, options };
   });
 }
 
 function expected(messages: readonly PlainMessage[]): PlainMessage[] {
-  return messages.map(({ body, key, headers }) => ({
+  return messages.map(({ body, key, headers, options }) => ({
     body: bytesOf(body),
     key: key ?? "(none)",
     headers: headers ?? {},
+    options: options ?? {},
   }));
 }
 
@@ -116,8 +133,13 @@ Deno.test("PublishBatch keeps its messages when later batches of the arena outgr
       const arena = new PublishArena(chunkBytes);
       const batches = groups.map((messages) => {
         const batch = new PublishBatch(arena);
-        for (const { body, key, headers } of messages) {
-          batch.add(body, key, headers === undefined ? undefined : encodeHeaders(headers));
+        for (const { body, key, headers, options } of messages) {
+          batch.add(
+            body,
+            key,
+            headers === undefined ? undefined : encodeHeaders(headers),
+            options === undefined ? undefined : encodeMessageOptions(options),
+          );
         }
         return batch;
       });
@@ -196,13 +218,15 @@ Deno.test("checkPublishCommand() names what is wrong", () => {
     [(command) => writeU32(command, 32, 0), "its count is 0"],
     [(command) => writeU32(command, 32, 70_000), "its count is 70000"],
     [(command) => writeU32(command, 32, 60_000), "cut off in its table"],
-    [(command) => writeU32(command, 36, 1), "cut off in its table"],
+    [(command) => writeU32(command, 36, 1), "features 1"],
+    [(command) => writeU32(command, 36, 0), "those of its messages are 2"],
+    [(command) => writeU32(command, 36, 6), "features 6"],
     [(command) => writeU32(command, 40, 0), "message 0"],
     [(command) => writeU32(command, 44, 2), "message 1"],
     [(command) => writeU32(command, 44, 10), "behind its last message"],
     [(command) => writeU64(command, 24, Number.MAX_SAFE_INTEGER), "sequence numbers"],
     [(command) => writeU16(command, 49, 500), "cut off"],
-    [(command) => command[48] = 4, "unknown flags"],
+    [(command) => command[48] = 8, "unknown flags"],
     [(command) => command[51] = 0xff, "not UTF-8"],
   ];
   for (const [change, message] of cases) {
@@ -226,7 +250,7 @@ Deno.test("checkPublishCommand() finds the first message over the limit, framing
 });
 
 Deno.test("measureMessage() counts what checkPublishCommand() counts", () => {
-  assert(property(anyMessage, ({ body, key, headers }: PlainMessage) => {
+  assert(property(anyMessage, ({ body, key, headers, options }: PlainMessage) => {
     const encoded = headers === undefined ? undefined : encodeHeaders(headers);
     const exact = bytesOf(body).length + (key === undefined ? 0 : encodeUtf8(key).length) +
       (encoded === undefined ? 0 : encoded.length);
@@ -237,6 +261,7 @@ Deno.test("measureMessage() counts what checkPublishCommand() counts", () => {
       body,
       ...(key === undefined ? {} : { key }),
       ...(headers === undefined ? {} : { headers }),
+      ...(options === undefined ? {} : { options }),
     };
     const command = encodePublishCommand(target, [message]);
     const check = (messageBytesMax: number) =>
@@ -253,4 +278,23 @@ Deno.test("encodeHeaders() refuses what is not text", () => {
     "a is number",
   );
   assertThrows(() => encodeHeaders(JSON.parse('{"__proto__": "x"}')), TypeError, "__proto__");
+});
+
+Deno.test("publishDetails() reads what each message asks for, and is not there where nobody asks", () => {
+  assert(property(someMessages, (messages: PlainMessage[]) => {
+    const details = publishDetails(encodePublishCommand(target, messages));
+    const asked = messages.map(({ key, options }) => ({
+      ...(key === undefined ? {} : { key }),
+      ...options,
+    }));
+    assertEquals(details === undefined, asked.every((one) => Object.keys(one).length === 0));
+    if (details !== undefined) assertEquals(messages.map((_, i) => details.at(i)), asked);
+  }));
+});
+
+Deno.test("a command of a log from before there were features is read, keys and all", () => {
+  const command = encodePublishCommand(target, [{ body: "one", key: "k" }]);
+  writeU32(command, 36, 0);
+  assertEquals(publishDetails(command), undefined);
+  assertEquals(decodeAll(command), expected([{ body: "one", key: "k" }]));
 });

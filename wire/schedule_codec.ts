@@ -28,9 +28,8 @@ import type { CborMap } from "./cbor.ts";
 import { commandHeaderBytes, CommandKindCode, commandPartitionId } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { booleanField, bytesField, mapField, textField, uintField } from "./fields.ts";
+import { encodeHeaders, type MessageHeaders } from "./message_record.ts";
 import {
-  encodeHeaders,
-  type MessageHeaders,
   publishAreaBytes,
   PublishArena,
   PublishBatch,

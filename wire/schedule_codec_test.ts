@@ -1,7 +1,8 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { decodeCommand } from "./command_codec.ts";
 import { MalformedFrameError } from "./errors.ts";
-import { decodeMessage, messageBounds } from "./publish_batch.ts";
+import { decodeMessage } from "./message_record.ts";
+import { messageBounds } from "./publish_batch.ts";
 import { decodeFireSchedule, encodeFireSchedule } from "./schedule_codec.ts";
 
 const schedule = {

@@ -56,6 +56,7 @@ import {
   publishAreaBytes,
   type PublishBatch,
   publishCount,
+  publishDetails,
   publishTableOffset,
 } from "./publish_batch.ts";
 
@@ -236,6 +237,7 @@ export function decodeTransfer(bytes: Uint8Array): TransferCommand {
   if (bytes.length < publishTableOffset || publishAreaBytes(bytes) < 0) {
     throw new MalformedFrameError(`Cannot read a transfer of ${bytes.length} bytes`);
   }
+  const details = publishDetails(bytes);
   return {
     kind: "transfer",
     partitionId: commandPartitionId(bytes),
@@ -244,6 +246,7 @@ export function decodeTransfer(bytes: Uint8Array): TransferCommand {
     lastId: readU64(bytes, commandHeaderBytes),
     count: publishCount(bytes),
     bytes: publishAreaBytes(bytes),
+    ...(details === undefined ? {} : { details }),
   };
 }
 

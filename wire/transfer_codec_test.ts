@@ -1,14 +1,10 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { TransferCommand } from "../queue/mod.ts";
 import { decodeCommand } from "./command_codec.ts";
 import { deathNoteOf, withDeathNote, withoutDeathNote } from "./dead_letter.ts";
 import { MalformedFrameError } from "./errors.ts";
-import {
-  decodeMessage,
-  encodeHeaders,
-  type MessageBounds,
-  PublishArena,
-  PublishBatch,
-} from "./publish_batch.ts";
+import { decodeMessage, encodeHeaders } from "./message_record.ts";
+import { type MessageBounds, PublishArena, PublishBatch } from "./publish_batch.ts";
 import {
   checkSettleAndPublish,
   encodeSettleAndPublish,
@@ -77,12 +73,9 @@ Deno.test("a transfer is read as it was written, and holds its messages like a p
   batch.addRecord(batchOf("two").area);
   const transfer = { partitionId: 9, sourceShard: 65_535, firstId: 2 ** 34, lastId: 2 ** 34 + 8 };
   const command = encodeTransfer(transfer, batch);
-  assertEquals(decodeCommand(command), {
-    kind: "transfer",
-    ...transfer,
-    count: 2,
-    bytes: batch.bytes,
-  });
+  const { details, ...decoded } = decodeCommand(command) as TransferCommand;
+  assertEquals(decoded, { kind: "transfer", ...transfer, count: 2, bytes: batch.bytes });
+  assertEquals([details?.at(0), details?.at(1)], [{ key: "k" }, { key: "k" }]);
   assertEquals(textsIn(command, 2), ["one", "two"]);
 });
 

@@ -19,7 +19,7 @@ import type { Terminal } from "../terminal.ts";
 const writeBytes = 64 * 1024;
 
 function jsonLine(message: LoggedMessage, shard: number): string {
-  const { queue, partition, offset, fate, key, headers, body, publishedAtMs } = message;
+  const { queue, partition, offset, fate, key, headers, options, body, publishedAtMs } = message;
   const { index, term, path, byte } = message;
   return JSON.stringify({
     queue,
@@ -28,6 +28,7 @@ function jsonLine(message: LoggedMessage, shard: number): string {
     state: fate,
     key: key ?? null,
     headers,
+    options,
     ...bodyOf(body),
     publishedAt: new Date(publishedAtMs).toISOString(),
     shard,
@@ -119,8 +120,8 @@ export const logDump = defineCommand({
     "refused where the queue did not take it; gone where it was acked, or its queue deleted, so long " +
     "ago that nothing else is known of it. What no longer is in the log is not shown. On a node of a " +
     "cluster, the last entries may be ones that are not committed yet.",
-    "With --json each line is an object with queue, partition, offset, state, key, headers, body, " +
-    "publishedAt, shard, index, term, file and byte, the last two of the record; a body that is not " +
+    "With --json each line is an object with queue, partition, offset, state, key, headers, options, " +
+    "body, publishedAt, shard, index, term, file and byte, the last two of the record; a body that is not " +
     "UTF-8 is there as bodyBase64 instead.",
   ],
   positionals: [{ name: "DIR", help: "The data directory of a node." }],

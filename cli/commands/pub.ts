@@ -5,15 +5,23 @@
  */
 
 import { toBytes } from "@std/streams";
-import { MessageTooLargeError, type Receipt } from "../../mod.ts";
-import { frameBytesMax } from "../../wire/limits.ts";
+import { MessageTooLargeError, type PublishMessageOptions, type Receipt } from "../../mod.ts";
+import { delayMsMax, frameBytesMax, priorityMax } from "../../wire/limits.ts";
 import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { describeError } from "../describe_error.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { CommandError, UsageError } from "../failures.ts";
-import { headersFlag, switchFlag, textFlag } from "../flags.ts";
+import {
+  durationFlag,
+  type FlagValues,
+  headersFlag,
+  integerFlag,
+  switchFlag,
+  textFlag,
+  timeFlag,
+} from "../flags.ts";
 import { formatBytes, formatCount, formatMany, formatMs } from "../format.ts";
 import { LineTooLongError, readLines } from "../lines.ts";
 import { ProgressLine } from "../progress.ts";
@@ -30,6 +38,25 @@ const flags = {
     help: "Messages with the same key go to the same partition, so they keep their order.",
   }),
   header: headersFlag({ short: "H", help: "A header of every message." }),
+  delay: durationFlag({
+    help: "Nobody gets a message before so much time has passed.",
+    maximumMs: delayMsMax,
+  }),
+  at: timeFlag({ help: "Nobody gets a message before this time." }),
+  ttl: durationFlag({
+    help: "A message expires after so much time, if nobody holds it then.",
+    minimumMs: 1,
+    maximumMs: delayMsMax,
+  }),
+  priority: integerFlag({
+    help: "From 0 to 9: messages of a higher priority are delivered first.",
+    minimum: 0,
+    maximum: priorityMax,
+  }),
+  unique: textFlag({
+    help:
+      "Not again until acked: while a message with this text is in the queue, its place is the answer.",
+  }),
   lines: switchFlag({ help: "Each line of stdin is a message: so it is where no BODY is given." }),
   whole: switchFlag({ help: "All of stdin is one message, byte by byte." }),
   noCreate: switchFlag({ help: "Do not make the queue if it does not exist." }),
@@ -41,6 +68,23 @@ const flags = {
 interface Source {
   readonly bodies: AsyncIterable<Uint8Array>;
   readonly noun: "message" | "line";
+}
+
+function publishOptions(values: FlagValues<typeof flags>): PublishMessageOptions {
+  const { key, header, delay, at, ttl, priority, unique, noCreate } = values;
+  if (delay !== undefined && at !== undefined) {
+    throw new UsageError("--delay and --at exclude each other");
+  }
+  return {
+    ...(key === undefined ? {} : { key }),
+    ...(header.length === 0 ? {} : { headers: Object.fromEntries(header) }),
+    ...(delay === undefined ? {} : { delayMs: delay }),
+    ...(at === undefined ? {} : { at }),
+    ...(ttl === undefined ? {} : { ttlMs: ttl }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(unique === undefined ? {} : { unique }),
+    create: !noCreate,
+  };
 }
 
 async function* single(body: Uint8Array | Promise<Uint8Array>): AsyncGenerator<Uint8Array> {
@@ -113,18 +157,18 @@ export const pub = defineCommand({
       command: "flowmq pub images --whole -H type:image/png < photo.png",
       note: "A file as one message, with a header.",
     },
+    { command: "flowmq pub mails 'Your coffee is cold' --delay 10m", note: "Not yet." },
+    {
+      command: "flowmq pub reports monthly --at 2027-01-01T06:00 --unique monthly",
+      note: "At a time, here where no zone is given; and once, however often this is run.",
+    },
     { command: "flowmq pub numbers -- -5", note: "A body that starts with a dash." },
   ],
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {
     const [queueName, body] = positionals;
     const source = sourceOf(body, values, terminal);
-    const headers = Object.fromEntries(values.header);
-    const options = {
-      ...(values.key === undefined ? {} : { key: values.key }),
-      ...(values.header.length === 0 ? {} : { headers }),
-      create: !values.noCreate,
-    };
+    const options = publishOptions(values);
     return await withClient(values, terminal, "flowmq pub", async (client) => {
       const queue = client.queue(queueName!);
       const startedAt = performance.now();

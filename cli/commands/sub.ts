@@ -6,7 +6,8 @@
 
 import type { Client, Delivery } from "../../mod.ts";
 import { LeaseExpiredError } from "../../client/errors.ts";
-import { prefetchMax } from "../../wire/limits.ts";
+import { clientLimits } from "../../client/options.ts";
+import { delayMsMax, prefetchMax } from "../../wire/limits.ts";
 import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
@@ -14,8 +15,8 @@ import { deliveryRecord } from "../delivery_record.ts";
 import { DeliveryPrinter } from "../delivery_printer.ts";
 import { describeError } from "../describe_error.ts";
 import { ExitCode } from "../exit_codes.ts";
-import { CommandError } from "../failures.ts";
-import { type FlagValues, integerFlag, switchFlag } from "../flags.ts";
+import { CommandError, UsageError } from "../failures.ts";
+import { durationFlag, type FlagValues, integerFlag, switchFlag, textFlag } from "../flags.ts";
 import { formatCount, formatMany } from "../format.ts";
 import { Stoppable } from "../stoppable.ts";
 import type { Terminal } from "../terminal.ts";
@@ -36,9 +37,46 @@ const flags = {
   noAck: switchFlag({
     help: "Print without acking: all messages return to the queue when the command ends.",
   }),
+  reject: textFlag({
+    valueName: "REASON",
+    help: "Reject each message for this reason: it goes to the dead-letter queue.",
+  }),
+  nack: textFlag({
+    valueName: "REASON",
+    help: "Give each message back for this reason: it comes again, later each time.",
+  }),
+  delay: durationFlag({
+    help: "With --nack, how long until a message comes again.",
+    maximumMs: delayMsMax,
+  }),
+  lease: durationFlag({
+    help: "How long a message may be held before it goes to another consumer.",
+    defaultText: "as the queue's settings say",
+    minimumMs: clientLimits.leaseMsMin,
+    maximumMs: clientLimits.leaseMsMax,
+  }),
   ...clientFlags,
   json: jsonFlag,
 };
+
+/** What the queue is told about each message that is written. */
+function settlerOf(
+  { noAck, nack, reject, delay }: FlagValues<typeof flags>,
+): ((delivery: Delivery) => Promise<unknown>) | undefined {
+  const given = [
+    noAck && "--no-ack",
+    nack !== undefined && "--nack",
+    reject !== undefined && "--reject",
+  ]
+    .filter((name) => name !== false);
+  if (given.length > 1) throw new UsageError(`${given.join(" and ")} exclude each other`);
+  if (delay !== undefined && nack === undefined) throw new UsageError("--delay needs --nack");
+  if (noAck) return undefined;
+  if (reject !== undefined) return (delivery) => delivery.reject(reject);
+  if (nack === undefined) return (delivery) => delivery.ack();
+  const options = { reason: nack, ...(delay === undefined ? {} : { delayMs: delay }) };
+  return (delivery) => delivery.nack(options);
+}
 
 /** How many messages to take at most, and how many at once. */
 function limitsOf(values: FlagValues<typeof flags>): { countMax: number; prefetch: number } {
@@ -55,25 +93,30 @@ async function print(
   client: Client,
   queueName: string,
   values: FlagValues<typeof flags>,
+  settle: ((delivery: Delivery) => Promise<unknown>) | undefined,
   terminal: Terminal,
 ): Promise<ExitCode> {
   const { countMax, prefetch } = limitsOf(values);
   const encoder = new TextEncoder();
   let late = 0;
-  let ackFailure: unknown;
+  let settleFailure: unknown;
   const printer = new DeliveryPrinter<Delivery>({
     format: values.json
       ? (delivery) => [encoder.encode(JSON.stringify(deliveryRecord(delivery)) + "\n")]
       : (delivery) => [delivery.body, lineEnd],
     write: (bytes) => terminal.stdout.write(bytes),
-    ack: !values.noAck,
-    onAckFailed(error) {
+    settle,
+    onSettleFailed(error) {
       if (error instanceof LeaseExpiredError) late++;
-      else ackFailure ??= error;
+      else settleFailure ??= error;
     },
   });
 
-  const consumer = client.queue(queueName).consume({ prefetch, drain: values.noWait });
+  const consumer = client.queue(queueName).consume({
+    prefetch,
+    drain: values.noWait,
+    ...(values.lease === undefined ? {} : { leaseMs: values.lease }),
+  });
   const deliveries = new Stoppable(consumer);
   void Promise.race([aborted(terminal.interrupted), printer.broken]).then(() => deliveries.stop());
   const grace = interruptGrace(terminal.interrupted);
@@ -86,7 +129,7 @@ async function print(
       printer.print(next.value);
     }
   } finally {
-    // Leaving returns what is not acked, so everything printed has to be acked before.
+    // Leaving returns what is not settled, so everything printed has to be settled before.
     try {
       await Promise.race([printer.finish(), grace]);
     } finally {
@@ -94,13 +137,13 @@ async function print(
     }
   }
 
-  if (ackFailure !== undefined) {
-    const { line, exitCode } = describeError(ackFailure);
+  if (settleFailure !== undefined) {
+    const { line, exitCode } = describeError(settleFailure);
     throw new CommandError(`some messages may come again: ${line}`, exitCode);
   }
   if (late > 0) {
     terminal.stderr.line(
-      `${formatMany(late, "message")} took longer to write than the queue's lease and may come ` +
+      `${formatMany(late, "message")} took longer to write than the lease and may come ` +
         "again: a lower --prefetch helps",
     );
   }
@@ -122,7 +165,7 @@ export const sub = defineCommand({
     "Prints each body and a line end, until Ctrl-C. A message is acked only after its bytes were " +
     "written; whatever was not written when the command ends, or the pipe behind it closes, goes to " +
     "another consumer. Several subs of one queue share its messages, one by one in turn.",
-    "With --json each line is an object with queue, partition, offset, key, headers, body, " +
+    "With --json each line is an object with queue, partition, offset, key, headers, options, body, " +
     "deliveryCount and publishedAt; a body that is not UTF-8 is there as bodyBase64 instead.",
   ],
   positionals: [{ name: "QUEUE", help: "The queue." }],
@@ -132,14 +175,19 @@ export const sub = defineCommand({
     { command: "flowmq sub logs --json | jq .headers", note: "With all that is known about it." },
     { command: "flowmq sub jobs --count 1 --no-wait", note: "One message, if there is one." },
     { command: "flowmq sub jobs --no-ack --no-wait", note: "Look, but do not take." },
+    {
+      command: "flowmq sub jobs --count 1 --reject 'no such user'",
+      note: "Get a message out of the way that nobody can handle.",
+    },
   ],
 
   run({ flags: values, positionals }, terminal): Promise<ExitCode> {
+    const settle = settlerOf(values);
     return withClient(
       values,
       terminal,
       "flowmq sub",
-      (client) => print(client, positionals[0]!, values, terminal),
+      (client) => print(client, positionals[0]!, values, settle, terminal),
     );
   },
 });

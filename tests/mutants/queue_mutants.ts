@@ -147,8 +147,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "what a closed consumer held is ready again at once, for others",
     edits: [{
       file: "queue/partition.ts",
-      find: "while (consumer.firstLease !== NO_SLOT) this.#return(consumer.firstLease);",
-      replace: "",
+      find: "for (const slot of this.#leases.slotsOf(consumer)) {",
+      replace: "for (const slot of [] as number[]) {",
     }],
     foundBy: "model",
     why: "the leases end by themselves before it looks",
@@ -159,7 +159,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [{
       file: "queue/partition.ts",
       find: "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
-      replace: "      if (leases.deliveryCountAt(slot) === 1) this.#return(slot);\n" +
+      replace: "      if (deliveryCount === 1) this.#return(leases.find(offset), nowMs);\n" +
         "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
     }],
     foundBy: "cluster",
@@ -169,7 +169,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "an extended lease gets its full time again",
     edits: [{
       file: "queue/partition.ts",
-      find: "leases.extend(slot, deadlineMs);",
+      find: "leases.extend(slot, nowMs);",
       replace: "",
     }],
     foundBy: "cluster",
@@ -213,9 +213,9 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     name: "fresh-messages-overtake-returned-ones",
     breaks: "what comes back is delivered before what was never delivered",
     edits: [{
-      file: "queue/partition.ts",
-      find: "if (this.#returned.size > 0) {\n        slot",
-      replace: "if (this.#freshOffset === this.#nextOffset) {\n        slot",
+      file: "queue/waiting_messages.ts",
+      find: "lines[0]!.firstOffset < freshOffset",
+      replace: "freshOffset === Infinity",
     }],
     foundBy: "model",
     why: "its checker follows the order of first deliveries only",
@@ -225,8 +225,9 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "published = ready + leased + acked, at every moment",
     edits: [{
       file: "queue/partition.ts",
-      find: "ready: this.ready,",
-      replace: "ready: this.#nextOffset - this.#freshOffset,",
+      find: "    const { ready, delayed, nextOffset } = this.#backlog;",
+      replace: "    const { delayed, nextOffset } = this.#backlog;\n" +
+        "    const ready = nextOffset - this.#backlog.freshOffset;",
     }],
     foundBy: "cluster",
   },
@@ -235,17 +236,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "a message is there until it is acked, however often it comes back",
     edits: [{
       file: "queue/partition.ts",
-      find:
-        "    this.#returned.push(this.#leases.offsetAt(slot), this.#leases.deliveryCountAt(slot));\n" +
-        "    return consumer;",
-      replace: "    if (this.#leases.deliveryCountAt(slot) > 3) this.#leases.remove(slot);\n" +
-        "    else {\n" +
-        "      this.#returned.push(\n" +
-        "        this.#leases.offsetAt(slot),\n" +
-        "        this.#leases.deliveryCountAt(slot),\n" +
-        "      );\n" +
-        "    }\n" +
-        "    return consumer;",
+      find: "    if (waitMs > 0) this.#backlog.delay",
+      replace: "    if (deliveryCount > 3) return;\n    if (waitMs > 0) this.#backlog.delay",
     }],
     foundBy: "cluster",
   },
@@ -254,16 +246,17 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "a replica that went on from a snapshot counts as the others do",
     edits: [{
       file: "queue/partition.ts",
-      find: "leased: this.#leases.leased,",
-      replace: "leased: this.#leases.leased - this.#restoredLeases,",
+      find: "    const leased = this.#leases.size;",
+      replace: "    const leased = this.#leases.size - this.#restoredLeases;",
     }, {
       file: "queue/partition.ts",
-      find: "    this.#leases.restoreLease(",
-      replace: "    this.#restoredLeases++;\n    this.#leases.restoreLease(",
+      find: "    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);",
+      replace: "    this.#restoredLeases++;\n" +
+        "    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);",
     }, {
       file: "queue/partition.ts",
-      find: "  #bytesPublished = 0;",
-      replace: "  #bytesPublished = 0;\n  #restoredLeases = 0;",
+      find: "  #redelivered = 0;",
+      replace: "  #redelivered = 0;\n  #restoredLeases = 0;",
     }],
     foundBy: "cluster",
   },
@@ -277,5 +270,36 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     }],
     foundBy: "model",
     why: "its checker does not say whose turn it is",
+  },
+  {
+    name: "a-failed-message-does-not-wait",
+    breaks: "a message waits for its back-off before it is delivered again",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "    if (waitMs > 0) this.#backlog.delay",
+      replace: "    if (waitMs > 1e9) this.#backlog.delay",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "leaves-delayed-messages-out-of-the-snapshot",
+    breaks: "a snapshot holds the messages that wait for a time",
+    edits: [{
+      file: "queue/partition_capture.ts",
+      find: "groups(waiting.delayed())",
+      replace: "groups([])",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "lets-a-removed-message-come-back",
+    breaks: "what was taken out of the middle of a line is not delivered",
+    edits: [{
+      file: "queue/waiting_messages.ts",
+      find: "    while (heap.size > 0 && !live.has(heap.firstOffset)) heap.pop();",
+      replace: "",
+    }],
+    foundBy: "model",
+    why: "its applications remove nothing",
   },
 ];

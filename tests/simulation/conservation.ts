@@ -1,7 +1,7 @@
 /**
  * Checks that no message is lost or made up inside a queue: at every step, on every replica, the
- * messages ever published to a partition are those that are ready, leased, acked,
- * purged or dropped.
+ * messages ever published to a partition are those that are ready, delayed, leased, acked, dead, purged
+ * or dropped.
  *
  * Two things are checked after each entry that any replica applies, for all partitions of its shard: its
  * own counts add up, and they are the counts at this index of the log. Those are in ledgers, which are
@@ -21,7 +21,7 @@ import type { World } from "./world.ts";
 /** How many messages are where. */
 export type Counts = Pick<
   PartitionStats,
-  "published" | "ready" | "leased" | "acked" | "purged" | "dropped"
+  "published" | "ready" | "delayed" | "leased" | "acked" | "dead" | "purged" | "dropped"
 >;
 
 /** What is asked of a replica. */
@@ -52,16 +52,19 @@ export class Conservation {
    * @param partitions What the model has.
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
-    for (const [id, { messages, ackedCount, purgedCount, droppedCount, leased }] of partitions) {
+    for (const [id, partition] of partitions) {
+      const { messages, ackedCount, deadCount, purgedCount, droppedCount, leased, delayedCount } =
+        partition;
       let ledger = this.#ledgers.get(id);
       if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
       const published = messages.length;
-      const ready = published - ackedCount - leased.size;
       const counts = {
         published,
-        ready,
+        ready: published - ackedCount - deadCount - leased.size - delayedCount,
+        delayed: delayedCount,
         leased: leased.size,
         acked: ackedCount - purgedCount - droppedCount,
+        dead: deadCount,
         purged: purgedCount,
         dropped: droppedCount,
       };
@@ -104,25 +107,26 @@ export class Conservation {
 
   #violated(node: number, index: number, partition: number, details: string): never {
     throw this.#world.violated(
-      "published = ready + leased + acked + purged + dropped",
+      "published = ready + delayed + leased + acked + dead + purged + dropped",
       `node ${node}, shard ${this.#shard}, after entry ${index}, partition ${partition}: ${details}`,
     );
   }
 }
 
-function sumOf({ ready, leased, acked, purged, dropped }: Counts): number {
-  return ready + leased + acked + purged + dropped;
+function sumOf({ ready, delayed, leased, acked, dead, purged, dropped }: Counts): number {
+  return ready + delayed + leased + acked + dead + purged + dropped;
 }
 
 function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
-  return a?.published === b?.published && a?.ready === b?.ready && a?.leased === b?.leased &&
-    a?.acked === b?.acked && a?.purged === b?.purged && a?.dropped === b?.dropped;
+  return a?.published === b?.published && a?.ready === b?.ready && a?.delayed === b?.delayed &&
+    a?.leased === b?.leased && a?.acked === b?.acked && a?.dead === b?.dead &&
+    a?.purged === b?.purged && a?.dropped === b?.dropped;
 }
 
 /** Counts, for people. */
 export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
-  const { published, ready, leased, acked, purged, dropped } = counts;
-  return `${published} published, ${ready} ready, ${leased} leased, ${acked} acked, ` +
-    `${purged} purged, ${dropped} dropped`;
+  const { published, ready, delayed, leased, acked, dead, purged, dropped } = counts;
+  return `${published} published, ${ready} ready, ${delayed} delayed, ${leased} leased, ` +
+    `${acked} acked, ${dead} dead, ${purged} purged, ${dropped} dropped`;
 }

@@ -18,10 +18,12 @@ function setUp(): Conservation {
     index: 3,
     term: 1,
     acked: false,
+    dead: false,
     ackedIndex: 0,
     deliveryCount: 0,
     deliveredIndex: 0,
     lease: undefined,
+    dueMs: 0,
     seen: new Map(),
   };
   partition.messages.push(message);
@@ -41,7 +43,8 @@ function setUp(): Conservation {
 }
 
 function counts(published: number, ready: number, leased: number, acked: number, purged = 0) {
-  return { stats: () => ({ published, ready, leased, acked, purged, dropped: 0 }) };
+  const none = { delayed: 0, dead: 0, dropped: 0 };
+  return { stats: () => ({ ...none, published, ready, leased, acked, purged }) };
 }
 
 const NOTHING = { stats: () => undefined };

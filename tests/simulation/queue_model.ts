@@ -24,6 +24,7 @@ import {
   messageStart,
   publishedWith,
 } from "../../wire/mod.ts";
+import { backoffMs } from "../../queue/backoff.ts";
 import { nameOfMessage, ScheduleModel } from "./schedule_model.ts";
 import type { World } from "./world.ts";
 
@@ -36,6 +37,8 @@ export interface ModelMessage {
   readonly term: number;
   /** It is gone: acked or purged. */
   acked: boolean;
+  /** On its way to the dead-letter queue. */
+  dead: boolean;
   /** The entry that acked or purged it, or 0. */
   ackedIndex: number;
   /** How often it was delivered. */
@@ -43,6 +46,8 @@ export interface ModelMessage {
   /** The entry by which it was last delivered, or 0. */
   deliveredIndex: number;
   lease: Lease | undefined;
+  /** While it waits for a back-off: until when; otherwise 0. */
+  dueMs: number;
   /** Which application has seen each delivery, by its count. */
   readonly seen: Map<number, string>;
 }
@@ -56,6 +61,8 @@ interface ModelConsumer {
   readonly sessionId: number;
   readonly consumerId: number;
   prefetch: number;
+  /** How long it holds a message; 0 for what the queue says. */
+  leaseMs: number;
   /** Not since its session lost its connection. */
   attached: boolean;
 }
@@ -83,6 +90,8 @@ export class ModelPartition {
   /** The messages that are leased, by offset. */
   readonly leased = new Map<number, ModelMessage>();
   ackedCount = 0;
+  deadCount = 0;
+  delayedCount = 0;
   /** Purged messages count as acked, but for this. */
   purgedCount = 0;
   /** So do dropped ones. */
@@ -111,6 +120,8 @@ export class ShardModel {
   readonly #schedules = new ScheduleModel((...broken) => this.#violated(...broken));
   /** Names of the messages that are on their way to other queues, by the ids of their transfers. */
   readonly outbox = new Map<number, string>();
+  /** Of each session: below which number of its acks that publish it has all answers. */
+  readonly #answeredBelow = new Map<number, number>();
   /** Messages that were published with an ack, by name: the entry. */
   readonly posted = new Map<string, number>();
   #nextTransferId = 1;
@@ -153,11 +164,11 @@ export class ShardModel {
     this.#deliveries(entry, effects);
   }
 
-  /** What waits: messages that are not acked, or on their way to another queue. */
+  /** What waits: messages that are neither acked nor dead, or on their way to another queue. */
   waiting(): number {
     let count = this.outbox.size;
-    for (const { messages, ackedCount } of this.partitions.values()) {
-      count += messages.length - ackedCount;
+    for (const { messages, ackedCount, deadCount } of this.partitions.values()) {
+      count += messages.length - ackedCount - deadCount;
     }
     return count;
   }
@@ -214,14 +225,16 @@ export class ShardModel {
       }
       case "closeSession":
         this.#sessions.delete(command.sessionId);
-        return this.#endConsumers((consumer) => consumer.sessionId === command.sessionId);
+        return this.#endConsumers((consumer) => consumer.sessionId === command.sessionId, "closed");
       case "attachConsumer": {
         const { sessionId, consumerId, partitionId, prefetch } = command;
         const partition = this.#partition(entry, partitionId);
         const name = `${sessionId}/${consumerId}`;
         const consumer = partition.consumers.get(name);
         if (consumer === undefined) {
-          partition.consumers.set(name, { sessionId, consumerId, prefetch, attached: true });
+          const { leaseMs = 0 } = command;
+          const attached = true;
+          partition.consumers.set(name, { sessionId, consumerId, prefetch, leaseMs, attached });
         } else {
           consumer.prefetch = prefetch;
           consumer.attached = true;
@@ -229,9 +242,11 @@ export class ShardModel {
         return;
       }
       case "detachConsumer":
-        return this.#endConsumers((consumer, partitionId) =>
-          consumer.sessionId === command.sessionId &&
-          consumer.consumerId === command.consumerId && partitionId === command.partitionId
+        return this.#endConsumers(
+          (consumer, partitionId) =>
+            consumer.sessionId === command.sessionId &&
+            consumer.consumerId === command.consumerId && partitionId === command.partitionId,
+          "closed",
         );
       case "createPartition": {
         const { partitionId, queueName, partitionNumber, settings } = command;
@@ -268,6 +283,7 @@ export class ShardModel {
       case "editQueue":
       case "deleteQueue":
       case "partitionSettled":
+      case "removeMessage":
         return;
       default:
         return command satisfies never;
@@ -295,7 +311,9 @@ export class ShardModel {
   #purge(entry: Entry, partitionId: number, reply: Reply): void {
     const partition = this.#partition(entry, partitionId);
     const { messages } = partition;
-    const waiting = messages.filter(({ acked, lease }) => !acked && lease === undefined);
+    const waiting = messages.filter(({ acked, dead, lease }) =>
+      !acked && !dead && lease === undefined
+    );
     if (reply.kind !== "purged" || reply.count !== waiting.length) {
       const what = `${JSON.stringify(reply)} for ${waiting.length} messages`;
       this.#violated("a purge removes what nobody holds", entry, what);
@@ -316,7 +334,10 @@ export class ShardModel {
     const excess = liveOf(partition) - mostOf(partition);
     if (excess <= 0) return;
     const dropped = partition.messages
-      .filter(({ acked, lease }) => !acked && lease === undefined).slice(0, excess);
+      .filter(({ acked, dead, dueMs, lease }) =>
+        !acked && !dead && dueMs === 0 && lease === undefined
+      )
+      .slice(0, excess);
     removeAll(partition, dropped, entry.index);
     partition.droppedCount += dropped.length;
     this.#world.counters.add("queue: messages dropped", dropped.length);
@@ -386,10 +407,12 @@ export class ShardModel {
       index,
       term,
       acked: false,
+      dead: false,
       ackedIndex: 0,
       deliveryCount: 0,
       deliveredIndex: 0,
       lease: undefined,
+      dueMs: 0,
       seen: new Map(),
     });
   }
@@ -407,8 +430,17 @@ export class ShardModel {
     const ids = command.targets.map((_, i) => idIn(messages, i));
     const isOk = reply.statuses.every((status) => status === SettleStatus.ok);
     const { counters } = this.#world;
+    const { sessionId, sequence } = command;
+    // A copy that comes late may find that its answer is forgotten: the client has it already.
+    const answeredBelow = Math.max(
+      this.#answeredBelow.get(sessionId) ?? 0,
+      command.answeredBelow,
+    );
+    this.#answeredBelow.set(sessionId, answeredBelow);
     if (ids.some((id) => this.posted.has(id))) {
-      if (!isOk) this.#violated("an ack that is repeated gets the same answer", entry, ids.join());
+      if (!isOk && sequence >= answeredBelow) {
+        this.#violated("an ack that is repeated gets the same answer", entry, ids.join());
+      }
       return counters.add("queue: acks that publish repeated");
     }
     const partition = this.#partition(entry, command.partitionId);
@@ -459,6 +491,7 @@ export class ShardModel {
     }
     this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages transferred", command.count);
+    this.#dropOldest(entry, partition);
   }
 
   #settle(entry: Entry, command: Command & { kind: "settle" }, reply: Reply): void {
@@ -473,7 +506,7 @@ export class ShardModel {
       const holds = lease !== undefined && lease.consumer.sessionId === command.sessionId &&
         lease.consumer.consumerId === command.consumerId &&
         message!.deliveryCount === command.deliveryCounts[i];
-      const allowed = holds || message?.acked === true;
+      const allowed = holds || message?.acked === true || message?.dead === true;
       const ok = reply.statuses[i] === SettleStatus.ok;
       if (ok !== allowed) {
         this.#violated(
@@ -496,10 +529,13 @@ export class ShardModel {
           return this.#release(partition, offset);
         case SettleOperation.nack:
           counters.add("queue: messages nacked");
-          return this.#release(partition, offset);
+          return this.#fail(command.partitionId, partition, offset, command.delayMs);
+        case SettleOperation.reject:
+          counters.add("queue: messages rejected");
+          return this.#die(partition, offset);
         case SettleOperation.extend:
           counters.add("queue: leases extended");
-          lease.deadlineMs = this.#nowMs + partition.settings.leaseMs;
+          lease.deadlineMs = this.#nowMs + leaseMsOf(lease.consumer, partition);
           return;
         default:
           return command.operation satisfies never;
@@ -518,6 +554,10 @@ export class ShardModel {
       if (message === undefined) this.#violated("only messages are delivered", entry, what);
       if (partition.paused) this.#violated("a paused queue delivers nothing", entry, what);
       if (message.acked) this.#violated("no delivery after an ack", entry, what);
+      if (message.dead) this.#violated("no delivery of a dead message", entry, what);
+      if (message.dueMs > 0) {
+        this.#violated("no delivery before its time", entry, `${what}: due at ${message.dueMs}`);
+      }
       if (message.lease !== undefined) {
         const holder = nameOf(message.lease.consumer);
         this.#violated("a message has one holder", entry, `${what}; ${holder} holds it`);
@@ -544,7 +584,7 @@ export class ShardModel {
       this.#world.trace(() => `queue: delivery ${deliveryCount} of ${what}`);
       message.deliveryCount = deliveryCount;
       message.deliveredIndex = entry.index;
-      message.lease = { consumer, deadlineMs: this.#nowMs + partition.settings.leaseMs };
+      message.lease = { consumer, deadlineMs: this.#nowMs + leaseMsOf(consumer, partition) };
       partition.leased.set(offset, message);
       let held = 0;
       for (const { lease } of partition.leased.values()) if (lease!.consumer === consumer) held++;
@@ -563,17 +603,23 @@ export class ShardModel {
     for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
     for (const partition of this.partitions.values()) {
       for (const { lease } of partition.leased.values()) {
-        lease!.deadlineMs = this.#nowMs + partition.settings.leaseMs;
+        lease!.deadlineMs = this.#nowMs + leaseMsOf(lease!.consumer, partition);
       }
     }
   }
 
   #expire(): void {
-    for (const partition of this.partitions.values()) {
+    for (const [partitionId, partition] of this.partitions) {
       for (const [offset, { lease }] of partition.leased) {
         if (lease!.deadlineMs > this.#nowMs) continue;
         this.#world.counters.add("queue: leases expired");
-        this.#release(partition, offset);
+        this.#fail(partitionId, partition, offset);
+      }
+      if (partition.delayedCount === 0) continue;
+      for (const message of partition.messages) {
+        if (message.dueMs === 0 || message.dueMs > this.#nowMs) continue;
+        message.dueMs = 0;
+        partition.delayedCount--;
       }
     }
   }
@@ -589,7 +635,7 @@ export class ShardModel {
     }
     this.#world.counters.add("queue: sessions timed out");
     session.ended = true;
-    this.#endConsumers((consumer) => consumer.sessionId === sessionId);
+    this.#endConsumers((consumer) => consumer.sessionId === sessionId, "timedOut");
   }
 
   #detach(id: number, session: ModelSession): void {
@@ -602,16 +648,45 @@ export class ShardModel {
     }
   }
 
-  #endConsumers(which: (consumer: ModelConsumer, partitionId: number) => boolean): void {
+  #endConsumers(
+    which: (consumer: ModelConsumer, partitionId: number) => boolean,
+    how: "closed" | "timedOut",
+  ): void {
     for (const [partitionId, partition] of this.partitions) {
       for (const [name, consumer] of partition.consumers) {
         if (!which(consumer, partitionId)) continue;
         partition.consumers.delete(name);
         for (const [offset, { lease }] of partition.leased) {
-          if (lease!.consumer === consumer) this.#release(partition, offset);
+          if (lease!.consumer !== consumer) continue;
+          if (how === "closed") this.#release(partition, offset);
+          else this.#fail(partitionId, partition, offset);
         }
       }
     }
+  }
+
+  /** A consumer has failed with a message: it waits for its back-off, or dies. */
+  #fail(id: number, partition: ModelPartition, offset: number, delayMs?: number): void {
+    const message = partition.messages[offset]!;
+    const { settings } = partition;
+    const { deliveryCount } = message;
+    if (settings.maxDeliveries > 0 && deliveryCount >= settings.maxDeliveries) {
+      return this.#die(partition, offset);
+    }
+    this.#release(partition, offset);
+    const waitMs = delayMs ?? backoffMs(settings, id, offset, deliveryCount);
+    if (waitMs === 0) return;
+    message.dueMs = this.#nowMs + waitMs;
+    partition.delayedCount++;
+    this.#world.counters.add("queue: messages backing off");
+  }
+
+  #die(partition: ModelPartition, offset: number): void {
+    this.#release(partition, offset);
+    partition.messages[offset]!.dead = true;
+    partition.deadCount++;
+    this.#nextTransferId++;
+    this.#world.counters.add("queue: messages dead");
   }
 
   #release(partition: ModelPartition, offset: number): void {
@@ -642,13 +717,15 @@ function removeAll(
   for (const message of gone) {
     message.acked = true;
     message.ackedIndex = index;
+    if (message.dueMs > 0) partition.delayedCount--;
+    message.dueMs = 0;
     if (message.deliveryCount === 0) partition.firstDeliveries++;
   }
   partition.ackedCount += gone.length;
 }
 
-function liveOf({ messages, ackedCount }: ModelPartition): number {
-  return messages.length - ackedCount;
+function liveOf({ messages, ackedCount, deadCount }: ModelPartition): number {
+  return messages.length - ackedCount - deadCount;
 }
 
 function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
@@ -657,6 +734,10 @@ function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): numb
 
 function isFull(partition: ModelPartition): boolean {
   return partition.settings.overflow === "reject" && liveOf(partition) >= mostOf(partition);
+}
+
+function leaseMsOf({ leaseMs }: ModelConsumer, { settings }: ModelPartition): number {
+  return leaseMs || settings.leaseMs;
 }
 
 function nameOf(consumer: ModelConsumer): string {

@@ -59,7 +59,7 @@ class Pair {
 /** A partition with two consumers of one message each, and a publisher. */
 function setUp() {
   const pair = new Pair();
-  const settings = queueSettings({ leaseMs });
+  const settings = queueSettings({ leaseMs, backoffFirstMs: 0 });
   pair.command({
     kind: "createPartition",
     partitionId,

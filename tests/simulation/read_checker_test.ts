@@ -25,10 +25,12 @@ function setUp(): ReadChecker {
       index,
       term: 1,
       acked: false,
+      dead: false,
       ackedIndex: 0,
       deliveryCount: 0,
       deliveredIndex: 0,
       lease: undefined,
+      dueMs: 0,
       seen: new Map(),
     });
     record(index);
@@ -39,7 +41,8 @@ function setUp(): ReadChecker {
 }
 
 function report(published: number, acked: number, partitions = 1) {
-  const counts = { published, acked, purged: 0, dropped: 0, leased: 0, ready: published - acked };
+  const none = { leased: 0, delayed: 0, dead: 0, expired: 0, dropped: 0, purged: 0 };
+  const counts = { ...none, published, acked, ready: published - acked };
   const rest = { redelivered: 0, bytesPublished: 0, consumers: 0 };
   const one = { ...counts, ...rest, partitionId, partition: 0, shard: 0, nextOffset: published };
   const settings = queueSettings({ partitions, leaseMs: 1_000 });

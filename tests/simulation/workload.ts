@@ -29,6 +29,9 @@ export interface QueuePlan {
   readonly name: string;
   readonly partitions: number;
   readonly leaseMs: number;
+  readonly maxDeliveries: number;
+  readonly backoffFirstMs: number;
+  readonly backoffMaxMs: number;
   readonly maxMessages: number;
   readonly overflow: "reject" | "dropOldest";
 }
@@ -86,6 +89,10 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     name: `queue-${i}`,
     partitions: random.pick([1, 1, 2, 3, 4]),
     leaseMs,
+    // Nobody takes dead letters.
+    maxDeliveries: 0,
+    backoffFirstMs: random.pick([0, 10, 100, 1_000]),
+    backoffMaxMs: 5_000,
     maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
     overflow: random.pick(["reject", "reject", "dropOldest"] as const),
   }));
@@ -495,6 +502,8 @@ async function consumeFrom(
   const consumer = client.queue(queue).consume({
     prefetch: random.integer(1, settings.prefetchMax),
     drain,
+    // Without help from its client, whoever takes long loses its leases.
+    ...(random.chance(0.5) ? { extendForMs: 0 } : {}),
   });
   const wasDiligent = workload.diligent;
   // Nobody stays for ever where others may be needed elsewhere.
