@@ -742,7 +742,7 @@ export class Model {
     partition.turns = partition.turns.filter((other) => other !== consumer);
     for (const message of this.held(consumer)) {
       if (failure !== undefined) {
-        this.#fail(partition, message, failure);
+        this.#fail(partition, message, failure, 0);
         continue;
       }
       message.holder = undefined;

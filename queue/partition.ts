@@ -236,7 +236,8 @@ export class Partition {
     this.refresh(consumer);
     for (const slot of this.#leases.slotsOf(consumer)) {
       if (failure === undefined) this.#return(slot, nowMs);
-      else this.#fail(slot, failure, undefined, nowMs);
+      // It counts as a failure, but the message need not wait: it was the consumer that went.
+      else this.#fail(slot, failure, 0, nowMs);
     }
     this.#leases.forget(consumer);
     this.#dropGone();

@@ -45,6 +45,7 @@ processTest(
       offset: 0,
       key: "k",
       headers: { colour: "blue", size: "7" },
+      options: {},
       body: "two\nlines",
       deliveryCount: 1,
     });

@@ -491,7 +491,6 @@ export class ShardModel {
     }
     this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages transferred", command.count);
-    this.#dropOldest(entry, partition);
   }
 
   #settle(entry: Entry, command: Command & { kind: "settle" }, reply: Reply): void {
@@ -659,7 +658,7 @@ export class ShardModel {
         for (const [offset, { lease }] of partition.leased) {
           if (lease!.consumer !== consumer) continue;
           if (how === "closed") this.#release(partition, offset);
-          else this.#fail(partitionId, partition, offset);
+          else this.#fail(partitionId, partition, offset, 0);
         }
       }
     }
