@@ -160,7 +160,7 @@ export class ShardModel {
     } else {
       this.#carryOut(entry, command, reply);
     }
-    this.#schedules.passed(this.#nowMs);
+    this.#schedules.passed(this.#nowMs, this.#world.nowMs);
     this.#deliveries(entry, effects);
   }
 
@@ -598,7 +598,7 @@ export class ShardModel {
   }
 
   #beginTerm(): void {
-    this.#schedules.beginTerm(this.#nowMs);
+    this.#schedules.beginTerm();
     for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
     for (const partition of this.partitions.values()) {
       for (const { lease } of partition.leased.values()) {

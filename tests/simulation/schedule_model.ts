@@ -21,7 +21,9 @@ interface ModelSchedule {
   /** The due time that it waits for. */
   nextMs: number;
   paused: boolean;
-  /** Whoever leads has led since it came, for long enough. */
+  /** When, in virtual time, the log of the present term first said that it has come. */
+  seenMs: number | undefined;
+  /** Whoever leads has known that it has come, for long enough. */
   isLate: boolean;
 }
 
@@ -36,7 +38,6 @@ export class ScheduleModel {
   readonly #violated: (invariant: string, entry: Entry, details: string) => never;
   /** By number. */
   readonly #schedules = new Map<number, ModelSchedule>();
-  #termBegunMs = Infinity;
 
   /** @param violated Told what broke. */
   constructor(violated: (invariant: string, entry: Entry, details: string) => never) {
@@ -44,17 +45,21 @@ export class ScheduleModel {
   }
 
   /** A leader has begun its term. */
-  beginTerm(nowMs: number): void {
-    this.#termBegunMs = nowMs;
+  beginTerm(): void {
+    for (const schedule of this.#schedules.values()) schedule.seenMs = undefined;
   }
 
-  /** An entry was applied: whoever proposed it lived then. */
-  passed(nowMs: number): void {
+  /**
+   * An entry was applied: whoever proposed it lived then.
+   *
+   * @param nowMs The time of the log, which jumps where a clock is set forward.
+   * @param virtualMs The time that has really passed.
+   */
+  passed(nowMs: number, virtualMs: number): void {
     for (const schedule of this.#schedules.values()) {
-      const { nextMs, everyMs } = schedule;
-      if (this.#termBegunMs > nextMs || nowMs < nextMs + PATIENCE_MS) continue;
-      // Where the clock was set forward, all the time until the next one may have passed at once.
-      if (nowMs < nextMs + everyMs) schedule.isLate = true;
+      if (schedule.paused || nowMs < schedule.nextMs) continue;
+      schedule.seenMs ??= virtualMs;
+      if (virtualMs >= schedule.seenMs + PATIENCE_MS) schedule.isLate = true;
     }
   }
 
@@ -74,7 +79,15 @@ export class ScheduleModel {
         const { partitionId, id, nextMs, number, timing } = schedule;
         const everyMs = "everyMs" in timing ? timing.everyMs : secondsOf(timing.cron) * 1_000;
         const { paused } = schedule;
-        this.#schedules.set(number, { partitionId, id, everyMs, nextMs, paused, isLate: false });
+        this.#schedules.set(number, {
+          partitionId,
+          id,
+          everyMs,
+          nextMs,
+          paused,
+          seenMs: undefined,
+          isLate: false,
+        });
         return;
       }
       case "removeSchedule":
@@ -93,6 +106,7 @@ export class ScheduleModel {
         if (!schedule.paused) return;
         schedule.paused = false;
         schedule.nextMs = nextMs;
+        schedule.seenMs = undefined;
         schedule.isLate = false;
         return;
       }
@@ -116,6 +130,7 @@ export class ScheduleModel {
     if ((dueMs - nextMs) % everyMs !== 0) this.#violated("due times are on the beat", entry, what);
     if (dueMs > nextMs && isLate) this.#violated("no due time is passed over", entry, what);
     schedule.nextMs = dueMs + everyMs;
+    schedule.seenMs = undefined;
     schedule.isLate = false;
   }
 
