@@ -458,6 +458,16 @@ Deno.test("Partition.detach() lets what a lost consumer held fail, and not what 
   assertEquals([bench.partition.stats().dead, bench.partition.firstEntryIndex], [1, undefined]);
 });
 
+Deno.test("Partition.detach() gives what a lost consumer held to others at once, in order", () => {
+  const bench = new Bench({ backoffFirstMs: 100, maxDeliveries: 3 });
+  const lost = bench.consumer(1, 3);
+  bench.publish(3);
+  bench.dispatch(0);
+  bench.partition.detach(lost, "sessionTimedOut", 50);
+  bench.consumer(2, 3);
+  assertEquals(bench.dispatch(50), "2:0x2 2:1x2 2:2x2");
+});
+
 Deno.test("Partition.settle() with reject lets a message die at once, with what the consumer said", () => {
   const bench = new Bench();
   const one = bench.consumer(1, 2);
