@@ -99,14 +99,12 @@ export class Outbox {
    * Takes over a message that died, and brings it to the dead-letter queue of its queue. The caller takes
    * it out of its partition in the same command; its entry stays alive through the outbox.
    *
-   * A message that dies in a dead-letter queue has nowhere to go: it is taken, and gone.
-   *
-   * @param death Which message, and why it died.
+   * @param death Which message, and why it died; not in a dead-letter queue, from where nothing goes on.
    * @returns Whether it was taken. If not, the outbox is full: the message must stay where it is, and be
    *   buried later. The caller lets it wait for `FULL_RETRY_MS` and be delivered (or expire) once more.
    */
   bury(death: Death): boolean {
-    if (isDeadLetterQueue(death.queue)) return true;
+    invariant(!isDeadLetterQueue(death.queue), "Nothing dies in a dead-letter queue");
     if (this.room <= 0) return false;
     const target = { queue: deadLetterQueueOf(death.queue), partition: 0 };
     const { queue, partition, offset, entryIndex, position } = death;

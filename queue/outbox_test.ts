@@ -39,12 +39,6 @@ Deno.test("Outbox.bury() sends a message to the dead-letter queue of its queue, 
   outbox.checkInvariants();
 });
 
-Deno.test("Outbox.bury() lets what dies in a dead-letter queue go", () => {
-  const outbox = new Outbox(10);
-  assert(outbox.bury({ ...death, queue: "mail.dead" }));
-  assertEquals(outbox.size, 0);
-});
-
 Deno.test("Outbox.bury() takes no more than there is room for, and takes again when there is some", () => {
   const outbox = new Outbox(2);
   assert(outbox.bury(death));

@@ -10,8 +10,6 @@
 
 import { Backlog } from "./backlog.ts";
 import {
-  type Death,
-  type DeathReason,
   type HeldMessage,
   type PartitionIdentity,
   type PartitionStats,
@@ -20,9 +18,7 @@ import {
   SettleOperation,
   SettleStatus,
 } from "./commands.ts";
-import { backoffMs } from "./backoff.ts";
-import { Consumer, ReadyRing } from "./consumer.ts";
-import { isDeadLetterQueue } from "./dead_letter_queue.ts";
+import { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
@@ -35,34 +31,17 @@ import type {
 } from "./machine_snapshot.ts";
 import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
-import { FULL_RETRY_MS } from "./outbox.ts";
+import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
+import { PartitionConsumers } from "./partition_consumers.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
-
-// Most partitions have little in them, and there may be very many.
-const NO_TURNS = new Uint32Array(0);
-const NO_CONSUMERS: readonly ConsumerSnapshot[] = [];
-
-/** Where messages go that die. */
-export interface Graveyard {
-  /**
-   * Takes over a message that died.
-   *
-   * @param death Which message, and why.
-   * @returns Whether it was taken; if not, it stays and has to die later.
-   */
-  bury(death: Death): boolean;
-}
 
 /** What a consumer says about deliveries. */
 export type SettleWords = Pick<
   SettleCommand,
   "operation" | "offsets" | "deliveryCounts" | "delayMs" | "reason"
 >;
-
-/** Why a consumer has lost a message that it did not settle. */
-export type Failure = "leaseExpired" | "sessionTimedOut";
 
 /** The state of one partition and everything that may happen to it. */
 export class Partition {
@@ -72,25 +51,18 @@ export class Partition {
   /** When it is looked at for what time brings; belongs to `DeadlineWatch`. */
   watchedMs = Infinity;
 
-  readonly #graveyard: Graveyard;
-  readonly #consumers = new Set<Consumer>();
-  readonly #ring = new ReadyRing();
+  readonly #consumers = new PartitionConsumers();
   readonly #backlog = new Backlog();
   readonly #leases = new LeaseTable();
+  readonly #outcomes: Outcomes;
   /** The lowest offset that is not gone. Follows from the rest. */
   #lowOffset = 0;
   #redelivered = 0;
-  #dead = 0;
-  #expired = 0;
-  #dropped = 0;
-  #purged = 0;
   #delivered = 0;
   /** With so many messages nothing more is taken. Follows from the settings. */
   #fullAt = Infinity;
   /** With more messages the oldest ones are dropped. Follows from the settings. */
   #dropAbove = Infinity;
-  /** How many consumers want to hear that nothing is ready. Follows from them. */
-  #drainingCount = 0;
 
   /**
    * Makes an empty partition.
@@ -100,7 +72,7 @@ export class Partition {
    */
   constructor(identity: PartitionIdentity, graveyard: Graveyard) {
     this.#identity = identity;
-    this.#graveyard = graveyard;
+    this.#outcomes = new Outcomes(this, this.#backlog, this.#leases, graveyard);
     this.#limit();
   }
 
@@ -111,7 +83,7 @@ export class Partition {
 
   /** The consumers, in the order in which they first attached. */
   get consumers(): ReadonlySet<Consumer> {
-    return this.#consumers;
+    return this.#consumers.all;
   }
 
   /** Messages that could be delivered now. */
@@ -178,7 +150,7 @@ export class Partition {
    */
   update(settings: QueueSettings, paused: boolean, revision: number, nowMs: number): void {
     this.#identity = { ...this.#identity, settings, paused, revision };
-    for (const consumer of this.#consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
+    for (const consumer of this.consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
     this.#limit();
     if (this.#live > this.#dropAbove) this.#dropOldest();
   }
@@ -190,7 +162,7 @@ export class Partition {
    */
   purge(): number {
     const count = this.#backlog.clear();
-    this.#purged += count;
+    this.#outcomes.purged += count;
     this.#dropGone();
     return count;
   }
@@ -202,7 +174,6 @@ export class Partition {
    * @param nowMs The time of the log.
    */
   attach(consumer: Consumer, nowMs: number): void {
-    invariant(!this.#consumers.has(consumer), "A consumer is attached once");
     this.#consumers.add(consumer);
     this.setLease(consumer, consumer.leaseMs, nowMs);
     this.refresh(consumer);
@@ -228,16 +199,11 @@ export class Partition {
    * @param nowMs The time of the log.
    */
   detach(consumer: Consumer, failure: Failure | undefined, nowMs: number): void {
-    const wasAttached = this.#consumers.delete(consumer);
-    invariant(wasAttached, "Only an attached consumer is detached");
-    consumer.attached = false;
-    consumer.receiving = false;
-    this.setDraining(consumer, false);
-    this.refresh(consumer);
+    this.#consumers.remove(consumer);
     for (const slot of this.#leases.slotsOf(consumer)) {
-      if (failure === undefined) this.#return(slot, nowMs);
+      if (failure === undefined) this.#outcomes.return(slot, nowMs);
       // It counts as a failure, but the message need not wait: it was the consumer that went.
-      else this.#fail(slot, failure, 0, nowMs);
+      else this.#outcomes.fail(slot, failure, 0, nowMs);
     }
     this.#leases.forget(consumer);
     this.#dropGone();
@@ -249,9 +215,7 @@ export class Partition {
    * @param consumer One that is attached.
    */
   refresh(consumer: Consumer): void {
-    if (consumer.hasCredit === consumer.inRing) return;
-    if (consumer.inRing) this.#ring.leave(consumer);
-    else this.#ring.join(consumer);
+    this.#consumers.refresh(consumer);
   }
 
   /**
@@ -261,9 +225,7 @@ export class Partition {
    * @param draining Whether it does.
    */
   setDraining(consumer: Consumer, draining: boolean): void {
-    if (consumer.draining === draining) return;
-    consumer.draining = draining;
-    this.#drainingCount += draining ? 1 : -1;
+    this.#consumers.setDraining(consumer, draining);
   }
 
   /**
@@ -294,9 +256,9 @@ export class Partition {
       } else if (operation === SettleOperation.extend) {
         leases.extend(slot, nowMs);
       } else if (operation === SettleOperation.nack) {
-        this.#fail(slot, reason, delayMs, nowMs);
+        this.#outcomes.fail(slot, reason, delayMs, nowMs);
       } else {
-        this.#reject(slot, reason, nowMs);
+        this.#outcomes.reject(slot, reason, nowMs);
       }
     }
     if (consumer !== undefined) this.refresh(consumer);
@@ -330,20 +292,19 @@ export class Partition {
       const slot = this.#leases.first;
       if (slot === NO_SLOT || this.#leases.firstDeadlineMs! > nowMs) break;
       const consumer = this.#leases.holderAt(slot);
-      this.#fail(slot, "leaseExpired", undefined, nowMs);
+      this.#outcomes.fail(slot, "leaseExpired", undefined, nowMs);
       this.refresh(consumer);
     }
     let count = 0;
     const backlog = this.#backlog;
     for (; count < countMax && backlog.takeDue(nowMs); count++) {
       const { offset, deliveryCount, priority } = backlog;
-      if (backlog.isExpired(offset, nowMs)) this.#expire(offset, deliveryCount, nowMs);
-      else backlog.putBack(offset, deliveryCount, priority);
+      this.#outcomes.putBack(offset, deliveryCount, priority, nowMs);
     }
     while (count < countMax) {
       const expired = backlog.expired(nowMs);
       if (expired === undefined) break;
-      for (const offset of expired) this.#expireWaiting(offset, nowMs);
+      for (const offset of expired) this.#outcomes.expireWaiting(offset, nowMs);
       count += Math.max(1, expired.length);
     }
     this.#dropGone();
@@ -368,7 +329,7 @@ export class Partition {
   removeMessage(offset: number): boolean {
     if (!this.#backlog.has(offset)) return false;
     this.#backlog.remove(offset);
-    this.#purged++;
+    this.#outcomes.purged++;
     this.#dropGone();
     return true;
   }
@@ -391,14 +352,14 @@ export class Partition {
    * @param effects Where the deliveries are written down.
    */
   dispatch(nowMs: number, effects: EffectBuffer): void {
-    const { paused } = this.#identity;
+    const { paused, settings: { starvationLimit } } = this.#identity;
+    const { ring } = this.#consumers;
     const leases = this.#leases;
     const backlog = this.#backlog;
-    const { starvationLimit } = this.#identity.settings;
     for (
-      let consumer = this.#ring.head;
+      let consumer = ring.head;
       consumer !== undefined && backlog.ready > 0 && !paused;
-      consumer = this.#ring.head
+      consumer = ring.head
     ) {
       backlog.take(starvationLimit);
       const { offset, priority } = backlog;
@@ -408,10 +369,10 @@ export class Partition {
       leases.lease(offset, deliveryCount, priority, consumer, nowMs + consumer.lane!.leaseMs);
       backlog.locate(offset);
       effects.deliver(consumer, offset, deliveryCount, backlog.entryIndex, backlog.position);
-      if (consumer.held < consumer.prefetch) this.#ring.rotate();
-      else this.#ring.leave(consumer);
+      if (consumer.held < consumer.prefetch) ring.rotate();
+      else ring.leave(consumer);
     }
-    if (this.#drainingCount > 0 && (paused || backlog.ready === 0)) this.#reportDrained(effects);
+    if (paused || backlog.ready === 0) this.#consumers.reportDrained(effects);
   }
 
   /**
@@ -476,7 +437,8 @@ export class Partition {
   stats(): PartitionStats {
     const { ready, delayed, nextOffset } = this.#backlog;
     const leased = this.#leases.size;
-    const otherwise = this.#dead + this.#expired + this.#dropped + this.#purged;
+    const { dead, expired, dropped, purged } = this.#outcomes;
+    const otherwise = dead + expired + dropped + purged;
     return {
       partitionId: this.#identity.id,
       published: nextOffset,
@@ -485,13 +447,13 @@ export class Partition {
       leased,
       bytesPublished: this.#backlog.bytesPublished,
       redelivered: this.#redelivered,
-      consumers: this.#consumers.size,
+      consumers: this.consumers.size,
       nextOffset,
       delayed,
-      dead: this.#dead,
-      expired: this.#expired,
-      dropped: this.#dropped,
-      purged: this.#purged,
+      dead,
+      expired,
+      dropped,
+      purged,
     };
   }
 
@@ -519,15 +481,9 @@ export class Partition {
         redelivered: this.#redelivered,
         delivered: this.#delivered,
         ...rest,
-        ...(this.#dead === 0 ? {} : { dead: this.#dead }),
-        ...(this.#expired === 0 ? {} : { expired: this.#expired }),
-        ...(this.#dropped === 0 ? {} : { dropped: this.#dropped }),
-        ...(this.#purged === 0 ? {} : { purged: this.#purged }),
+        ...this.#outcomes.part,
       },
-      consumers: this.#captureConsumers(),
-      ring: this.#ring.head === undefined
-        ? NO_TURNS
-        : Uint32Array.from(this.#ring, ({ place }) => place),
+      ...this.#consumers.capture(),
       backlog: this.#backlog.capture(),
       leases: this.#leases.capture(),
     };
@@ -550,10 +506,7 @@ export class Partition {
     partition.#backlog.restore(part);
     partition.#lowOffset = part.freshOffset;
     partition.#redelivered = part.redelivered;
-    partition.#dead = part.dead ?? 0;
-    partition.#expired = part.expired ?? 0;
-    partition.#dropped = part.dropped ?? 0;
-    partition.#purged = part.purged ?? 0;
+    partition.#outcomes.restore(part);
     partition.#delivered = part.delivered ?? part.freshOffset + part.redelivered;
     return partition;
   }
@@ -570,9 +523,9 @@ export class Partition {
     const consumer = new Consumer(sessionId, consumerId, this.#identity.id, prefetch);
     consumer.attached = attached;
     consumer.receiving = attached && isAttached;
+    this.#consumers.add(consumer);
     this.setDraining(consumer, draining);
     this.setLease(consumer, leaseMs, 0);
-    this.#consumers.add(consumer);
     return consumer;
   }
 
@@ -582,7 +535,7 @@ export class Partition {
    * @param consumer One that was restored.
    */
   restoreTurn(consumer: Consumer): void {
-    this.#ring.join(consumer);
+    this.#consumers.ring.join(consumer);
   }
 
   /**
@@ -668,18 +621,14 @@ export class Partition {
       "The lowest live offset is live",
     );
     invariant(this.stats().acked >= 0, "No more messages are gone than there were");
-    this.#checkConsumers();
+    this.#consumers.checkInvariants();
+    this.#checkLeases();
   }
 
-  #checkConsumers(): void {
+  #checkLeases(): void {
     let held = 0;
-    let draining = 0;
-    let inRing = 0;
-    for (const consumer of this.#consumers) {
+    for (const consumer of this.consumers) {
       held += consumer.held;
-      if (consumer.draining) draining++;
-      if (consumer.inRing) inRing++;
-      invariant(consumer.inRing === consumer.hasCredit, "Who has credit is in the ring");
       const slots = this.#leases.slotsOf(consumer);
       for (const slot of slots) {
         const offset = this.#leases.offsetAt(slot);
@@ -694,36 +643,11 @@ export class Partition {
         "A consumer holds as many messages as it has leases",
       );
     }
-    let members = 0;
-    for (const consumer of this.#ring) {
-      invariant(this.#consumers.has(consumer), "Only attached consumers are in the ring");
-      members++;
-    }
-    invariant(members === inRing, "Who is in the ring is linked into it");
     invariant(held === this.#leases.size, "Every lease is held by an attached consumer");
-    invariant(draining === this.#drainingCount, "The count of draining consumers is right");
     invariant(
-      this.ready === 0 || this.#ring.head === undefined || this.#identity.paused,
+      this.ready === 0 || this.#consumers.ring.head === undefined || this.#identity.paused,
       "Nothing is ready while somebody has credit",
     );
-  }
-
-  #captureConsumers(): readonly ConsumerSnapshot[] {
-    if (this.#consumers.size === 0) return NO_CONSUMERS;
-    const consumers: ConsumerSnapshot[] = [];
-    for (const consumer of this.#consumers) {
-      const { sessionId, consumerId, prefetch, attached, draining, leaseMs } = consumer;
-      consumer.place = consumers.length;
-      consumers.push({
-        sessionId,
-        consumerId,
-        prefetch,
-        attached,
-        draining,
-        ...(leaseMs === 0 ? {} : { leaseMs }),
-      });
-    }
-    return consumers;
   }
 
   /** What there is to see of a message, `undefined` when it is gone. */
@@ -756,109 +680,6 @@ export class Partition {
       !this.#backlog.has(offset);
   }
 
-  /** Takes a message from a consumer that has not failed with it. */
-  #return(slot: number, nowMs: number): void {
-    const leases = this.#leases;
-    const offset = leases.offsetAt(slot);
-    const deliveryCount = leases.deliveryCountAt(slot);
-    const priority = leases.priorityAt(slot);
-    leases.release(slot);
-    if (this.#backlog.isExpired(offset, nowMs)) this.#expire(offset, deliveryCount, nowMs);
-    else this.#backlog.putBack(offset, deliveryCount, priority);
-  }
-
-  /** Takes a message from a consumer that has failed with it. */
-  #fail(
-    slot: number,
-    detail: string | undefined,
-    delayMs: number | undefined,
-    nowMs: number,
-  ): void {
-    const { id, settings, queueName } = this.#identity;
-    const leases = this.#leases;
-    const offset = leases.offsetAt(slot);
-    const deliveryCount = leases.deliveryCountAt(slot);
-    const priority = leases.priorityAt(slot);
-    leases.release(slot);
-    if (this.#backlog.isExpired(offset, nowMs)) {
-      return this.#expire(offset, deliveryCount, nowMs);
-    }
-    const { maxDeliveries } = settings;
-    let waitMs = delayMs ?? backoffMs(settings, id, offset, deliveryCount);
-    if (
-      maxDeliveries > 0 && deliveryCount >= maxDeliveries && !isDeadLetterQueue(queueName)
-    ) {
-      if (this.#bury(offset, deliveryCount, "maxDeliveries", detail, nowMs)) return;
-      waitMs = FULL_RETRY_MS;
-    }
-    if (waitMs > 0) this.#backlog.delay(nowMs + waitMs, offset, deliveryCount, priority);
-    else this.#backlog.putBack(offset, deliveryCount, priority);
-  }
-
-  /** Takes a message from a consumer that wants nobody to have it. */
-  #reject(slot: number, detail: string | undefined, nowMs: number): void {
-    const leases = this.#leases;
-    const offset = leases.offsetAt(slot);
-    const deliveryCount = leases.deliveryCountAt(slot);
-    const priority = leases.priorityAt(slot);
-    leases.release(slot);
-    if (isDeadLetterQueue(this.#identity.queueName)) this.#dropped++;
-    else if (!this.#bury(offset, deliveryCount, "rejected", detail, nowMs)) {
-      this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, priority);
-    }
-  }
-
-  /** Lets a message go whose time is over, and which neither waits nor is with a consumer. */
-  #expire(offset: number, deliveryCount: number, nowMs: number): void {
-    if (this.#letExpire(offset, deliveryCount, nowMs)) return;
-    // It will not be delivered any more: when it is due, its time is still over.
-    this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, 0);
-  }
-
-  /** Lets a message go that waits. */
-  #expireWaiting(offset: number, nowMs: number): void {
-    const isGone = this.#letExpire(offset, 0, nowMs);
-    // A delayed one expires when it is due, at the latest.
-    if (!isGone && this.#backlog.isDelayed(offset)) return;
-    this.#backlog.remove(offset);
-    if (!isGone) this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, 0, 0);
-  }
-
-  /** Returns whether the message is gone; if not, it has to be kept. */
-  #letExpire(offset: number, deliveryCount: number, nowMs: number): boolean {
-    const { settings, queueName } = this.#identity;
-    if (settings.deadLetterExpired && !isDeadLetterQueue(queueName)) {
-      return this.#bury(offset, deliveryCount, "expired", undefined, nowMs);
-    }
-    this.#expired++;
-    return true;
-  }
-
-  #bury(
-    offset: number,
-    deliveryCount: number,
-    reason: DeathReason,
-    detail: string | undefined,
-    atMs: number,
-  ): boolean {
-    const { queueName: queue, number: partition } = this.#identity;
-    this.#backlog.locate(offset);
-    const { entryIndex, position } = this.#backlog;
-    const isTaken = this.#graveyard.bury({
-      queue,
-      partition,
-      offset,
-      entryIndex,
-      position,
-      deliveryCount,
-      reason,
-      ...(detail === undefined ? {} : { detail }),
-      atMs,
-    });
-    if (isTaken) this.#dead++;
-    return isTaken;
-  }
-
   /** Takes the limits from the settings. */
   #limit(): void {
     const { maxMessages, partitions, overflow } = this.#identity.settings;
@@ -871,7 +692,7 @@ export class Partition {
   #dropOldest(): void {
     const count = Math.min(this.#live - this.#dropAbove, this.ready);
     for (let left = count; left > 0; left--) this.#backlog.takeOldest();
-    this.#dropped += count;
+    this.#outcomes.dropped += count;
     this.#dropGone();
   }
 
@@ -885,14 +706,5 @@ export class Partition {
       !this.#backlog.has(this.#lowOffset)
     ) this.#lowOffset++;
     if (this.#lowOffset > before) this.#backlog.dropBelow(this.#lowOffset);
-  }
-
-  #reportDrained(effects: EffectBuffer): void {
-    for (const consumer of this.#consumers) {
-      if (!consumer.draining || !consumer.receiving) continue;
-      const { sessionId, consumerId, partitionId } = consumer;
-      effects.drained.push({ sessionId, consumerId, partitionId });
-      this.setDraining(consumer, false);
-    }
   }
 }

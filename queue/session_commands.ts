@@ -22,7 +22,7 @@ import type {
 import { Consumer } from "./consumer.ts";
 import { COMMAND_BOUNDS, isIntegerIn } from "./limits.ts";
 import { limitReached, OK, partitionNotFound, refused, sessionNotFound } from "./replies.ts";
-import type { Failure } from "./partition.ts";
+import type { Failure } from "./outcomes.ts";
 import type { Session } from "./session_table.ts";
 import { QUEUE_SETTINGS } from "./settings.ts";
 import type { ShardTables } from "./shard_tables.ts";

@@ -158,9 +158,10 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "a message is leased to one consumer at a time",
     edits: [{
       file: "queue/partition.ts",
-      find: "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
-      replace: "      if (deliveryCount === 1) this.#return(leases.find(offset), nowMs);\n" +
-        "      if (consumer.held < consumer.prefetch) this.#ring.rotate();",
+      find: "      if (consumer.held < consumer.prefetch) ring.rotate();",
+      replace:
+        "      if (deliveryCount === 1) this.#outcomes.return(leases.find(offset), nowMs);\n" +
+        "      if (consumer.held < consumer.prefetch) ring.rotate();",
     }],
     foundBy: "cluster",
   },
@@ -183,8 +184,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
       replace: "return this.receiving && this.held <= this.prefetch;",
     }, {
       file: "queue/partition.ts",
-      find: "if (consumer.held < consumer.prefetch) this.#ring.rotate();",
-      replace: "if (consumer.held <= consumer.prefetch) this.#ring.rotate();",
+      find: "if (consumer.held < consumer.prefetch) ring.rotate();",
+      replace: "if (consumer.held <= consumer.prefetch) ring.rotate();",
     }],
     foundBy: "cluster",
   },
@@ -235,7 +236,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     name: "forgets-what-comes-back-often",
     breaks: "a message is there until it is acked, however often it comes back",
     edits: [{
-      file: "queue/partition.ts",
+      file: "queue/outcomes.ts",
       find: "    if (waitMs > 0) this.#backlog.delay",
       replace: "    if (deliveryCount > 3) return;\n    if (waitMs > 0) this.#backlog.delay",
     }],
@@ -265,8 +266,8 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     breaks: "consumers take turns, message by message",
     edits: [{
       file: "queue/partition.ts",
-      find: "if (consumer.held < consumer.prefetch) this.#ring.rotate();\n      else this.#ring",
-      replace: "if (consumer.held >= consumer.prefetch) this.#ring",
+      find: "if (consumer.held < consumer.prefetch) ring.rotate();\n      else ring",
+      replace: "if (consumer.held >= consumer.prefetch) ring",
     }],
     foundBy: "model",
     why: "its checker does not say whose turn it is",
@@ -275,7 +276,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     name: "a-failed-message-does-not-wait",
     breaks: "a message waits for its back-off before it is delivered again",
     edits: [{
-      file: "queue/partition.ts",
+      file: "queue/outcomes.ts",
       find: "    if (waitMs > 0) this.#backlog.delay",
       replace: "    if (waitMs > 1e9) this.#backlog.delay",
     }],
