@@ -4,16 +4,10 @@
  * @module
  */
 
-import {
-  decodeMessage,
-  decodeUtf8,
-  type Message,
-  type MessageHeaders,
-  type MessageOptions,
-  SettleOperation,
-} from "../wire/mod.ts";
+import { SettleOperation } from "../wire/mod.ts";
 import type { OutgoingMessage } from "./publisher.ts";
 import type { PartitionConsumer } from "./partition_consumer.ts";
+import { ReceivedMessage } from "./received_message.ts";
 import { checkSettleOptions } from "./settle_batch.ts";
 
 /** How a message is given back. */
@@ -54,7 +48,7 @@ export interface AckResult {
  * A message that is leased to this consumer: until it is acked or nacked, or the lease expires, nobody
  * else gets it.
  */
-export class Delivery {
+export class Delivery extends ReceivedMessage {
   /** Its place in the partition. */
   readonly offset: number;
   /** Which delivery of the message this is: 1 for the first. */
@@ -68,10 +62,6 @@ export class Delivery {
   readonly #source: PartitionConsumer;
   /** Which life of the source it belongs to: see `PartitionConsumer`. */
   readonly #life: number;
-  readonly #payload: Uint8Array;
-  readonly #start: number;
-  readonly #end: number;
-  #message: Message | undefined;
 
   /**
    * Deliveries are made by consumers.
@@ -90,6 +80,7 @@ export class Delivery {
     start: number,
     end: number,
   ) {
+    super(payload, start, end);
     this.#source = source;
     this.#life = life;
     this.offset = offset;
@@ -97,9 +88,6 @@ export class Delivery {
     this.term = term;
     this.index = index;
     this.publishedAtMs = publishedAtMs;
-    this.#payload = payload;
-    this.#start = start;
-    this.#end = end;
   }
 
   /** The queue's name. */
@@ -110,60 +98,6 @@ export class Delivery {
   /** The partition, from 0. */
   get partition(): number {
     return this.#source.partition.number;
-  }
-
-  /** When the message was published, by the clock of the leader. */
-  get publishedAt(): Date {
-    return new Date(this.publishedAtMs);
-  }
-
-  /** The key it was published with. */
-  get key(): string | undefined {
-    return this.#decoded.key;
-  }
-
-  /** The headers it was published with; empty where there were none. */
-  get headers(): MessageHeaders {
-    return this.#decoded.headers;
-  }
-
-  /** What it was published with: delay, time, time to live, priority, unique, as far as it has them. */
-  get options(): MessageOptions {
-    return this.#decoded.options;
-  }
-
-  /** The body: a view of what came in, which stays valid and is nobody else's. */
-  get body(): Uint8Array {
-    return this.#decoded.body;
-  }
-
-  /**
-   * The body as text.
-   *
-   * @returns The text.
-   * @throws {TypeError} when the body is not UTF-8.
-   */
-  text(): string {
-    try {
-      return decodeUtf8(this.body);
-    } catch (error) {
-      throw new TypeError(
-        `Cannot read message ${this.offset} of queue ${JSON.stringify(this.queue)} as text: ` +
-          "it is not UTF-8",
-        { cause: error },
-      );
-    }
-  }
-
-  /**
-   * The body as JSON.
-   *
-   * @returns What the JSON says.
-   * @throws {TypeError} when the body is not UTF-8.
-   * @throws {SyntaxError} when the text is not JSON.
-   */
-  json(): unknown {
-    return JSON.parse(this.text());
   }
 
   /**
@@ -246,9 +180,5 @@ export class Delivery {
    */
   get isCurrent(): boolean {
     return this.#source.isCurrent(this.#life);
-  }
-
-  get #decoded(): Message {
-    return this.#message ??= decodeMessage(this.#payload, this.#start, this.#end);
   }
 }

@@ -5,14 +5,9 @@
  */
 
 import {
-  decodeMessage,
-  decodeUtf8,
   ErrorCode,
   type LeaseReport,
   type LiveState,
-  type Message,
-  type MessageHeaders,
-  type MessageOptions,
   type PartitionInfo,
   type PeekedPage,
   type PeekedRecord,
@@ -21,7 +16,7 @@ import {
 } from "../wire/mod.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
 import { FlowMQError } from "./errors.ts";
-import { formatMessageId, type MessagePlace } from "./message_id.ts";
+import { ReceivedMessage } from "./received_message.ts";
 
 /** Which messages to look at. Where nothing is said, all that are not gone. */
 export interface PeekOptions extends WaitOptions {
@@ -42,7 +37,7 @@ export interface PeekOptions extends WaitOptions {
 }
 
 /** A message as it was when somebody looked at it. */
-export class PeekedMessage implements MessagePlace {
+export class PeekedMessage extends ReceivedMessage {
   readonly queue: string;
   readonly partition: number;
   readonly offset: number;
@@ -60,8 +55,6 @@ export class PeekedMessage implements MessagePlace {
   readonly lease: LeaseReport | undefined;
   /** Of a delayed message: when it is due, in milliseconds since the epoch. */
   readonly dueAtMs: number | undefined;
-  readonly #record: Uint8Array;
-  #message: Message | undefined;
 
   /**
    * Messages to look at are made by `Queue.peek()`.
@@ -69,6 +62,7 @@ export class PeekedMessage implements MessagePlace {
    * @ignore
    */
   constructor(queue: string, partition: number, peeked: PeekedRecord) {
+    super(peeked.record, 0, peeked.record.length);
     this.queue = queue;
     this.partition = partition;
     this.offset = peeked.offset;
@@ -79,68 +73,6 @@ export class PeekedMessage implements MessagePlace {
     this.publishedAtMs = peeked.publishedAtMs;
     this.lease = peeked.lease;
     this.dueAtMs = peeked.dueAtMs;
-    this.#record = peeked.record;
-  }
-
-  /** Its id, as in `orders/0/17`. */
-  get id(): string {
-    return formatMessageId(this);
-  }
-
-  /** When the message was published, by the clock of the leader. */
-  get publishedAt(): Date {
-    return new Date(this.publishedAtMs);
-  }
-
-  /** The key it was published with. */
-  get key(): string | undefined {
-    return this.#decoded.key;
-  }
-
-  /** The headers it was published with; empty where there were none. */
-  get headers(): MessageHeaders {
-    return this.#decoded.headers;
-  }
-
-  /** What it was published with: delay, time, time to live, priority, unique, as far as it has them. */
-  get options(): MessageOptions {
-    return this.#decoded.options;
-  }
-
-  /** The body. */
-  get body(): Uint8Array {
-    return this.#decoded.body;
-  }
-
-  /**
-   * The body as text.
-   *
-   * @returns The text.
-   * @throws {TypeError} when the body is not UTF-8.
-   */
-  text(): string {
-    try {
-      return decodeUtf8(this.body);
-    } catch (error) {
-      throw new TypeError(`Cannot read message ${this.id} as text: it is not UTF-8`, {
-        cause: error,
-      });
-    }
-  }
-
-  /**
-   * The body as JSON.
-   *
-   * @returns What the JSON says.
-   * @throws {TypeError} when the body is not UTF-8.
-   * @throws {SyntaxError} when the text is not JSON.
-   */
-  json(): unknown {
-    return JSON.parse(this.text());
-  }
-
-  get #decoded(): Message {
-    return this.#message ??= decodeMessage(this.#record, 0, this.#record.length);
   }
 }
 
