@@ -62,6 +62,7 @@ import {
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
+import { readSettleList, settleItemBytes, writeSettleList } from "./settle_list.ts";
 import { decodeFireSchedule, decodeScheduleCommand } from "./schedule_codec.ts";
 import { decodeSettleAndPublish, decodeTransfer } from "./transfer_codec.ts";
 
@@ -69,7 +70,6 @@ const consumerOffset = commandHeaderBytes + 8;
 const operationOffset = commandHeaderBytes + 12;
 const countOffset = commandHeaderBytes + 16;
 const settleListOffset = commandHeaderBytes + 24;
-const settleItemBytes = 12;
 const operationMax = 3;
 const optionBytesOffset = commandHeaderBytes + 20;
 /** Enough for a delay and the longest reason. */
@@ -144,17 +144,13 @@ function writeSettleCommand(
   command: SettleCommand,
   options: Uint8Array,
 ): void {
-  const count = command.offsets.length;
   writeHeader(bytes, offset, CommandKindCode.settle, command.partitionId);
   writeU64(bytes, offset + commandHeaderBytes, command.sessionId);
   writeU32(bytes, offset + consumerOffset, command.consumerId);
   bytes[offset + operationOffset] = command.operation;
-  writeU32(bytes, offset + countOffset, count);
+  writeU32(bytes, offset + countOffset, command.offsets.length);
   writeU32(bytes, offset + optionBytesOffset, options.length);
-  let at = offset + settleListOffset;
-  for (let i = 0; i < count; i++, at += 8) writeU64(bytes, at, command.offsets[i]!);
-  for (let i = 0; i < count; i++, at += 4) writeU32(bytes, at, command.deliveryCounts[i]!);
-  bytes.set(options, at);
+  bytes.set(options, writeSettleList(bytes, offset + settleListOffset, command));
 }
 
 function writeHeader(bytes: Uint8Array, offset: number, kind: number, partitionId: number): void {
@@ -245,8 +241,6 @@ export function decodeCommand(bytes: Uint8Array): Command {
   if (kind === CommandKindCode.settleAndPublish) return decodeSettleAndPublish(bytes);
   if (kind === CommandKindCode.transfer) return decodeTransfer(bytes);
   if (kind === CommandKindCode.fireSchedule) return decodeFireSchedule(bytes);
-  if (kind === CommandKindCode.settleAndPublish) return decodeSettleAndPublish(bytes);
-  if (kind === CommandKindCode.transfer) return decodeTransfer(bytes);
   return decodeStructured(kind, partitionId, decodeCborMap(bytes.subarray(commandHeaderBytes)));
 }
 
@@ -268,22 +262,13 @@ function decodePublish(bytes: Uint8Array, partitionId: number): PublishCommand {
 
 function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
   checkSettleCommand(bytes);
-  const count = readU32(bytes, countOffset);
-  const offsets: number[] = [];
-  const deliveryCounts: number[] = [];
-  const countsStart = settleListOffset + 8 * count;
-  for (let i = 0; i < count; i++) {
-    offsets.push(readU64(bytes, settleListOffset + 8 * i));
-    deliveryCounts.push(readU32(bytes, countsStart + 4 * i));
-  }
   const command: SettleCommand = {
     kind: "settle",
     sessionId: readU64(bytes, commandHeaderBytes),
     consumerId: readU32(bytes, consumerOffset),
     partitionId,
     operation: bytes[operationOffset]! as SettleOperation,
-    offsets,
-    deliveryCounts,
+    ...readSettleList(bytes, settleListOffset, readU32(bytes, countOffset)),
   };
   const optionBytes = readU32(bytes, optionBytesOffset);
   return optionBytes === 0 ? command : { ...command, ...readSettleOptions(bytes, optionBytes) };

@@ -49,6 +49,7 @@ import {
 import { MalformedFrameError } from "./errors.ts";
 import { arrayField, asUint } from "./fields.ts";
 import { settleCountMax, type WireLimits } from "./limits.ts";
+import { readSettleList, settleItemBytes, writeSettleList } from "./settle_list.ts";
 import {
   checkPublishCommand,
   type MessageBounds,
@@ -66,7 +67,6 @@ const consumerOffset = commandHeaderBytes + 24;
 const ackCountOffset = commandHeaderBytes + 28;
 const targetBytesOffset = commandHeaderBytes + 32;
 const ackListOffset = commandHeaderBytes + 40;
-const ackItemBytes = 12;
 
 const sourceShardOffset = 2;
 
@@ -84,14 +84,14 @@ export function encodeSettleAndPublish(
   head: SettleAndPublishHead,
   messages: PublishBatch,
 ): Uint8Array {
-  const { offsets, deliveryCounts } = head;
+  const { offsets } = head;
   const targets = encodeCbor({
     targets: head.targets.map(({ queue, partition }) => [queue, partition]),
   });
   const publish = messages.encodeCommand(
     { shard: 0, partitionId: 0, sessionId: 0, baseSequence: 0 },
   );
-  const targetsStart = ackListOffset + ackItemBytes * offsets.length;
+  const targetsStart = ackListOffset + settleItemBytes * offsets.length;
   const bytes = new Uint8Array(targetsStart + targets.length + publish.length);
   bytes[0] = CommandKindCode.settleAndPublish;
   bytes[1] = commandLayoutVersion;
@@ -102,9 +102,7 @@ export function encodeSettleAndPublish(
   writeU32(bytes, consumerOffset, head.consumerId);
   writeU32(bytes, ackCountOffset, offsets.length);
   writeU32(bytes, targetBytesOffset, targets.length);
-  let at = ackListOffset;
-  for (const offset of offsets) at = writeU64At(bytes, at, offset);
-  for (const count of deliveryCounts) at = writeU32At(bytes, at, count);
+  const at = writeSettleList(bytes, ackListOffset, head);
   bytes.set(targets, at);
   bytes.set(publish, at + targets.length);
   return bytes;
@@ -151,22 +149,13 @@ export function decodeSettleAndPublish(bytes: Uint8Array): SettleAndPublishComma
       `Cannot read an ack that publishes, of ${bytes.length} bytes, kind ${bytes[0]}`,
     );
   }
-  const count = readU32(bytes, ackCountOffset);
-  const offsets: number[] = [];
-  const deliveryCounts: number[] = [];
-  const countsStart = ackListOffset + 8 * count;
-  for (let i = 0; i < count; i++) {
-    offsets.push(readU64(bytes, ackListOffset + 8 * i));
-    deliveryCounts.push(readU32(bytes, countsStart + 4 * i));
-  }
   const map = decodeCborMap(bytes.subarray(targetsStart(bytes), messagesStart(bytes)));
   return {
     kind: "settleAndPublish",
     sessionId: readU64(bytes, commandHeaderBytes),
     consumerId: readU32(bytes, consumerOffset),
     partitionId: commandPartitionId(bytes),
-    offsets,
-    deliveryCounts,
+    ...readSettleList(bytes, ackListOffset, readU32(bytes, ackCountOffset)),
     sequence: readU64(bytes, sequenceOffset),
     answeredBelow: readU64(bytes, answeredOffset),
     targets: arrayField(map, "targets", readTarget),
@@ -251,7 +240,7 @@ export function decodeTransfer(bytes: Uint8Array): TransferCommand {
 }
 
 function targetsStart(command: Uint8Array): number {
-  return ackListOffset + ackItemBytes * readU32(command, ackCountOffset);
+  return ackListOffset + settleItemBytes * readU32(command, ackCountOffset);
 }
 
 function messagesStart(command: Uint8Array): number {
@@ -263,14 +252,4 @@ function readTarget(item: unknown): TransferTarget {
     throw new MalformedFrameError("Cannot read field targets as it is not a list of pairs");
   }
   return { queue: item[0], partition: asUint(item[1], "targets") };
-}
-
-function writeU64At(bytes: Uint8Array, at: number, value: number): number {
-  writeU64(bytes, at, value);
-  return at + 8;
-}
-
-function writeU32At(bytes: Uint8Array, at: number, value: number): number {
-  writeU32(bytes, at, value);
-  return at + 4;
 }
