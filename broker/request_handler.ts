@@ -219,6 +219,7 @@ export class RequestHandler {
         });
       }
       case "detachConsumer":
+      case "removeMessage":
         return this.#propose(link, frame, local, request, (done) => answerDone(link, frame, done));
       case "createQueue":
         return this.#createQueue(link, frame, local, request);

@@ -50,6 +50,25 @@ export function flagName(key: string): string {
 }
 
 /**
+ * Says how a flag is shown in help, with what follows it.
+ *
+ * @param key The flag's key in its table.
+ * @param flag The flag.
+ * @returns For example `--lease DURATION`, or `--[no-]dead-letter-expired`.
+ */
+export function flagForm(key: string, flag: Flag): string {
+  switch (flag.kind) {
+    case "switch":
+      return flagName(key);
+    case "toggle":
+      return flagName(key).replace("--", "--[no-]");
+    case "value":
+    case "list":
+      return `${flagName(key)} ${flag.valueName}`;
+  }
+}
+
+/**
  * Says which variable of the environment stands for a flag.
  *
  * @param key The flag's key in its table.
@@ -75,12 +94,14 @@ interface SplitArguments {
  */
 function split(words: readonly string[], flags: Flags): SplitArguments {
   const switches = new Set<string>();
+  const switchedOff = new Map<string, string>();
   const longOfShort = new Map<string, string>();
   const names: string[] = [];
   for (const [key, flag] of Object.entries(flags)) {
     const name = flagName(key).slice(2);
     names.push(name);
-    if (flag.kind === "switch") switches.add(name);
+    if (takesNoValue(flag)) switches.add(name);
+    if (flag.kind === "toggle") switchedOff.set(`no-${name}`, name);
     if (flag.short !== undefined) longOfShort.set(flag.short, name);
   }
 
@@ -95,6 +116,8 @@ function split(words: readonly string[], flags: Flags): SplitArguments {
       : `--${long}=${word.slice(2)}`;
     const { name = "", value = "true" } =
       /^--(?<name>[^=]+)(=(?<value>.*))?$/s.exec(full)?.groups ?? {};
+    const off = switchedOff.get(name);
+    if (off !== undefined) return [`--${off}`, String(!(truths[value] ?? true))];
     return switches.has(name) ? [`--${name}`, value] : [full];
   });
 
@@ -118,6 +141,11 @@ function split(words: readonly string[], flags: Flags): SplitArguments {
   return { values, positionals: parsed._.map(String), unknown };
 }
 
+/** Whether a flag says all by being there. */
+function takesNoValue({ kind }: Flag): boolean {
+  return kind === "switch" || kind === "toggle";
+}
+
 const truths: Readonly<Record<string, boolean>> = {
   "1": true,
   true: true,
@@ -133,7 +161,8 @@ function readValue(flag: Flag, texts: readonly string[], shown: string): unknown
   const last = texts.at(-1)!;
   try {
     switch (flag.kind) {
-      case "switch": {
+      case "switch":
+      case "toggle": {
         const truth = truths[last];
         if (truth === undefined) throw new SyntaxError("it is on or off: true or false");
         return truth;
@@ -174,9 +203,10 @@ export function parseArguments<F extends Flags>(
     const texts = values.get(name.slice(2));
     if (texts !== undefined) {
       if (texts.at(-1) === "") {
-        const value = flag.kind === "switch" ? "" : ` ${flag.valueName}`;
         throw new UsageError(
-          `${name} needs a value: ${name}${value} (or ${name}=… for one that starts with a dash)`,
+          `${name} needs a value: ${
+            flagForm(key, flag)
+          } (or ${name}=… for one that starts with a dash)`,
         );
       }
       flags[key] = readValue(flag, texts, name);

@@ -12,6 +12,7 @@ import {
   sizeFlag,
   switchFlag,
   textFlag,
+  toggleFlag,
 } from "./flags.ts";
 
 const help = "For the test.";
@@ -25,6 +26,7 @@ const table = {
     timeout: durationFlag({ help, default: "10s", minimumMs: 1 }),
     whole: switchFlag({ help }),
     noWait: switchFlag({ help }),
+    loud: toggleFlag({ help }),
     count: integerFlag({ help, minimum: 1 }),
     messageBytesMax: sizeFlag({ help, default: "1MiB", minimum: 1, maximum: 1 << 24 }),
     listen: addressFlag({ help, default: "127.0.0.1:7400", allowPortZero: true }),
@@ -53,6 +55,16 @@ Deno.test("parseArguments() gives every flag its default where nothing is said",
   assertEquals(flags.timeout, 10_000);
   assertEquals(flags.whole, false);
   assertEquals(flags.messageBytesMax, 1 << 20);
+});
+
+Deno.test("parseArguments() tells a flag that is off from one that is not given", () => {
+  const loud = (...words: string[]) => parse(["mail", ...words]).flags.loud;
+  assertEquals([loud(), loud("--loud"), loud("--no-loud")], [undefined, true, false]);
+  assertEquals([loud("--loud=no"), loud("--loud", "--no-loud")], [false, false]);
+  assertEquals(parse(["mail"], { FLOWMQ_LOUD: "off" }).flags.loud, false);
+  assertEquals(parse(["--no-loud", "mail", "hi"]).positionals, ["mail", "hi"]);
+  assertEquals([loud("--no-loud=yes"), loud("--no-loud=no")], [false, true]);
+  assertEquals(refusal(["mail", "--loud=very"]).includes("it is on or off"), true);
 });
 
 Deno.test("parseArguments() reads long and short flags in every spelling", () => {

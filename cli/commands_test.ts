@@ -266,19 +266,43 @@ Deno.test("flowmq sub acks what it prints, however large its prefetch", async ()
   });
 });
 
+Deno.test("flowmq msg rm calls off a message, and may be repeated", async () => {
+  await withNode(async (call) => {
+    const pub = await call("pub mail later --delay 1h");
+    const [, id] = /^1 message confirmed as (\S+): /.exec(pub.stderr[0]!)!;
+    assertEquals(id, "mail/0/0");
+    assertEquals((await call(`msg rm ${id}`)).stdout, "removed mail/0/0\n");
+    const again = await call(`msg rm ${id}`);
+    assertEquals([again.code, again.stdout], [
+      ExitCode.ok,
+      "mail/0/0 is gone already: it was acked, or came to another end\n",
+    ]);
+    const json = await call(`msg rm ${id} --json`);
+    assertEquals(JSON.parse(json.stdout), { id, removal: "gone" });
+    const never = await call("msg rm mail/0/7");
+    assertEquals(never.code, ExitCode.notFound);
+    assertMatch(never.stderr[0]!, /there is no message mail\/0\/7: the next .* gets offset 1$/);
+    assertEquals((await call("msg rm mail/1/0")).code, ExitCode.notFound);
+    assertEquals((await call("msg rm nothing/0/0")).code, ExitCode.notFound);
+    assertEquals((await call("msg rm mail")).code, ExitCode.usage);
+    assertEquals(JSON.parse((await call("queue info mail --json")).stdout).purged, 1);
+  });
+});
+
 Deno.test("flowmq pub --json prints a receipt for each message", async () => {
   await withNode(async (call) => {
     const { stdout } = await call("pub mail --json", "a\nb");
     const receipts = stdout.trim().split("\n").map((line) => JSON.parse(line));
     assertEquals(
-      receipts.map(({ message, queue, partition, offset, duplicate }) => [
+      receipts.map(({ message, id, queue, partition, offset, duplicate }) => [
         message,
+        id,
         queue,
         partition,
         offset,
         duplicate,
       ]),
-      [[1, "mail", 0, 0, false], [2, "mail", 0, 1, false]],
+      [[1, "mail/0/0", "mail", 0, 0, false], [2, "mail/0/1", "mail", 0, 1, false]],
     );
     assert(receipts.every(({ term, index }) => term > 0 && index > 0));
   });
@@ -363,6 +387,12 @@ Deno.test("flowmq queue edit, pause, resume and purge", async () => {
     const full = await call("pub mail x --key a --timeout 300ms");
     assertEquals(full.code, ExitCode.refused);
     assertMatch(full.stderr[0]!, /queue "mail" is full: 2 messages are the most allowed/i);
+    assertMatch(
+      (await call("queue edit mail --dead-letter-expired")).stdout,
+      /expired messages to the dead letters/,
+    );
+    const off = await call("queue edit mail --no-dead-letter-expired --json");
+    assertEquals(JSON.parse(off.stdout).settings.deadLetterExpired, false);
     await call("queue edit mail --overflow dropOldest");
     assertEquals((await call("pub mail x --key a")).code, ExitCode.ok);
     assertEquals(JSON.parse((await call("queue info mail --json")).stdout).dropped, 1);

@@ -46,6 +46,7 @@ const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.limitReached,
   ErrorCode.diskFull,
   ErrorCode.queueFull,
+  ErrorCode.messageLeased,
 ]);
 
 function describeClientError(error: FlowMQError): ErrorDescription {
@@ -71,7 +72,8 @@ function describeClientError(error: FlowMQError): ErrorDescription {
     };
   }
   const isMissing = error.code === ErrorCode.queueNotFound ||
-    error.code === ErrorCode.partitionNotFound || error.code === ErrorCode.scheduleNotFound;
+    error.code === ErrorCode.partitionNotFound || error.code === ErrorCode.scheduleNotFound ||
+    error.code === ErrorCode.messageNotFound;
   if (isMissing) {
     return { line: lowerFirst(error.message), exitCode: ExitCode.notFound };
   }
@@ -86,6 +88,7 @@ function adviceOn(code: number): string {
   if (code === ErrorCode.scheduleExists) {
     return ": flowmq queue schedule ls shows it, flowmq queue schedule rm makes room";
   }
+  if (code === ErrorCode.messageLeased) return " (flowmq msg get shows who has it)";
   if (code === ErrorCode.diskFull) return " (flowmq cluster status shows how much there is)";
   return "";
 }

@@ -36,6 +36,11 @@ export interface SwitchFlag extends FlagBase<boolean> {
   readonly kind: "switch";
 }
 
+/** A flag that is on as `--name`, off as `--no-name`, and neither where it is not given. */
+export interface ToggleFlag extends FlagBase<boolean | undefined> {
+  readonly kind: "toggle";
+}
+
 /** A flag with a value. */
 export interface ValueFlag<T> extends FlagBase<T> {
   readonly kind: "value";
@@ -56,7 +61,7 @@ export interface ListFlag<T> extends FlagBase<readonly T[]> {
 
 /** Any flag. */
 // deno-lint-ignore no-explicit-any
-export type Flag = SwitchFlag | ValueFlag<any> | ListFlag<any>;
+export type Flag = SwitchFlag | ToggleFlag | ValueFlag<any> | ListFlag<any>;
 
 /** The flags of a command by key. */
 export type Flags = Readonly<Record<string, Flag>>;
@@ -106,6 +111,22 @@ export function switchFlag(options: FlagOptions): SwitchFlag {
     help: options.help,
     ...(options.short === undefined ? {} : { short: options.short }),
     default: false,
+    defaultText: options.defaultText ?? "",
+  };
+}
+
+/**
+ * Makes a flag that says yes, as `--name`, or no, as `--no-name`.
+ *
+ * @param options Help and short form.
+ * @returns The flag; `undefined` where it is not given.
+ */
+export function toggleFlag(options: FlagOptions): ToggleFlag {
+  return {
+    kind: "toggle",
+    help: options.help,
+    ...(options.short === undefined ? {} : { short: options.short }),
+    default: undefined,
     defaultText: options.defaultText ?? "",
   };
 }

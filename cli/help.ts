@@ -4,7 +4,7 @@
  * @module
  */
 
-import { flagName, usageLine, variableName } from "./arguments.ts";
+import { flagForm, usageLine, variableName } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { exitCodeMeanings } from "./exit_codes.ts";
 import type { Flag } from "./flags.ts";
@@ -39,7 +39,7 @@ function glossary(pairs: readonly (readonly [string, string])[], width: number):
 
 function flagTerm(key: string, flag: Flag): string {
   const short = flag.short === undefined ? "    " : `-${flag.short}, `;
-  return short + flagName(key) + (flag.kind === "switch" ? "" : ` ${flag.valueName}`);
+  return short + flagForm(key, flag);
 }
 
 function flagText(key: string, flag: Flag): string {

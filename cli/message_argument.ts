@@ -11,7 +11,7 @@ import { CommandError } from "./failures.ts";
 /** The argument of commands about one message. */
 export const messageIdArgument = {
   name: "ID",
-  help: "QUEUE/PARTITION/OFFSET, as flowmq pub --json and flowmq queue peek --long tell it.",
+  help: "QUEUE/PARTITION/OFFSET, as flowmq pub and flowmq queue peek --long tell it.",
 } as const;
 
 /**

@@ -12,7 +12,7 @@ import {
   type FlagValues,
   integerFlag,
   optionalChoiceFlag,
-  switchFlag,
+  toggleFlag,
 } from "./flags.ts";
 import { formatMany, formatMs } from "./format.ts";
 
@@ -92,7 +92,7 @@ export const settingFlags = {
     maximumMs: ttlMs.max,
     defaultText: "0",
   }),
-  deadLetterExpired: switchFlag({
+  deadLetterExpired: toggleFlag({
     help: "Messages that expire are dead letters, too.",
   }),
   starvationLimit: integerFlag({
@@ -153,8 +153,7 @@ const ALWAYS_SHOWN: ReadonlySet<string> = new Set(["partitions", "leaseMs"]);
 export function givenSettings(values: FlagValues<typeof settingFlags>): Partial<QueueSettings> {
   const given = Object.entries(SETTING_OF)
     .map(([flag, name]) => [name, values[flag as keyof typeof SETTING_OF]] as const)
-    // A switch that is off was not given.
-    .filter(([, value]) => value !== undefined && value !== false);
+    .filter(([, value]) => value !== undefined);
   return Object.fromEntries(given);
 }
 

@@ -10,7 +10,7 @@
  * @module
  */
 
-import { flagName, usageLine, variableName } from "./arguments.ts";
+import { flagForm, usageLine, variableName } from "./arguments.ts";
 import type { Command } from "./command.ts";
 import { commands } from "./commands/mod.ts";
 import { exitCodeMeanings } from "./exit_codes.ts";
@@ -50,10 +50,9 @@ function table(head: readonly string[], rows: readonly (readonly string[])[]): s
 
 function flagRows(command: Command): string[][] {
   return Object.entries(command.flags).map(([key, flag]) => {
-    const names = [flagName(key), ...(flag.short === undefined ? [] : [`-${flag.short}`])];
-    const value = flag.kind === "switch" ? "" : ` ${flag.valueName}`;
+    const short = flag.short === undefined ? "" : `, -${flag.short}`;
     return [
-      `\`${escaped(names.join(", ") + value)}\``,
+      `\`${escaped(flagForm(key, flag).replace(/(?= |$)/, short))}\``,
       escaped(flag.help) + (flag.kind === "list" ? " May be repeated." : ""),
       flag.defaultText === "" ? "" : escaped(flag.defaultText),
       `\`${variableName(key)}\``,

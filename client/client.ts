@@ -15,8 +15,10 @@ import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 import { findMessage, messagePlace, type MessageReport } from "./look.ts";
 import { type ConnectOptions, resolveOptions } from "./options.ts";
+import type { MessagePlace } from "./message_id.ts";
 import { Publisher } from "./publisher.ts";
 import { Queue } from "./queue.ts";
+import { type Removal, removeMessage } from "./remove_message.ts";
 import { untilAborted } from "./waiting.ts";
 
 /** Settings of the queue that `createQueue()` makes, and how long to wait. */
@@ -232,6 +234,35 @@ export class Client implements AsyncDisposable {
    */
   async message(id: string, options: WaitOptions = {}): Promise<MessageReport> {
     return await findMessage(this.#core, messagePlace(id), options);
+  }
+
+  /**
+   * Takes a message out of its queue that waits, ready or delayed: what was published with a delay is
+   * called off. It is not delivered any more, and nothing else tells of it. Removing it again is fine.
+   *
+   * @param message Its id, `QUEUE/PARTITION/OFFSET`, or where it is: the queue's name, and the receipt
+   *   of its publish.
+   * @param options How long to wait.
+   * @returns Whether it was taken out, or was gone before.
+   * @throws {TypeError} when that is no id.
+   * @throws {FlowMQError} with code `messageLeased` when a consumer holds it, `messageNotFound` when it
+   *   was never published, `partitionNotFound` when the queue has no such partition.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time; it may be removed all the same.
+   *
+   * @example Usage
+   * ```ts ignore
+   * const receipt = await client.queue("mails").publish("Your coffee is cold", { delayMs: 600_000 });
+   * const removal = await client.removeMessage({ queue: "mails", ...receipt });
+   * if (removal === "gone") console.log("Too late: somebody has read it");
+   * ```
+   */
+  async removeMessage(
+    message: string | MessagePlace,
+    options: WaitOptions = {},
+  ): Promise<Removal> {
+    const place = typeof message === "string" ? messagePlace(message) : message;
+    return await removeMessage(this.#core, place, options);
   }
 
   /**

@@ -49,6 +49,7 @@ export {
 } from "./queue.ts";
 export { type AddedSchedule, type ScheduleOptions, Schedules } from "./schedules.ts";
 export { PeekedMessage, type PeekOptions } from "./peek.ts";
+export type { Removal } from "./remove_message.ts";
 export type { ReceivedMessage } from "./received_message.ts";
 export type { ByteStream, ClientRuntime, Clock, Dialer, TimerId } from "./runtime.ts";
 export { ErrorCode, type ErrorName, errorName } from "../wire/error_codes.ts";

@@ -434,7 +434,8 @@ export class Model {
       case "removeMessage": {
         const message = this.#partition(command.partitionId)?.messages[command.offset];
         if (this.#partition(command.partitionId) === undefined) return refused("partitionNotFound");
-        if (message === undefined || !isLive(message)) return refused("messageNotFound");
+        if (message === undefined) return refused("messageNotFound");
+        if (!isLive(message)) return refused("messageGone");
         if (message.state === "leased") return refused("messageLeased");
         message.state = "purged";
         return { kind: "ok" };

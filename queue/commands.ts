@@ -220,7 +220,10 @@ export interface PurgePartitionCommand {
   readonly partitionId: number;
 }
 
-/** Take a message out of a partition: one that waits, ready or delayed. */
+/**
+ * Take a message out of a partition: one that waits, ready or delayed. Said again, it finds the message
+ * gone.
+ */
 export interface RemoveMessageCommand {
   readonly kind: "removeMessage";
   readonly partitionId: number;
@@ -311,8 +314,10 @@ export type RefusalReason =
   | "partitionNotFound"
   | "sessionNotFound"
   | "consumerNotFound"
-  /** No message of that offset is alive: there never was one, or it is acked, dead, expired, removed. */
+  /** No message of that offset was ever published. */
   | "messageNotFound"
+  /** The message is done with: acked, dead, expired, dropped or removed. */
+  | "messageGone"
   /** A consumer holds the message. */
   | "messageLeased"
   | "sequenceGap"

@@ -86,6 +86,11 @@ export class Partition {
     return this.#consumers.all;
   }
 
+  /** The offset that the next message gets. */
+  get nextOffset(): number {
+    return this.#backlog.nextOffset;
+  }
+
   /** Messages that could be delivered now. */
   get ready(): number {
     return this.#backlog.ready;

@@ -124,14 +124,23 @@ export function removeMessage(tables: ShardTables, command: RemoveMessageCommand
   const { partitionId, offset } = command;
   const partition = tables.partitions.get(partitionId);
   if (partition === undefined) return partitionNotFound(partitionId);
+  const { queueName, number } = partition.identity;
+  const { nextOffset } = partition;
+  const id = `${queueName}/${number}/${offset}`;
+  if (!isIntegerIn(offset, 0, nextOffset - 1)) {
+    return refused(
+      "messageNotFound",
+      `There is no message ${id}: the next one that is published gets offset ${nextOffset}`,
+    );
+  }
   if (partition.isLeased(offset)) {
     return refused(
       "messageLeased",
-      `Message ${offset} is with a consumer: it can be removed when it has come back`,
+      `Message ${id} is with a consumer: it can be removed when it has come back`,
     );
   }
-  if (!Number.isSafeInteger(offset) || !partition.removeMessage(offset)) {
-    return refused("messageNotFound", `There is no message ${offset}, or it is done with`);
+  if (!partition.removeMessage(offset)) {
+    return refused("messageGone", `Message ${id} is gone: acked, or come to another end`);
   }
   tables.touch(partition);
   return OK;

@@ -47,6 +47,7 @@ export const RequestType = {
   peek: 50,
   findMessage: 51,
   inspect: 52,
+  removeMessage: 53,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -140,6 +141,7 @@ export type ClientRequest =
     readonly paused?: boolean;
   }
   | { readonly kind: "purgePartition"; readonly partitionId: number }
+  | { readonly kind: "removeMessage"; readonly partitionId: number; readonly offset: number }
   | { readonly kind: "deleteQueue"; readonly name: string }
   | { readonly kind: "findQueue"; readonly name: string }
   | { readonly kind: "listQueues" }

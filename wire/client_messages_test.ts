@@ -97,6 +97,7 @@ const requests: ClientRequest[] = [
     toMs: 1_700_000_000_001,
   },
   { kind: "findMessage", partitionId: 3, offset: 2 ** 40 },
+  { kind: "removeMessage", partitionId: 3, offset: 2 ** 40 },
   { kind: "inspect", partitionIds: [4, 5] },
 ];
 

@@ -145,6 +145,12 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
     }
     case RequestType.purgePartition:
       return { kind: "purgePartition", partitionId: uintField(map, "partitionId", u32Max) };
+    case RequestType.removeMessage:
+      return {
+        kind: "removeMessage",
+        partitionId: uintField(map, "partitionId", u32Max),
+        offset: uintField(map, "offset"),
+      };
     case RequestType.deleteQueue:
       return { kind: "deleteQueue", name: textField(map, "name") };
     case RequestType.findQueue:

@@ -69,10 +69,12 @@ export const ErrorCode = {
   sessionConflict: 34,
   /** The delivery is over: its lease expired or was returned. */
   leaseLost: 40,
-  /** No message of that offset is alive: there never was one, or it is done with. */
+  /** No message of that offset was ever published. */
   messageNotFound: 41,
   /** A consumer holds the message. */
   messageLeased: 42,
+  /** The message is done with: acked, dead, expired, dropped or removed. */
+  messageGone: 43,
   /** The queue has no schedule of that id. */
   scheduleNotFound: 50,
   /** The queue has a schedule of that id that does something else. */

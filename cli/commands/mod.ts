@@ -15,6 +15,7 @@ import { logDump } from "./log_dump.ts";
 import { logInspect } from "./log_inspect.ts";
 import { logVerify } from "./log_verify.ts";
 import { msgGet } from "./msg_get.ts";
+import { msgRm } from "./msg_rm.ts";
 import { pub } from "./pub.ts";
 import { queueAdd } from "./queue_add.ts";
 import { queueEdit } from "./queue_edit.ts";
@@ -61,6 +62,7 @@ export const commands: readonly Command[] = [
   queueScheduleResume,
   queueScheduleRm,
   msgGet,
+  msgRm,
   explain,
   clusterStatus,
   verify,

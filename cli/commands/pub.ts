@@ -5,7 +5,12 @@
  */
 
 import { toBytes } from "@std/streams";
-import { MessageTooLargeError, type PublishMessageOptions, type Receipt } from "../../mod.ts";
+import {
+  formatMessageId,
+  MessageTooLargeError,
+  type PublishMessageOptions,
+  type Receipt,
+} from "../../mod.ts";
 import { delayMsMax, frameBytesMax, priorityMax } from "../../wire/limits.ts";
 import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
@@ -173,12 +178,15 @@ export const pub = defineCommand({
       const queue = client.queue(queueName!);
       const startedAt = performance.now();
       using progress = new ProgressLine(terminal.stderr);
+      let lastId = "";
       const window = new PublishWindow<Receipt>(
         (message) => queue.publish(message, options),
         windowLimits,
         (number, receipt) => {
+          lastId = formatMessageId({ queue: queueName!, ...receipt });
           if (values.json) {
-            terminal.stdout.line(JSON.stringify({ message: number, queue: queueName, ...receipt }));
+            const record = { message: number, id: lastId, queue: queueName, ...receipt };
+            terminal.stdout.line(JSON.stringify(record));
           }
           progress.update(() => {
             const seconds = (performance.now() - startedAt) / 1_000;
@@ -232,8 +240,9 @@ export const pub = defineCommand({
         );
       }
       if (!values.json) {
+        const where = window.confirmed === 1 ? `as ${lastId}` : `by queue ${queueName}`;
         terminal.stderr.line(
-          `${confirmed} by queue ${queueName}: ${formatBytes(window.confirmedBytes)} in ` +
+          `${confirmed} ${where}: ${formatBytes(window.confirmedBytes)} in ` +
             `${formatMs(ms)}, ${formatCount(window.confirmed / (ms / 1_000))} a second`,
         );
       }

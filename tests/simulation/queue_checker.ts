@@ -175,6 +175,16 @@ export class QueueChecker {
     this.#world.counters.add("client: acks confirmed");
   }
 
+  /** A client was told that a message is out of its queue: by its own request, or before. */
+  removed(queue: string, { partition, offset, id }: Place & { readonly id: string }): void {
+    const message = this.#message(queue, partition, offset);
+    if (message?.id !== id || !(message.acked || message.dead)) {
+      const what = `${id} of ${queue} at ${partition}/${offset} is in its queue`;
+      this.#world.violated("a removed message is gone", what);
+    }
+    this.#told(queue, { partition }, message?.ackedIndex ?? 0);
+  }
+
   /** A client was told that an ack is done, and that something was published with it. */
   forwarded(id: string): void {
     if (!this.#wasPosted(id)) {
@@ -254,7 +264,7 @@ export class QueueChecker {
   }
 
   /** A client knows from now on what an entry did to a queue. */
-  #told(queue: string, { partition }: Place, index: number): void {
+  #told(queue: string, { partition }: Pick<Place, "partition">, index: number): void {
     const shard = this.#partition(queue, partition)?.shard;
     if (shard !== undefined) this.reads.told(shard, index);
   }

@@ -96,7 +96,7 @@ export class ModelPartition {
   purgedCount = 0;
   /** So do dropped ones. */
   droppedCount = 0;
-  /** Everything below was delivered at least once. */
+  /** Everything below was delivered at least once, or taken out. */
   firstDeliveries = 0;
 
   constructor(shard: number, queue: string, number: number, settings: QueueSettings) {
@@ -283,8 +283,17 @@ export class ShardModel {
       case "editQueue":
       case "deleteQueue":
       case "partitionSettled":
-      case "removeMessage":
         return;
+      case "removeMessage": {
+        const partition = this.#partition(entry, command.partitionId);
+        const message = partition.messages[command.offset];
+        if (message === undefined || !isWaiting(message)) {
+          this.#violated("only what waits is removed", entry, JSON.stringify(command));
+        }
+        removeAll(partition, [message], entry.index);
+        partition.purgedCount++;
+        return this.#world.counters.add("queue: messages removed");
+      }
       default:
         return command satisfies never;
     }
@@ -310,10 +319,7 @@ export class ShardModel {
 
   #purge(entry: Entry, partitionId: number, reply: Reply): void {
     const partition = this.#partition(entry, partitionId);
-    const { messages } = partition;
-    const waiting = messages.filter(({ acked, dead, lease }) =>
-      !acked && !dead && lease === undefined
-    );
+    const waiting = partition.messages.filter(isWaiting);
     if (reply.kind !== "purged" || reply.count !== waiting.length) {
       const what = `${JSON.stringify(reply)} for ${waiting.length} messages`;
       this.#violated("a purge removes what nobody holds", entry, what);
@@ -569,6 +575,8 @@ export class ShardModel {
         this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
       }
       if (deliveryCount === 1) {
+        // What was taken out before its turn has none.
+        while (partition.messages[partition.firstDeliveries]?.acked) partition.firstDeliveries++;
         if (offset !== partition.firstDeliveries) {
           const expected = `before ${partition.firstDeliveries}`;
           this.#violated("first in, first out", entry, `${what} ${expected}`);
@@ -718,9 +726,13 @@ function removeAll(
     message.ackedIndex = index;
     if (message.dueMs > 0) partition.delayedCount--;
     message.dueMs = 0;
-    if (message.deliveryCount === 0) partition.firstDeliveries++;
   }
   partition.ackedCount += gone.length;
+}
+
+/** Whether a message is in the queue, and nobody holds it. */
+function isWaiting({ acked, dead, lease }: ModelMessage): boolean {
+  return !acked && !dead && lease === undefined;
 }
 
 function liveOf({ messages, ackedCount, deadCount }: ModelPartition): number {

@@ -359,7 +359,7 @@ async function createQueues(application: Application, client: Client): Promise<v
   }
 }
 
-/** Changes, pauses, resumes and purges queues. In the end none stays paused. */
+/** Changes, pauses, resumes and purges queues, and removes messages. In the end none stays paused. */
 async function manageQueues(application: Application, client: Client): Promise<void> {
   const { random, workload, world } = application;
   const { settings, cluster: { queueChecker } } = workload;
@@ -368,13 +368,14 @@ async function manageQueues(application: Application, client: Client): Promise<v
     // Again and again, as an old request to pause one may come late.
     const what = workload.diligent
       ? "resume"
-      : random.pick(["edit", "pause", "resume", "resume", "purge"]);
+      : random.pick(["edit", "pause", "resume", "resume", "purge", "remove", "remove", "remove"]);
     for (const name of workload.diligent ? names : [random.pick(names)]) {
       const queue = client.queue(name);
       try {
         if (what === "pause") await queue.pause();
         else if (what === "resume") await queue.resume();
         else if (what === "purge") await queue.purge();
+        else if (what === "remove") await removeOne(application, client);
         else {
           const change = random.chance(0.5)
             ? { leaseMs: Math.round(random.magnitude(500, 30_000)) }
@@ -389,6 +390,18 @@ async function manageQueues(application: Application, client: Client): Promise<v
     }
     await application.sleep(random.wait(settings.managePauseMs));
   }
+}
+
+/** Removes a message that somebody has a receipt of, most often one of the newest. */
+async function removeOne({ random, workload, world }: Application, client: Client): Promise<void> {
+  const { queueChecker } = workload.cluster;
+  const confirmed = queueChecker.publishes.filter(({ place }) => place !== undefined);
+  if (confirmed.length === 0) return;
+  const back = Math.floor(random.magnitude(1, confirmed.length + 1));
+  const { id, queue, place } = confirmed.at(-back)!;
+  const removal = await client.removeMessage({ queue, ...place! });
+  queueChecker.removed(queue, { ...place!, id });
+  world.counters.add(`client: messages removed: ${removal}`);
 }
 
 /** Reads how many messages there are, and which queues. */
