@@ -25,6 +25,7 @@ import type { Entry } from "../raft/mod.ts";
 import {
   decodeMessage,
   encodeHeaders,
+  encodeMessageOptions,
   encodeTransfer,
   type MessageBounds,
   messageBoundsIn,
@@ -205,8 +206,14 @@ export class OutboxKeeper {
       if (death === undefined) {
         messages.addRecord(entry.data.subarray(bounds.start, bounds.end));
       } else {
-        const { key, headers, body } = decodeMessage(entry.data, bounds.start, bounds.end);
-        messages.add(body, key, encodeHeaders(withDeathNote(headers, death)));
+        const { key, headers, options, body } = decodeMessage(
+          entry.data,
+          bounds.start,
+          bounds.end,
+        );
+        const { ttlMs, priority = 0 } = options;
+        const noted = encodeHeaders(withDeathNote(headers, death, ttlMs));
+        messages.add(body, key, noted, encodeMessageOptions({ priority }));
       }
       ids.push(id);
     }

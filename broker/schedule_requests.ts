@@ -112,12 +112,15 @@ export function serveScheduleRequest(
 }
 
 function infoOf(schedule: Schedule): ScheduleInfo {
-  const { id, timing, message: { key, body }, paused, nextMs, lastMs, fired } = schedule;
+  const { id, timing, message, paused, nextMs, lastMs, fired } = schedule;
+  const { key, body, ttlMs, priority = 0 } = message;
   return {
     id,
     timing,
     ...(key === undefined ? {} : { key }),
     bodyBytes: body.length,
+    ...(ttlMs === undefined ? {} : { ttlMs }),
+    ...(priority === 0 ? {} : { priority }),
     paused,
     nextMs,
     lastMs,

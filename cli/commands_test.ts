@@ -559,5 +559,11 @@ Deno.test("a consumer gets the messages of a schedule, each with its due time", 
       return Date.parse(headers["flowmq-schedule-due-at"]);
     });
     assertEquals(dueMs[1]! - dueMs[0]!, 1_000);
+    await call("queue schedule rm beats beat");
+    await call("queue schedule add beats --every 1s --id tick --ttl 1h --priority 4");
+    const { stdout: options } = await call("sub beats --count 1 --json");
+    assertEquals(JSON.parse(options).options, { ttlMs: 3_600_000, priority: 4 });
+    const [tick] = (await call("queue schedule ls beats --json")).stdout.trim().split("\n");
+    assertEquals([JSON.parse(tick!).ttlMs, JSON.parse(tick!).priority], [3_600_000, 4]);
   });
 });

@@ -39,7 +39,7 @@ export interface DeadLettersOptions {
 
 /** Settings of `Queue.redrive()`. */
 export interface RedriveOptions {
-  /** The most to move, the oldest first. @default {as many as there are at the beginning} */
+  /** The most to move: by priority, then the oldest first. @default {as many as there are at the beginning} */
   readonly limit?: number;
   /** Another queue to bring them to than the one that each was in. */
   readonly to?: string;
@@ -108,8 +108,10 @@ export async function redriveDeadLetters(
   return moved;
 }
 
-function movedMessage({ queue, offset, key, headers, body }: Delivery, to: string | undefined) {
-  const target = to ?? deathNoteOf(headers)?.queue;
+function movedMessage(delivery: Delivery, to: string | undefined) {
+  const { queue, offset, key, headers, body, options: { priority } } = delivery;
+  const death = deathNoteOf(headers);
+  const target = to ?? death?.queue;
   if (target === undefined) {
     throw new TypeError(
       `Cannot bring message ${offset} of queue ${
@@ -125,5 +127,7 @@ function movedMessage({ queue, offset, key, headers, body }: Delivery, to: strin
     create: false,
     ...(key === undefined ? {} : { key }),
     ...(Object.keys(own).length === 0 ? {} : { headers: own }),
+    ...(priority === undefined ? {} : { priority }),
+    ...(death?.ttlMs === undefined ? {} : { ttlMs: death.ttlMs }),
   };
 }

@@ -15,6 +15,7 @@ import {
 } from "../wire/mod.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
 import { FlowMQError } from "./errors.ts";
+import { encodeProperties } from "./message_properties.ts";
 
 /** What a schedule publishes, and when: by a cron expression or at equal distances. */
 export interface ScheduleOptions extends WaitOptions {
@@ -35,6 +36,10 @@ export interface ScheduleOptions extends WaitOptions {
   readonly key?: string;
   /** The headers of each message, besides those that tell the schedule and the due time. */
   readonly headers?: MessageHeaders;
+  /** Each message expires so many milliseconds after it was published: up to ten years. */
+  readonly ttlMs?: number;
+  /** From 0 to 9: messages of a higher one are delivered first. @default {0} */
+  readonly priority?: number;
 }
 
 /** What `Schedules.add()` did. */
@@ -73,7 +78,8 @@ export class Schedules {
    * @param options When, and what.
    * @returns The schedule.
    * @throws {TypeError} when there is neither `cron` nor `everyMs`, or both.
-   * @throws {RangeError} when there is a key, and the queue has several partitions.
+   * @throws {RangeError} when there is a key, and the queue has several partitions, or a time to live or
+   * a priority is out of its range.
    * @throws {QueueNotFoundError} when there is no such queue.
    * @throws {FlowMQError} with the code `scheduleExists` when one of the id does something else, with
    * `invalidArgument` when an option cannot be used.
@@ -85,13 +91,21 @@ export class Schedules {
    */
   async add(options: ScheduleOptions): Promise<AddedSchedule> {
     const { cron, everyMs, timeZone = "UTC", key, headers = {}, body = "" } = options;
+    const { ttlMs, priority = 0 } = options;
+    encodeProperties(options, this.#core.runtime.clock);
     if ((cron === undefined) === (everyMs === undefined)) {
       throw new TypeError("Cannot make a schedule as it takes either cron or everyMs");
     }
     const timing: ScheduleTiming = cron === undefined ? { everyMs: everyMs! } : { cron, timeZone };
     const id = options.id ?? randomId(this.#core.runtime.random);
     const bytes = typeof body === "string" ? encoder.encode(body) : body;
-    const message = { ...(key === undefined ? {} : { key }), headers, body: bytes };
+    const message = {
+      ...(key === undefined ? {} : { key }),
+      headers,
+      body: bytes,
+      ...(ttlMs === undefined ? {} : { ttlMs }),
+      ...(priority === 0 ? {} : { priority }),
+    };
     const { schedule, created } = await this.#call(
       `add schedule ${JSON.stringify(id)}`,
       (partitionId, partitions) => {

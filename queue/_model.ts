@@ -518,7 +518,7 @@ export class Model {
     if (partition === undefined) return refused("partitionNotFound");
     const verdict = this.schedules.apply(meta.index, this.nowMs, command);
     if (verdict.kind === "fire" && command.kind === "fireSchedule") {
-      return this.#store(meta, partition, 1, command.bytes);
+      return this.#store(meta, partition, 1, command.bytes, command.details);
     }
     return verdict as ModelReply;
   }

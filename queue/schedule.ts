@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { PublishDetails } from "./commands.ts";
+
 /**
  * When a schedule is due: by a cron expression, read in a time zone, or at equal distances. What a cron
  * expression means is the business of whoever leads: the machine only compares times.
@@ -18,6 +20,10 @@ export interface ScheduledMessage {
   /** Names to values. */
   readonly headers: { readonly [name: string]: string };
   readonly body: Uint8Array;
+  /** Each one expires so long after it was published. */
+  readonly ttlMs?: number;
+  /** From 0 to 9. @default {0} */
+  readonly priority?: number;
 }
 
 /** A schedule of a partition, as it is on record. Never changed, only replaced. */
@@ -48,6 +54,10 @@ export interface ScheduleInfo {
   readonly key?: string;
   /** How long the body of its message is. */
   readonly bodyBytes: number;
+  /** How long each message lives, where it says so itself. */
+  readonly ttlMs?: number;
+  /** The priority of its messages, where that is not 0. */
+  readonly priority?: number;
   /** Whether it rests. */
   readonly paused: boolean;
   /** When it is due next, in milliseconds since the epoch; 0 when never again. */
@@ -109,6 +119,8 @@ export interface FireScheduleCommand {
   readonly nextMs: number;
   /** Bytes of the message, for the statistics. */
   readonly bytes: number;
+  /** What the message asks for; absent where it is plain and without a key. */
+  readonly details?: PublishDetails;
 }
 
 /** What happens to schedules. */

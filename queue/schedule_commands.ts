@@ -22,7 +22,9 @@ import type {
   ScheduledMessage,
   ScheduleTiming,
 } from "./schedule.ts";
+import { MESSAGE_TIME_MS_MAX } from "./settings.ts";
 import type { ShardTables } from "./shard_tables.ts";
+import { PRIORITY_MAX } from "./waiting_messages.ts";
 
 /**
  * Makes a schedule, or finds it made just so.
@@ -129,7 +131,7 @@ export function fireSchedule(
   meta: CommandMeta,
   command: FireScheduleCommand,
 ): Reply {
-  const { partitionId, number, dueMs, nextMs, bytes } = command;
+  const { partitionId, number, dueMs, nextMs, bytes, details } = command;
   const partition = tables.partitions.get(partitionId);
   if (partition === undefined) return partitionNotFound(partitionId);
   const schedule = tables.schedules.get(number);
@@ -142,7 +144,7 @@ export function fireSchedule(
     return refused("invalidArgument", `Schedule "${schedule.id}" is not due for ${dueMs}`);
   }
   const { index, term, timestampMs: publishedAtMs } = meta;
-  const firstOffset = partition.publish(1, bytes, index, undefined, tables.nowMs);
+  const firstOffset = partition.publish(1, bytes, index, details, tables.nowMs);
   tables.schedules.put({ ...schedule, nextMs, lastMs: dueMs, fired: schedule.fired + 1 });
   tables.touch(partition);
   return { kind: "published", firstOffset, count: 1, index, term, publishedAtMs, duplicate: false };
@@ -177,7 +179,8 @@ function isSameTiming(a: ScheduleTiming, b: ScheduleTiming): boolean {
 
 function isSameMessage(a: ScheduledMessage, b: ScheduledMessage): boolean {
   const names = Object.keys(a.headers);
-  return a.key === b.key && names.length === Object.keys(b.headers).length &&
+  return a.key === b.key && a.ttlMs === b.ttlMs && (a.priority ?? 0) === (b.priority ?? 0) &&
+    names.length === Object.keys(b.headers).length &&
     names.every((name) => a.headers[name] === b.headers[name]) &&
     a.body.length === b.body.length && a.body.every((byte, at) => byte === b.body[at]);
 }
@@ -196,8 +199,17 @@ function timingProblem(timing: ScheduleTiming): string | undefined {
   return `A cron expression and a time zone may have ${scheduleTimingLengthMax} characters each`;
 }
 
-function messageProblem({ key = "", headers, body }: ScheduledMessage): string | undefined {
+function messageProblem(message: ScheduledMessage): string | undefined {
+  const { key = "", headers, body, ttlMs = 1, priority = 0 } = message;
   const { scheduledBytesMax } = COMMAND_BOUNDS;
+  if (!isIntegerIn(ttlMs, 1, MESSAGE_TIME_MS_MAX)) {
+    return `The messages of a schedule must live for 1 to ${MESSAGE_TIME_MS_MAX} milliseconds: ` +
+      `current value is ${ttlMs}`;
+  }
+  if (!isIntegerIn(priority, 0, PRIORITY_MAX)) {
+    return `The messages of a schedule must have a priority of 0 to ${PRIORITY_MAX}: ` +
+      `current value is ${priority}`;
+  }
   let bytes = utf8Length(key) + body.length;
   for (const [name, value] of Object.entries(headers)) {
     bytes += utf8Length(name) + utf8Length(value);

@@ -1,4 +1,4 @@
-import { assert, assertEquals, assertNotEquals } from "@std/assert";
+import { assert, assertEquals, assertNotEquals, assertObjectMatch } from "@std/assert";
 import {
   assert as assertProperty,
   constantFrom,
@@ -141,6 +141,21 @@ Deno.test("a message of a schedule is delivered and kept like any other", () => 
   assertEquals(shard.machine.lowestLiveEntryIndex(), undefined);
 });
 
+Deno.test("a message of a schedule lives as long, and goes before others, as it asks for", () => {
+  const shard = new Shard();
+  const number = shard.add("beat", 11_000);
+  shard.nowMs = 11_000;
+  const details = { at: () => ({ ttlMs: 300, priority: 5 }) };
+  const fire = { kind: "fireSchedule", partitionId: 1, number, bytes: 3, details } as const;
+  assertEquals(shard.outcome({ ...fire, dueMs: 11_000, nextMs: 12_000 }), "published");
+  assertEquals(shard.machine.nextDeadlineMs(), 11_300);
+  const returned = [...shard.machine.capture().parts()].find(({ kind }) => kind === "returned");
+  assertObjectMatch(returned!, { priority: Uint8Array.of(5) });
+  shard.nowMs = 11_300;
+  shard.apply({ kind: "tick" });
+  assertEquals(shard.machine.stats(1)?.expired, 1);
+});
+
 Deno.test("making a schedule again is fine where it does the same, refused where it does not", () => {
   const shard = new Shard();
   const number = shard.add("beat", 11_000);
@@ -152,6 +167,8 @@ Deno.test("making a schedule again is fine where it does the same, refused where
     { ...addCommand("beat", 11_000), timing: { cron: "* * * * *", timeZone: "UTC" } } as Command,
     { ...addCommand("beat", 11_000), message: { ...message, key: "k" } } as Command,
     { ...addCommand("beat", 11_000), message: { ...message, headers: {} } } as Command,
+    { ...addCommand("beat", 11_000), message: { ...message, ttlMs: 1 } } as Command,
+    { ...addCommand("beat", 11_000), message: { ...message, priority: 1 } } as Command,
     { ...addCommand("beat", 11_000), message: { ...message, body: new Uint8Array(3) } } as Command,
   ];
   for (const other of others) assertEquals(shard.outcome(other), "scheduleExists");
@@ -224,6 +241,8 @@ Deno.test("a schedule with a field out of range is refused", () => {
     { timing: { cron: "x".repeat(256), timeZone: "UTC" } },
     { message: { ...message, body: new Uint8Array(65_536) } },
     { message: { ...message, key: "é".repeat(32_768) } },
+    { message: { ...message, ttlMs: 0 } },
+    { message: { ...message, priority: 10 } },
   ];
   for (const field of fields) {
     const command = { ...addCommand("beat", 11_000), ...field } as Command;

@@ -7,6 +7,10 @@ function urlOf(cluster: TestCluster): string {
   return `${hostname}:${port}`;
 }
 
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
 /** The next message of a queue. */
 async function next(deliveries: AsyncIterator<Delivery>): Promise<Delivery> {
   const { value } = await deliveries.next();
@@ -49,6 +53,42 @@ Deno.test("what fails too often, and what is rejected, is found among the dead l
   const { published, acked } = await client.queue("mail.dead").info();
   assertEquals([published, acked, (await mail.info()).dead], [2, 2, 2]);
   await client.close();
+});
+
+Deno.test("a dead letter keeps its priority, does not expire, and lives anew when it is brought back", async () => {
+  await using cluster = await TestCluster.start(1);
+  await using client = await connect(urlOf(cluster));
+  const mail = client.queue("mail");
+  await mail.publish("plain", { key: "k" });
+  await mail.publish("urgent", { priority: 7, ttlMs: 400 });
+  const work = mail.consume()[Symbol.asyncIterator]();
+  for (const text of ["urgent", "plain"]) {
+    const delivery = await next(work);
+    assertEquals(delivery.text(), text);
+    await delivery.reject();
+  }
+  const seen = async (queue: string) => {
+    const messages = await Array.fromAsync(client.queue(queue).peek());
+    return messages.map((message) => [message.text(), message.key, message.options]);
+  };
+  while ((await mail.deadLetters()).length < 2) await pause(20);
+  await pause(500);
+  assertEquals(await seen("mail.dead"), [["urgent", undefined, { priority: 7 }], [
+    "plain",
+    "k",
+    {},
+  ]]);
+  assertEquals((await mail.deadLetters()).map(({ death }) => death?.ttlMs), [400, undefined]);
+  await mail.pause();
+  assertEquals(await mail.redrive(), 2);
+  while ((await mail.info()).published < 4) await pause(20);
+  assertEquals(await seen("mail"), [["urgent", undefined, { priority: 7, ttlMs: 400 }], [
+    "plain",
+    "k",
+    {},
+  ]]);
+  while ((await mail.info()).expired < 1) await pause(20);
+  assertEquals((await seen("mail")).map(([text]) => text), ["plain"]);
 });
 
 Deno.test("delayed messages come when they are due, and by priority", async () => {

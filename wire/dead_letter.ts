@@ -5,6 +5,7 @@
  */
 
 import type { Death, DeathReason } from "../queue/commands.ts";
+import { delayMsMax } from "./limits.ts";
 import type { MessageHeaders } from "./message_record.ts";
 export { deadLetterQueueOf } from "../queue/dead_letter_queue.ts";
 
@@ -26,6 +27,8 @@ export const DeadLetterHeader = {
   at: `${prefix}at`,
   /** What the consumer said about it last; not always there. */
   detail: `${prefix}detail`,
+  /** How long it was to live, if it said so itself: a dead letter does not expire by that. */
+  ttlMs: `${prefix}ttl-ms`,
 } as const;
 
 /** What became of a message, as its headers tell. */
@@ -37,6 +40,8 @@ export interface DeathNote {
   readonly deliveryCount: number;
   readonly atMs: number;
   readonly detail?: string;
+  /** How long the message was to live, where it said so itself. */
+  readonly ttlMs?: number;
 }
 
 /**
@@ -44,11 +49,13 @@ export interface DeathNote {
  *
  * @param headers Those it has; what they say of an earlier death is left out.
  * @param death What became of it.
+ * @param ttlMs How long it was to live, if it said so itself.
  * @returns Its headers as a dead letter.
  */
 export function withDeathNote(
   headers: MessageHeaders,
   death: Omit<Death, "entryIndex" | "position">,
+  ttlMs?: number,
 ): MessageHeaders {
   const { queue, partition, offset, deliveryCount, reason, detail, atMs } = death;
   return {
@@ -60,6 +67,7 @@ export function withDeathNote(
     [DeadLetterHeader.deliveries]: String(deliveryCount),
     [DeadLetterHeader.at]: new Date(atMs).toISOString(),
     ...(detail === undefined ? {} : { [DeadLetterHeader.detail]: detail }),
+    ...(ttlMs === undefined ? {} : { [DeadLetterHeader.ttlMs]: String(ttlMs) }),
   };
 }
 
@@ -86,6 +94,7 @@ export function deathNoteOf(headers: MessageHeaders): DeathNote | undefined {
   const reason = headers[DeadLetterHeader.reason];
   if (queue === undefined || !isDeathReason(reason)) return undefined;
   const detail = headers[DeadLetterHeader.detail];
+  const ttlMs = Number(headers[DeadLetterHeader.ttlMs]);
   return {
     reason,
     queue,
@@ -94,6 +103,8 @@ export function deathNoteOf(headers: MessageHeaders): DeathNote | undefined {
     deliveryCount: Number(headers[DeadLetterHeader.deliveries]),
     atMs: Date.parse(headers[DeadLetterHeader.at] ?? ""),
     ...(detail === undefined ? {} : { detail }),
+    // Whoever can publish to a dead-letter queue can write any text there.
+    ...(ttlMs >= 1 && ttlMs <= delayMsMax && Number.isInteger(ttlMs) ? { ttlMs } : {}),
   };
 }
 

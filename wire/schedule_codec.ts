@@ -27,13 +27,15 @@ import { readU64, writeU64 } from "./bytes.ts";
 import type { CborMap } from "./cbor.ts";
 import { commandHeaderBytes, CommandKindCode, commandPartitionId } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
-import { booleanField, bytesField, mapField, textField, uintField } from "./fields.ts";
+import { booleanField, bytesField, mapField, optional, textField, uintField } from "./fields.ts";
+import { encodeMessageOptions } from "./message_options.ts";
 import { encodeHeaders, type MessageHeaders } from "./message_record.ts";
 import {
   publishAreaBytes,
   PublishArena,
   PublishBatch,
   publishCount,
+  publishDetails,
   publishTableOffset,
 } from "./publish_batch.ts";
 
@@ -67,7 +69,9 @@ export function encodeFireSchedule(
     [ScheduleHeader.dueAt]: new Date(dueMs).toISOString(),
   });
   const batch = new PublishBatch(new PublishArena());
-  batch.add(message.body, message.key, headers);
+  const { ttlMs, priority = 0 } = message;
+  const options = encodeMessageOptions({ ...(ttlMs === undefined ? {} : { ttlMs }), priority });
+  batch.add(message.body, message.key, headers, options);
   const publish = batch.encodeCommand(
     { shard: 0, partitionId, sessionId: number, baseSequence: dueMs },
   );
@@ -91,6 +95,7 @@ export function decodeFireSchedule(bytes: Uint8Array): FireScheduleCommand {
   if (!isWhole) {
     throw new MalformedFrameError(`Cannot read the message of a schedule in ${bytes.length} bytes`);
   }
+  const details = publishDetails(bytes);
   return {
     kind: "fireSchedule",
     partitionId: commandPartitionId(bytes),
@@ -98,6 +103,7 @@ export function decodeFireSchedule(bytes: Uint8Array): FireScheduleCommand {
     dueMs: readU64(bytes, dueOffset),
     nextMs: readU64(bytes, bytes.length - nextBytes),
     bytes: publishAreaBytes(bytes) - nextBytes,
+    ...(details === undefined ? {} : { details }),
   };
 }
 
@@ -164,6 +170,7 @@ export function readScheduledMessage(map: CborMap): ScheduledMessage {
     ...(map["key"] === undefined ? {} : { key: textField(map, "key") }),
     headers: headers as MessageHeaders,
     body: bytesField(map, "body").slice(),
+    ...readLifeAndRank(map),
   };
 }
 
@@ -178,9 +185,14 @@ export function readScheduleInfo(map: CborMap): ScheduleInfo {
     timing: readScheduleTiming(mapField(map, "timing")),
     ...(map["key"] === undefined ? {} : { key: textField(map, "key") }),
     bodyBytes: uintField(map, "bodyBytes"),
+    ...readLifeAndRank(map),
     paused: booleanField(map, "paused"),
     nextMs: uintField(map, "nextMs"),
     lastMs: uintField(map, "lastMs"),
     fired: uintField(map, "fired"),
   };
+}
+
+function readLifeAndRank(map: CborMap): { ttlMs?: number; priority?: number } {
+  return { ...optional(map, "ttlMs", uintField), ...optional(map, "priority", uintField) };
 }

@@ -1,4 +1,5 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertObjectMatch, assertThrows } from "@std/assert";
+import type { Schedule } from "../queue/schedule.ts";
 import { decodeCommand } from "./command_codec.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { decodeMessage } from "./message_record.ts";
@@ -21,9 +22,10 @@ const nextMs = 1_800_000_002_000;
 
 Deno.test("a command that fires a schedule holds its message where that of a publish is", () => {
   const command = encodeFireSchedule(schedule, dueMs, nextMs);
-  const { bytes, ...rest } = decodeFireSchedule(command);
+  const { bytes, details, ...rest } = decodeFireSchedule(command);
   assertEquals(rest, { kind: "fireSchedule", partitionId: 6, number: 2 ** 50, dueMs, nextMs });
-  assertEquals(decodeCommand(command), { ...rest, bytes });
+  assertEquals(details?.at(0), { key: "k" });
+  assertObjectMatch(decodeCommand(command), { ...rest, bytes });
   const bounds = { start: 0, end: 0 };
   messageBounds(command, 0, bounds);
   assertEquals(bounds.end - bounds.start, bytes);
@@ -34,6 +36,17 @@ Deno.test("a command that fires a schedule holds its message where that of a pub
     "flowmq-schedule": "daily",
     "flowmq-schedule-due-at": new Date(dueMs).toISOString(),
   });
+});
+
+Deno.test("a command that fires a schedule says how long its message lives, and its priority", () => {
+  const plain = { headers: {}, body: schedule.message.body };
+  const details = (message: Schedule["message"]) =>
+    decodeFireSchedule(encodeFireSchedule({ ...schedule, message }, dueMs, nextMs)).details?.at(0);
+  assertEquals(details(plain), undefined);
+  assertEquals(details({ ...plain, priority: 0 }), undefined);
+  const asked = { ttlMs: 60_000, priority: 9 };
+  assertEquals(details({ ...plain, ...asked }), asked);
+  assertEquals(details({ ...plain, key: "k", ttlMs: 1 }), { key: "k", ttlMs: 1 });
 });
 
 Deno.test("decodeFireSchedule() throws on what is cut off", () => {

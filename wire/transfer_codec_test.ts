@@ -92,6 +92,11 @@ Deno.test("the headers of a dead letter tell its death, and lose it again", () =
   const headers = withDeathNote({ a: "b", "flowmq-dead-detail": "older" }, death);
   assertEquals(deathNoteOf(headers), death);
   assertEquals(withoutDeathNote(headers), { a: "b" });
+  assertEquals(deathNoteOf(withDeathNote(headers, death, 5_000)), { ...death, ttlMs: 5_000 });
+  assertEquals(withoutDeathNote(withDeathNote(headers, death, 5_000)), { a: "b" });
+  for (const nonsense of ["", "0", "-1", "1.5", "x", "1e99"]) {
+    assertEquals(deathNoteOf({ ...headers, "flowmq-dead-ttl-ms": nonsense }), death);
+  }
   const { detail: _, ...silent } = death;
   assertEquals(deathNoteOf(withDeathNote(headers, silent)), silent);
   assertEquals(deathNoteOf({ a: "b" }), undefined);

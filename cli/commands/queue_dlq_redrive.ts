@@ -25,7 +25,7 @@ export const queueDlqRedrive = defineCommand({
   flags: {
     ...clientFlags,
     limit: integerFlag({
-      help: "The most to bring back, the oldest first.",
+      help: "The most to bring back: by priority, then the oldest first.",
       minimum: 1,
       defaultText: "all there are",
     }),

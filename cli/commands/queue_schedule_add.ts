@@ -6,12 +6,13 @@
 
 import { ScheduleTimes } from "../../broker/schedule_times.ts";
 import type { ScheduleInfo } from "../../mod.ts";
+import { delayMsMax, priorityMax } from "../../wire/limits.ts";
 import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { UsageError } from "../failures.ts";
-import { durationFlag, headersFlag, optionalPathFlag, textFlag } from "../flags.ts";
+import { durationFlag, headersFlag, integerFlag, optionalPathFlag, textFlag } from "../flags.ts";
 import { formatMoment, formatTiming, scheduleRecord } from "../schedule_text.ts";
 
 /** How many due times are shown, for people to see whether they are what they meant. */
@@ -48,6 +49,16 @@ export const queueScheduleAdd = defineCommand({
     file: optionalPathFlag({ help: "The file that is the message, as it is now." }),
     key: textFlag({ help: "The key of the message; the queue must have one partition." }),
     header: headersFlag({ short: "H", help: "A header of the message." }),
+    ttl: durationFlag({
+      help: "Each message expires after so much time, if nobody holds it then.",
+      minimumMs: 1,
+      maximumMs: delayMsMax,
+    }),
+    priority: integerFlag({
+      help: "From 0 to 9: messages of a higher priority are delivered first.",
+      minimum: 0,
+      maximum: priorityMax,
+    }),
     ...clientFlags,
     json: jsonFlag,
   },
@@ -61,6 +72,10 @@ export const queueScheduleAdd = defineCommand({
       note: "Every half minute.",
     },
     {
+      command: "flowmq queue schedule add pings --every 10s --ttl 10s --priority 9",
+      note: "One at a time waits at most, and goes before everything else.",
+    },
+    {
       command: "flowmq queue schedule add mail --cron '0 9 1 * *' --tz Europe/Berlin",
       note: "On the first of the month, at nine in Berlin, summer and winter.",
     },
@@ -68,7 +83,7 @@ export const queueScheduleAdd = defineCommand({
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {
     const name = positionals[0]!;
-    const { cron, every, tz, id, body, file, key } = values;
+    const { cron, every, tz, id, body, file, key, ttl, priority } = values;
     if ((cron === undefined) === (every === undefined)) {
       throw new UsageError("a schedule takes either --cron EXPRESSION or --every DURATION");
     }
@@ -81,6 +96,8 @@ export const queueScheduleAdd = defineCommand({
       ...(key === undefined ? {} : { key }),
       headers: Object.fromEntries(values.header),
       body: file === undefined ? body ?? "" : await Deno.readFile(file),
+      ...(ttl === undefined ? {} : { ttlMs: ttl }),
+      ...(priority === undefined ? {} : { priority }),
     };
     const { schedule, created } = await withClient(
       values,
