@@ -393,6 +393,14 @@ Deno.test("flowmq queue edit, pause, resume and purge", async () => {
     );
     const off = await call("queue edit mail --no-dead-letter-expired --json");
     assertEquals(JSON.parse(off.stdout).settings.deadLetterExpired, false);
+    await call("queue edit mail --max-messages 0 --max-bytes 1KiB");
+    await call(`pub mail --key a ${"x".repeat(2_000)}`);
+    const large = await call("pub mail x --key a --timeout 300ms");
+    assertMatch(large.stderr[0]!, /queue "mail" is full: 1024 bytes are the most allowed/i);
+    assertMatch((await call("queue info mail")).stdout, /at most 1.00 KiB.*\n.*1.96 KiB held/);
+    await call("queue purge mail");
+    await call("pub mail --key a", "1");
+    await call("queue edit mail --max-messages 2 --max-bytes 0");
     await call("queue edit mail --overflow dropOldest");
     assertEquals((await call("pub mail x --key a")).code, ExitCode.ok);
     assertEquals(JSON.parse((await call("queue info mail --json")).stdout).dropped, 1);

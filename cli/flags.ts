@@ -310,13 +310,37 @@ export function pastTimeFlag(options: FlagOptions): ValueFlag<number | undefined
 export function sizeFlag(
   options: FlagOptions & { default: string; minimum: number; maximum: number },
 ): ValueFlag<number> {
-  return value(options, "SIZE", parseSize(options.default), options.default, (text) => {
-    const bytes = parseSize(text);
-    if (bytes < options.minimum || bytes > options.maximum) {
-      throw new SyntaxError(`it takes ${options.minimum} to ${options.maximum} bytes`);
-    }
-    return bytes;
-  });
+  return value(
+    options,
+    "SIZE",
+    parseSize(options.default),
+    options.default,
+    (text) => sizeWithin(text, options),
+  );
+}
+
+/**
+ * Makes a flag that takes a number of bytes, and is `undefined` when it is not given.
+ *
+ * @param options Help, short form, bounds in bytes, and what it says about the default.
+ * @returns The flag.
+ */
+export function optionalSizeFlag(
+  options: FlagOptions & { defaultText: string; minimum: number; maximum: number },
+): ValueFlag<number | undefined> {
+  return value(
+    options,
+    "SIZE",
+    undefined,
+    options.defaultText,
+    (text) => sizeWithin(text, options),
+  );
+}
+
+function sizeWithin(text: string, bounds: { minimum: number; maximum: number }): number {
+  const bytes = parseSize(text);
+  if (bytes >= bounds.minimum && bytes <= bounds.maximum) return bytes;
+  throw new SyntaxError(`it takes ${bounds.minimum} to ${bounds.maximum} bytes`);
 }
 
 /**

@@ -12,14 +12,16 @@ import {
   type FlagValues,
   integerFlag,
   optionalChoiceFlag,
+  optionalSizeFlag,
   toggleFlag,
 } from "./flags.ts";
-import { formatMany, formatMs } from "./format.ts";
+import { formatBytes, formatMany, formatMs } from "./format.ts";
 
 const {
   partitions,
   leaseMs,
   maxMessages,
+  maxBytes,
   overflow,
   maxDeliveries,
   backoffFirstMs,
@@ -50,6 +52,13 @@ export const settingFlags = {
     minimum: maxMessages.min,
     maximum: maxMessages.max,
     defaultText: String(maxMessages.default),
+  }),
+  maxBytes: optionalSizeFlag({
+    help:
+      "How many bytes the messages may have that wait and are leased, shared evenly; 0 is without limit.",
+    minimum: maxBytes.min,
+    maximum: maxBytes.max,
+    defaultText: String(maxBytes.default),
   }),
   overflow: optionalChoiceFlag(overflow.choices, {
     help:
@@ -114,6 +123,7 @@ const SETTING_OF = {
   partitions: "partitions",
   lease: "leaseMs",
   maxMessages: "maxMessages",
+  maxBytes: "maxBytes",
   overflow: "overflow",
   maxDeliveries: "maxDeliveries",
   backoff: "backoffFirstMs",
@@ -130,6 +140,7 @@ const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) =>
   partitions: (count) => formatMany(count, "partition"),
   leaseMs: (ms) => `lease ${formatMs(ms)}`,
   maxMessages: (count) => `at most ${formatMany(count, "message")}`,
+  maxBytes: (bytes) => `at most ${formatBytes(bytes)}`,
   overflow: (choice) => `overflow ${choice}`,
   maxDeliveries: (count) => count === 0 ? "no limit of deliveries" : `${count} deliveries at most`,
   backoffFirstMs: (ms) => `back-off from ${formatMs(ms)}`,

@@ -81,6 +81,8 @@ export interface QueueReport {
   readonly redelivered: number;
   /** Bytes ever published. */
   readonly bytesPublished: number;
+  /** Bytes of the messages that wait or are leased; only of queues that have `maxBytes`. */
+  readonly bytesHeld?: number;
   /** Consumers attached: one that takes from several partitions counts for each. */
   readonly consumers: number;
   /** One after the other. */
@@ -394,6 +396,7 @@ function sum(
 ): Omit<QueueReport, "name" | "id" | "settings" | "paused"> {
   const total = (count: (one: PartitionReport) => number) =>
     partitions.reduce((whole, one) => whole + count(one), 0);
+  const isHeldCounted = partitions.some(({ bytesHeld }) => bytesHeld !== undefined);
   return {
     published: total((one) => one.published),
     acked: total((one) => one.acked),
@@ -406,6 +409,7 @@ function sum(
     expired: total((one) => one.expired),
     redelivered: total((one) => one.redelivered),
     bytesPublished: total((one) => one.bytesPublished),
+    ...(isHeldCounted ? { bytesHeld: total((one) => one.bytesHeld ?? 0) } : {}),
     consumers: total((one) => one.consumers),
     partitions,
   };

@@ -66,6 +66,8 @@ interface Message {
   expiresAtMs: number;
   holder?: ModelConsumer | undefined;
   deadlineMs: number;
+  /** How many bytes it counts for. */
+  bytes: number;
   /** Leases given or extended later have a higher one. */
   leaseNumber: number;
 }
@@ -210,6 +212,7 @@ export class Model {
       ready: count("ready"),
       leased: count("leased"),
       bytesPublished: partition.bytesPublished,
+      ...(partition.settings.maxBytes === 0 ? {} : { bytesHeld: held(partition).bytes }),
       redelivered: partition.redelivered,
       consumers: partition.consumers.length,
       nextOffset: partition.messages.length,
@@ -624,6 +627,7 @@ export class Model {
         dueMs,
         expiresAtMs,
         deadlineMs: 0,
+        bytes: Math.ceil(bytes / count),
         leaseNumber: 0,
       });
       const last = partition.ranges.at(-1);
@@ -675,6 +679,11 @@ export class Model {
   ): void {
     if (revision <= partition.revision) return;
     const lastedMs = partition.consumers.map((consumer) => this.#leaseMs(consumer));
+    if (partition.settings.maxBytes === 0) {
+      // What is there when counting begins counts for the average.
+      const { messages, bytesPublished } = partition;
+      for (const one of messages) one.bytes = Math.ceil(bytesPublished / messages.length);
+    }
     Object.assign(partition, { settings, paused, revision });
     partition.consumers.forEach((consumer, at) => {
       if (this.#leaseMs(consumer) === lastedMs[at]) return;
@@ -685,9 +694,13 @@ export class Model {
 
   #dropOldest(partition: ModelPartition): void {
     if (partition.settings.overflow === "reject") return;
-    const excess = partition.messages.filter(isLive).length - mostOf(partition);
-    const waiting = partition.messages.filter(({ state }) => state === "ready");
-    for (const message of waiting.slice(0, Math.max(0, excess))) message.state = "dropped";
+    const { maxMessages, maxBytes } = partition.settings;
+    for (const message of partition.messages.filter(({ state }) => state === "ready")) {
+      const { live, bytes } = held(partition);
+      const isTooMany = live > shareOf(maxMessages, partition);
+      const isTooLarge = bytes > shareOf(maxBytes, partition) && live > 1;
+      if (isTooMany || isTooLarge) message.state = "dropped";
+    }
   }
 
   #handOut(partition: ModelPartition): void {
@@ -936,12 +949,20 @@ export class Model {
 }
 
 function isFull(partition: ModelPartition): boolean {
-  const live = partition.messages.filter(isLive).length;
-  return partition.settings.overflow === "reject" && live >= mostOf(partition);
+  const { overflow, maxMessages, maxBytes } = partition.settings;
+  const { live, bytes } = held(partition);
+  return overflow === "reject" &&
+    (live >= shareOf(maxMessages, partition) || bytes >= shareOf(maxBytes, partition));
 }
 
-function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
-  return maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
+/** What waits or is leased. */
+function held({ messages }: ModelPartition): { live: number; bytes: number } {
+  const live = messages.filter(isLive);
+  return { live: live.length, bytes: live.reduce((sum, { bytes }) => sum + bytes, 0) };
+}
+
+function shareOf(most: number, { settings: { partitions } }: ModelPartition): number {
+  return most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));
 }
 
 function sameSettings(a: QueueSettings, b: QueueSettings): boolean {

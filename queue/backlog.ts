@@ -15,10 +15,12 @@
 
 import { type BatchCapture, BatchIndex } from "./batch_index.ts";
 import type { PublishDetails } from "./commands.ts";
-import { type ExpiryCapture, ExpiryIndex } from "./expiry_index.ts";
+import { ExpiryIndex } from "./expiry_index.ts";
+import { HeldBytes } from "./held_bytes.ts";
 import { invariant } from "./invariant.ts";
-import type { BatchRun, ExpirySnapshot, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
+import type { BatchRun, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
 import { OffsetSet } from "./offset_set.ts";
+import type { NumberRanges, RangeCapture } from "./range_index.ts";
 import type { QueueSettings } from "./settings.ts";
 import {
   FRESH,
@@ -33,18 +35,25 @@ export interface BacklogState {
   readonly batches: BatchCapture;
   readonly passed: OffsetSet;
   readonly waiting: WaitingCapture;
-  readonly expiries: ExpiryCapture;
+  readonly expiries: RangeCapture;
+  readonly sizes: RangeCapture;
 }
 
 /** The fields of a partition's part of a snapshot that are of its backlog. */
 export type BacklogPart = Pick<
   PartitionPart,
-  "nextOffset" | "freshOffset" | "bytesPublished" | "passedOver" | "expiredToMs" | "expiredToOffset"
+  | "nextOffset"
+  | "freshOffset"
+  | "bytesPublished"
+  | "bytesHeld"
+  | "passedOver"
+  | "expiredToMs"
+  | "expiredToOffset"
 >;
 
 /** Messages waiting in one partition. */
 export class Backlog {
-  /** Filled by `take`: the message. */
+  /** Filled by `take`, `takeOldest` and `takeDue`: the message. */
   offset = 0;
   /** Filled by `take`: how often it was delivered before. */
   deliveryCount = 0;
@@ -59,6 +68,7 @@ export class Backlog {
   readonly #passed = new OffsetSet();
   readonly #waiting = new WaitingMessages();
   readonly #expiries = new ExpiryIndex();
+  readonly #held = new HeldBytes();
   /** The next message published gets it. */
   #nextOffset = 0;
   /** The lowest fresh offset, or the next one where nothing is fresh. */
@@ -78,6 +88,11 @@ export class Backlog {
   /** Bytes ever published. */
   get bytesPublished(): number {
     return this.#bytesPublished;
+  }
+
+  /** Bytes of the messages that wait or are leased; 0 where there is no limit of them. */
+  get bytesHeld(): number {
+    return this.#held.bytes;
   }
 
   /** Messages that could be delivered now. */
@@ -112,7 +127,7 @@ export class Backlog {
    * Adds a batch of messages.
    *
    * @param count How many.
-   * @param bytes Their size, for the statistics.
+   * @param bytes Their size.
    * @param entryIndex The log index of the entry that holds them.
    * @returns The offset of the first one.
    */
@@ -121,6 +136,7 @@ export class Backlog {
     this.#batches.append(firstOffset, entryIndex);
     this.#nextOffset += count;
     this.#bytesPublished += bytes;
+    this.#held.add(firstOffset, count, bytes);
     return firstOffset;
   }
 
@@ -189,13 +205,18 @@ export class Backlog {
     this.#nextFresh();
   }
 
-  /** Takes the oldest message that is ready, whatever its priority, for good. */
+  /** Takes the oldest message that is ready, whatever its priority, and leaves it in `offset`. */
   takeOldest(): void {
     const line = this.#waiting.oldest(
       this.#freshOffset < this.#nextOffset ? this.#freshOffset : Infinity,
     );
-    if (line === FRESH) this.#nextFresh();
-    else this.#waiting.take(line);
+    if (line === FRESH) {
+      this.offset = this.#freshOffset;
+      this.#nextFresh();
+    } else {
+      this.#waiting.take(line);
+      this.#taken();
+    }
   }
 
   /**
@@ -318,6 +339,37 @@ export class Backlog {
   }
 
   /**
+   * Counts the bytes of messages that wait or are leased, or does not.
+   *
+   * @param isWanted Whether it does.
+   * @param lowOffset The lowest offset that is alive.
+   * @param live How many messages are alive.
+   */
+  countBytes(isWanted: boolean, lowOffset: number, live: number): void {
+    const [nextOffset, bytesPublished] = [this.#nextOffset, this.#bytesPublished];
+    if (isWanted) this.#held.begin({ lowOffset, nextOffset, live, bytesPublished });
+    else this.#held.end();
+  }
+
+  /**
+   * Notes that a message is gone, which neither waits any more nor is leased.
+   *
+   * @param offset The message.
+   */
+  forget(offset: number): void {
+    this.#held.forget(offset);
+  }
+
+  /**
+   * Notes which messages are left when nothing waits any more.
+   *
+   * @param leased The offsets of those that consumers hold.
+   */
+  forgetAllBut(leased: Iterable<number>): void {
+    this.#held.keep(leased);
+  }
+
+  /**
    * Finds a live message in the log and leaves the answer in `entryIndex` and `position`.
    *
    * @param offset Its offset.
@@ -336,16 +388,19 @@ export class Backlog {
   dropBelow(low: number): void {
     this.#batches.dropBelow(low, this.#nextOffset);
     this.#expiries.dropBelow(low, this.#nextOffset);
+    this.#held.dropBelow(low, this.#nextOffset);
   }
 
   /** What is of it in the partition's own part of a snapshot. */
   get part(): BacklogPart {
     const { expiresAtMs, offset } = this.#expiries.passed;
     const { passedOver } = this.#waiting;
+    const { bytes: bytesHeld } = this.#held;
     return {
       nextOffset: this.#nextOffset,
       freshOffset: this.#freshOffset,
       bytesPublished: this.#bytesPublished,
+      ...(bytesHeld === 0 ? {} : { bytesHeld }),
       ...(passedOver === 0 ? {} : { passedOver }),
       ...(expiresAtMs === 0 ? {} : { expiredToMs: expiresAtMs, expiredToOffset: offset }),
     };
@@ -362,6 +417,7 @@ export class Backlog {
       passed: this.#passed.size === 0 ? NOTHING_PASSED : this.#passed.capture(),
       waiting: this.#waiting.capture(),
       expiries: this.#expiries.capture(),
+      sizes: this.#held.capture(),
     };
   }
 
@@ -374,6 +430,7 @@ export class Backlog {
     this.#nextOffset = part.nextOffset;
     this.#freshOffset = part.freshOffset;
     this.#bytesPublished = part.bytesPublished;
+    this.#held.restoreBytes(part.bytesHeld ?? 0);
     this.#waiting.passedOver = part.passedOver ?? 0;
     this.#expiries.restorePassed(part.expiredToMs ?? 0, part.expiredToOffset ?? 0);
   }
@@ -399,10 +456,19 @@ export class Backlog {
   /**
    * Adds what is known about when messages expire, as it was in a snapshot.
    *
-   * @param snapshot The records, behind those that are there.
+   * @param ranges The records, behind those that are there.
    */
-  restoreExpiries(snapshot: ExpirySnapshot): void {
-    this.#expiries.restore(snapshot);
+  restoreExpiries(ranges: NumberRanges): void {
+    this.#expiries.restore(ranges);
+  }
+
+  /**
+   * Adds the sizes of messages as they were in a snapshot.
+   *
+   * @param ranges The records, behind those that are there.
+   */
+  restoreSizes(ranges: NumberRanges): void {
+    this.#held.restore(ranges);
   }
 
   /**
@@ -416,6 +482,7 @@ export class Backlog {
     this.#passed.checkInvariants();
     this.#waiting.checkInvariants();
     this.#expiries.checkInvariants();
+    this.#held.checkInvariants(() => this.#liveFrom(lowOffset, isLeased));
     invariant(
       lowOffset <= this.#freshOffset && this.#freshOffset <= this.#nextOffset,
       "Offsets that are gone, that were delivered and that are fresh follow each other",
@@ -439,6 +506,12 @@ export class Backlog {
         : firstOffset !== undefined && firstOffset <= lowOffset,
       "The batches of live messages are recorded, and none when there is no message",
     );
+  }
+
+  *#liveFrom(lowOffset: number, isLeased: (offset: number) => boolean): Generator<number> {
+    for (let offset = lowOffset; offset < this.#nextOffset; offset++) {
+      if (this.has(offset) || isLeased(offset)) yield offset;
+    }
   }
 
   #taken(): true {

@@ -531,6 +531,8 @@ export interface PartitionStats {
   readonly leased: number;
   /** Bytes ever published: keys, headers and bodies. */
   readonly bytesPublished: number;
+  /** Bytes of the messages that wait or are held; only of queues that have a limit of bytes. */
+  readonly bytesHeld?: number;
   /** Deliveries of messages that had been delivered before. */
   readonly redelivered: number;
   /** Consumers there are, attached or not. */

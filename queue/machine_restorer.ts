@@ -154,7 +154,12 @@ export class TablesRestorer {
       case "passed":
         return partition.restorePassed(part);
       case "expiries":
-        return partition.restoreExpiries(part);
+        return partition.restoreExpiries({
+          firstOffset: part.firstOffset,
+          value: part.expiresAtMs,
+        });
+      case "sizes":
+        return partition.restoreSizes({ firstOffset: part.firstOffset, value: part.bytes });
       case "returned":
         for (const [offset, count, priority] of waitingIn(part)) {
           partition.restoreReady(offset, count, priority);

@@ -57,6 +57,8 @@ export type SnapshotPart =
   | OffsetRuns & { readonly kind: "passed" }
   /** In the order of the offsets. */
   | ExpirySnapshot & { readonly kind: "expiries" }
+  /** In the order of the offsets; only of queues with a limit of bytes. */
+  | SizeSnapshot & { readonly kind: "sizes" }
   /** The shortest first, each kind in the order of the deadlines. */
   | LeaseSnapshot & { readonly kind: "leases" }
   /** Ready ones; by priority from 0, then in the order of their offsets. */
@@ -151,6 +153,8 @@ export interface PartitionPart extends PartitionIdentity {
   /** The range of messages that had its turn to expire last: its time, and its first offset. */
   readonly expiredToMs?: number;
   readonly expiredToOffset?: number;
+  /** Bytes of the messages that wait or are leased; of queues with a limit of them. */
+  readonly bytesHeld?: number;
   readonly dead?: number;
   readonly expired?: number;
   readonly dropped?: number;
@@ -207,4 +211,10 @@ export interface ExpirySnapshot {
   readonly firstOffset: Float64Array;
   /** 0 for never. */
   readonly expiresAtMs: Float64Array;
+}
+
+/** How many bytes messages count for: those from each offset on, up to the next one. */
+export interface SizeSnapshot {
+  readonly firstOffset: Float64Array;
+  readonly bytes: Float64Array;
 }

@@ -109,6 +109,7 @@ const knownPartition = fc.oneof(
 const leaseMs = fc.constantFrom(100, 250, 1_000);
 const limits = {
   maxMessages: fc.constantFrom(0, 0, 0, 3, 8),
+  maxBytes: fc.constantFrom(0, 0, 0, 25, 90),
   overflow: fc.constantFrom<"reject" | "dropOldest">("reject", "dropOldest"),
 };
 const settings: fc.Arbitrary<QueueSettings> = fc.record({
@@ -284,7 +285,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         ...rest,
         lastId: rest.firstId + length,
         count: length + 1,
-        bytes: 5,
+        bytes: 5 * (length + 1),
       })),
       passMs,
     }),
@@ -602,7 +603,8 @@ class Pair {
           partitionId,
           baseSequence,
           count: batchCount,
-          bytes: batchCount * 10,
+          // Batches of different sizes, which do not always divide by their messages.
+          bytes: batchCount * 10 + baseSequence % 7,
           ...(details === undefined
             ? {}
             : { details: { at: (position) => details[position] ?? {} } }),

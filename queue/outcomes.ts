@@ -120,8 +120,10 @@ export class Outcomes {
    */
   reject(slot: number, detail: string | undefined, nowMs: number): void {
     const { offset, deliveryCount, priority } = this.#release(slot);
-    if (isDeadLetterQueue(this.#partition.identity.queueName)) this.dropped++;
-    else if (!this.#bury(offset, deliveryCount, "rejected", detail, nowMs)) {
+    if (isDeadLetterQueue(this.#partition.identity.queueName)) {
+      this.dropped++;
+      this.#backlog.forget(offset);
+    } else if (!this.#bury(offset, deliveryCount, "rejected", detail, nowMs)) {
       this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, priority);
     }
   }
@@ -201,6 +203,7 @@ export class Outcomes {
       return this.#bury(offset, deliveryCount, "expired", undefined, nowMs);
     }
     this.expired++;
+    this.#backlog.forget(offset);
     return true;
   }
 
@@ -225,7 +228,9 @@ export class Outcomes {
       ...(detail === undefined ? {} : { detail }),
       atMs,
     });
-    if (isTaken) this.dead++;
-    return isTaken;
+    if (!isTaken) return false;
+    this.dead++;
+    this.#backlog.forget(offset);
+    return true;
   }
 }

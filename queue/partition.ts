@@ -22,18 +22,13 @@ import { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
-import type {
-  BatchRun,
-  ConsumerSnapshot,
-  ExpirySnapshot,
-  OffsetRuns,
-  PartitionPart,
-} from "./machine_snapshot.ts";
+import type { BatchRun, ConsumerSnapshot, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
 import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
+import type { NumberRanges } from "./range_index.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
 
@@ -63,6 +58,9 @@ export class Partition {
   #fullAt = Infinity;
   /** With more messages the oldest ones are dropped. Follows from the settings. */
   #dropAbove = Infinity;
+  /** The same for their bytes. */
+  #fullAtBytes = Infinity;
+  #dropAboveBytes = Infinity;
 
   /**
    * Makes an empty partition.
@@ -101,9 +99,9 @@ export class Partition {
     return this.#backlog.ready + this.#backlog.delayed + this.#leases.size;
   }
 
-  /** There are as many messages as there may be. */
+  /** There are as many messages as there may be, or as many bytes. */
   get isFull(): boolean {
-    return this.#live >= this.#fullAt;
+    return this.#live >= this.#fullAt || this.#backlog.bytesHeld >= this.#fullAtBytes;
   }
 
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
@@ -123,7 +121,7 @@ export class Partition {
    * Adds a batch of messages, and drops the oldest ones where there are too many then.
    *
    * @param count How many.
-   * @param bytes Their size, for the statistics.
+   * @param bytes Their size.
    * @param entryIndex The log index of the entry that holds them.
    * @param details What they ask for; `undefined` for nothing.
    * @param nowMs The time of the log.
@@ -140,7 +138,7 @@ export class Partition {
     const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
     if (details !== undefined) this.#backlog.consider(firstOffset, details, settings, nowMs);
     else this.#backlog.limit(firstOffset, settings.ttlMs, nowMs);
-    if (this.#live > this.#dropAbove) this.#dropOldest();
+    if (this.#isOverfull) this.#dropOldest();
     return firstOffset;
   }
 
@@ -157,7 +155,7 @@ export class Partition {
     this.#identity = { ...this.#identity, settings, paused, revision };
     for (const consumer of this.consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
     this.#limit();
-    if (this.#live > this.#dropAbove) this.#dropOldest();
+    if (this.#isOverfull) this.#dropOldest();
   }
 
   /**
@@ -167,6 +165,7 @@ export class Partition {
    */
   purge(): number {
     const count = this.#backlog.clear();
+    this.#backlog.forgetAllBut(this.#leasedOffsets());
     this.#outcomes.purged += count;
     this.#dropGone();
     return count;
@@ -258,6 +257,7 @@ export class Partition {
         statuses[at] = SettleStatus.leaseLost;
       } else if (operation === SettleOperation.ack) {
         leases.release(slot);
+        this.#backlog.forget(offset);
       } else if (operation === SettleOperation.extend) {
         leases.extend(slot, nowMs);
       } else if (operation === SettleOperation.nack) {
@@ -334,6 +334,7 @@ export class Partition {
   removeMessage(offset: number): boolean {
     if (!this.#backlog.has(offset)) return false;
     this.#backlog.remove(offset);
+    this.#backlog.forget(offset);
     this.#outcomes.purged++;
     this.#dropGone();
     return true;
@@ -442,6 +443,7 @@ export class Partition {
   stats(): PartitionStats {
     const { ready, delayed, nextOffset } = this.#backlog;
     const leased = this.#leases.size;
+    const { bytesHeld } = this.#backlog;
     const { dead, expired, dropped, purged } = this.#outcomes;
     const otherwise = dead + expired + dropped + purged;
     return {
@@ -451,6 +453,7 @@ export class Partition {
       ready,
       leased,
       bytesPublished: this.#backlog.bytesPublished,
+      ...(this.#identity.settings.maxBytes === 0 ? {} : { bytesHeld }),
       redelivered: this.#redelivered,
       consumers: this.consumers.size,
       nextOffset,
@@ -564,10 +567,19 @@ export class Partition {
   /**
    * Adds what is known about when messages expire, as it was in a snapshot.
    *
-   * @param snapshot The records, behind those that are there.
+   * @param ranges The records, behind those that are there.
    */
-  restoreExpiries(snapshot: ExpirySnapshot): void {
-    this.#backlog.restoreExpiries(snapshot);
+  restoreExpiries(ranges: NumberRanges): void {
+    this.#backlog.restoreExpiries(ranges);
+  }
+
+  /**
+   * Adds the sizes of messages as they were in a snapshot.
+   *
+   * @param ranges The records, behind those that are there.
+   */
+  restoreSizes(ranges: NumberRanges): void {
+    this.#backlog.restoreSizes(ranges);
   }
 
   /**
@@ -674,6 +686,12 @@ export class Partition {
     return { ...place, state: "leased", deliveryCount: this.#leases.deliveryCountAt(slot), lease };
   }
 
+  *#leasedOffsets(): Generator<number> {
+    for (const consumer of this.consumers) {
+      for (const slot of this.#leases.slotsOf(consumer)) yield this.#leases.offsetAt(slot);
+    }
+  }
+
   #find(offset: number): number {
     // The index expects no other numbers.
     return offset >= 0 && offset < this.#backlog.nextOffset ? this.#leases.find(offset) : NO_SLOT;
@@ -687,17 +705,31 @@ export class Partition {
 
   /** Takes the limits from the settings. */
   #limit(): void {
-    const { maxMessages, partitions, overflow } = this.#identity.settings;
-    const most = maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
-    this.#fullAt = overflow === "reject" ? most : Infinity;
-    this.#dropAbove = overflow === "dropOldest" ? most : Infinity;
+    const { maxMessages, maxBytes, partitions, overflow } = this.#identity.settings;
+    const share = (most: number) =>
+      most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));
+    this.#fullAt = overflow === "reject" ? share(maxMessages) : Infinity;
+    this.#fullAtBytes = overflow === "reject" ? share(maxBytes) : Infinity;
+    this.#dropAbove = overflow === "dropOldest" ? share(maxMessages) : Infinity;
+    this.#dropAboveBytes = overflow === "dropOldest" ? share(maxBytes) : Infinity;
+    this.#backlog.countBytes(maxBytes > 0, this.#lowOffset, this.#live);
+  }
+
+  /** Something has to go; but never the last message, however large it is. */
+  get #isOverfull(): boolean {
+    const live = this.#live;
+    return live > this.#dropAbove ||
+      (this.#backlog.bytesHeld > this.#dropAboveBytes && live > 1);
   }
 
   /** Drops the oldest messages that nobody holds, until there are no more than there may be. */
   #dropOldest(): void {
-    const count = Math.min(this.#live - this.#dropAbove, this.ready);
-    for (let left = count; left > 0; left--) this.#backlog.takeOldest();
-    this.#outcomes.dropped += count;
+    const backlog = this.#backlog;
+    while (backlog.ready > 0 && this.#isOverfull) {
+      backlog.takeOldest();
+      backlog.forget(backlog.offset);
+      this.#outcomes.dropped++;
+    }
     this.#dropGone();
   }
 

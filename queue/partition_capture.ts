@@ -39,7 +39,7 @@ export interface PartitionState {
  */
 export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart> {
   const { consumers, ring, leases } = state;
-  const { batches, passed, waiting, expiries } = state.backlog;
+  const { batches, passed, waiting, expiries, sizes } = state.backlog;
   yield state.partition;
   for (let at = 0; at < consumers.length; at += PART_ITEMS_MAX) {
     yield { kind: "consumers", consumers: consumers.slice(at, at + PART_ITEMS_MAX) };
@@ -47,7 +47,12 @@ export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart
   if (ring.length > 0) yield { kind: "ring", consumers: ring };
   for (const run of batches.runs(PART_BATCHES_MAX)) yield { kind: "batches", ...run };
   for (const runs of passed.runs(PART_RUNS_MAX)) yield { kind: "passed", ...runs };
-  for (const part of expiries.parts()) yield { kind: "expiries", ...part };
+  for (const { firstOffset, value } of expiries.parts()) {
+    yield { kind: "expiries", firstOffset, expiresAtMs: value };
+  }
+  for (const { firstOffset, value } of sizes.parts()) {
+    yield { kind: "sizes", firstOffset, bytes: value };
+  }
   for (let at = 0; at < leases.offset.length; at += PART_LEASES_MAX) {
     const end = at + PART_LEASES_MAX;
     yield {

@@ -288,9 +288,14 @@ export function fullRefusal(
  * @returns The reply.
  */
 export function queueFull({ queueName, settings }: PartitionIdentity): Reply {
+  const { maxMessages, maxBytes } = settings;
+  const limits = [
+    ...(maxMessages > 0 ? [`${maxMessages} messages`] : []),
+    ...(maxBytes > 0 ? [`${maxBytes} bytes`] : []),
+  ];
   return refused(
     "queueFull",
-    `Queue "${queueName}" is full: ${settings.maxMessages} messages are the most allowed`,
+    `Queue "${queueName}" is full: ${limits.join(" and ")} are the most allowed`,
   );
 }
 

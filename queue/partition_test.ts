@@ -45,6 +45,10 @@ class Bench {
     this.partition.publish(count, count * 10, this.#entryIndex++, details, nowMs);
   }
 
+  publishBytes(count: number, bytes: number): void {
+    this.partition.publish(count, bytes, this.#entryIndex++, undefined, 0);
+  }
+
   /** One "consumer:offset", with "xN" behind it for a redelivery, for each delivery. */
   dispatch(nowMs: number): string {
     this.#effects.clear();
@@ -364,6 +368,51 @@ Deno.test("Partition drops the oldest that nobody holds where its queue says so"
   assertEquals(bench.partition.stats().acked, 2);
   bench.publish(3);
   assertEquals(bench.dispatch(0), "1:11");
+});
+
+Deno.test("Partition.isFull when its messages have as many bytes as they may, leased ones included", () => {
+  const bench = new Bench();
+  const one = bench.consumer(1, 2);
+  const limit = (maxBytes: number, revision: number) =>
+    bench.partition.update(queueSettings({ partitions: 2, maxBytes }), false, revision, 0);
+  const held = () => bench.partition.stats().bytesHeld;
+  bench.publishBytes(2, 10);
+  bench.publishBytes(1, 21);
+  bench.dispatch(0);
+  assertEquals(held(), undefined, "nobody counts without a limit");
+  limit(100, 1);
+  assertEquals(held(), 3 * 11, "what is there counts for the average of 10⅓, rounded up");
+  bench.settle(one, ack, [0]);
+  bench.publishBytes(3, 3 * 4 - 2);
+  assertEquals([held(), bench.partition.isFull], [2 * 11 + 3 * 4, false]);
+  bench.publishBytes(1, 16);
+  assertEquals([held(), bench.partition.isFull], [50, true], "half of 100 is 50");
+  bench.settle(one, ack, [1]);
+  assertEquals([held(), bench.partition.isFull], [39, false]);
+  limit(72, 2);
+  assertEquals(bench.partition.isFull, true);
+  bench.dispatch(0);
+  assertEquals(bench.partition.purge(), 3);
+  assertEquals(held(), 11 + 4, "what consumers hold stays");
+  bench.partition.checkInvariants();
+  limit(0, 3);
+  assertEquals([held(), bench.partition.isFull], [undefined, false]);
+  bench.partition.checkInvariants();
+});
+
+Deno.test("Partition drops the oldest until there are few enough bytes, and never the last", () => {
+  const bench = new Bench();
+  const settings = queueSettings({ maxBytes: 100, overflow: "dropOldest" });
+  bench.partition.update(settings, false, 1, 0);
+  bench.publishBytes(3, 90);
+  bench.publishBytes(1, 40);
+  assertEquals([bench.partition.stats().bytesHeld, bench.partition.ready], [100, 3]);
+  bench.publishBytes(1, 500);
+  const { bytesHeld, dropped, ready } = bench.partition.stats();
+  assertEquals([bytesHeld, dropped, ready], [500, 4, 1], "it is larger than the limit, and stays");
+  bench.publishBytes(1, 1);
+  assertEquals([bench.partition.stats().bytesHeld, bench.partition.ready], [1, 1]);
+  bench.partition.checkInvariants();
 });
 
 Deno.test("Partition.update() gives leases that run the new time when it is another", () => {

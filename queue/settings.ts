@@ -20,6 +20,11 @@ export interface QueueSettings {
    * @default {0}
    */
   readonly maxMessages: number;
+  /**
+   * How many bytes the messages may have that wait and are leased, shared evenly by the partitions; 0 is
+   * without limit. @default {0}
+   */
+  readonly maxBytes: number;
   /** What happens when there are so many: new ones wait at the publisher, or old ones go. @default {"reject"} */
   readonly overflow: "reject" | "dropOldest";
   /** A message that has failed so often goes to the dead-letter queue; 0 for never. @default {10} */
@@ -140,6 +145,12 @@ export const QUEUE_SETTINGS = {
     max: 1_000_000,
     rule: (range) =>
       `An older message must be passed over ${range} times at most, where 0 is no limit`,
+  }),
+  maxBytes: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 1_000_000_000_000_000,
+    rule: (range) => `The most bytes of a queue must be ${range} (0: without limit)`,
   }),
 } satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
 

@@ -415,6 +415,7 @@ function readPartition(map: CborMap): PartitionInfo {
 }
 
 function readStats(map: CborMap): PartitionStats {
+  const bytesHeld = optionalUintField(map, "bytesHeld");
   return {
     partitionId: uintField(map, "partitionId"),
     published: uintField(map, "published"),
@@ -424,6 +425,7 @@ function readStats(map: CborMap): PartitionStats {
     ready: uintField(map, "ready"),
     leased: uintField(map, "leased"),
     bytesPublished: uintField(map, "bytesPublished"),
+    ...(bytesHeld === undefined ? {} : { bytesHeld }),
     redelivered: uintField(map, "redelivered"),
     consumers: uintField(map, "consumers"),
     nextOffset: uintField(map, "nextOffset"),

@@ -102,6 +102,7 @@ export const queueInfo = defineCommand({
       describeSettings(settings),
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
       `${formatCount(report.acked)} acked, ` +
+      (report.bytesHeld === undefined ? "" : `${formatBytes(report.bytesHeld)} held, `) +
       `${formatCount(report.purged)} purged, ${formatCount(report.dropped)} dropped, ${
         formatMany(consumersOf(report), "consumer")
       }`,
