@@ -234,6 +234,20 @@ Deno.test("flowmq pub says what its messages ask for, and flowmq sub --json show
   });
 });
 
+Deno.test("flowmq pub --unique stores a message again only when it is acked", async () => {
+  await withNode(async (call) => {
+    const place = async () => {
+      const { stdout } = await call("pub jobs nightly --unique nightly --json");
+      const { offset, duplicate } = JSON.parse(stdout);
+      return [offset, duplicate];
+    };
+    assertEquals(await place(), [0, false]);
+    assertEquals(await place(), [0, true]);
+    assertEquals((await call("sub jobs --no-wait")).stdout, "nightly\n");
+    assertEquals(await place(), [2, false]);
+  });
+});
+
 Deno.test("flowmq sub --nack gives back what it prints", async () => {
   await withNode(async (call) => {
     await call("pub jobs a");

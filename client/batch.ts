@@ -5,7 +5,7 @@
  */
 
 import { PublishBatch } from "../wire/mod.ts";
-import type { PublishArena, Published } from "../wire/mod.ts";
+import type { PublishArena, Published, Repeat } from "../wire/mod.ts";
 import type { FlowMQError } from "./errors.ts";
 
 /** What the publisher of a message gets: where it is, for good. */
@@ -78,6 +78,8 @@ export function makeReceipt(partition: number, offset: number, published: Publis
   return { partition, offset, term, index, duplicate };
 }
 
+const noRepeats: readonly Repeat[] = [];
+
 /** A batch; see the module comment. */
 export class Batch {
   /** The messages. */
@@ -144,9 +146,19 @@ export class Batch {
 
   /** Tells everyone that it is stored. */
   confirm(partition: number, published: Published): void {
+    const repeats = published.repeats ?? noRepeats;
+    let nextRepeat = 0;
     for (let i = 0; i < this.#completions.length; i++) {
-      const offset = published.firstOffset + i;
-      this.#completions[i]!.confirmed(partition, offset, published, this.#positions[i]!);
+      const repeat = repeats[nextRepeat];
+      const position = this.#positions[i]!;
+      if (repeat?.position === i) {
+        const { offset, term, index } = repeat;
+        const earlier = { ...published, term, index, duplicate: true };
+        this.#completions[i]!.confirmed(partition, offset, earlier, position);
+        nextRepeat++;
+      } else {
+        this.#completions[i]!.confirmed(partition, published.firstOffset + i, published, position);
+      }
     }
   }
 

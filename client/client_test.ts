@@ -203,6 +203,7 @@ Deno.test("info() adds up the partitions of all shards", async () => {
         delayed: 3,
         dead: 0,
         expired: 0,
+        repeated: 0,
       })),
     };
   const client = await network.connect();

@@ -109,3 +109,25 @@ Deno.test("options are sent again as they were after a lost connection", async (
   assertEquals(again!.messages[0]!.options, { delayMs: 5_000, unique: "u" });
   await client.close();
 });
+
+Deno.test("a message that was not stored gets the receipt of the one with its unique text", async () => {
+  const network = new FakeNetwork(1);
+  network.addQueue("orders");
+  const [server] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  server!.behaviour.publish = (received) => {
+    const reply = server!.published(received);
+    if (reply.kind !== "published") throw new TypeError("not published");
+    return { ...reply, repeats: [{ position: 1, offset: 77, index: 50, term: 2 }] };
+  };
+  const receipts = await queue.publishBatch([{ body: "a" }, { body: "b", unique: "u" }, {
+    body: "c",
+  }]);
+  assertEquals(receipts, [
+    { partition: 0, offset: 0, term: 3, index: 100, duplicate: false },
+    { partition: 0, offset: 77, term: 2, index: 50, duplicate: true },
+    { partition: 0, offset: 2, term: 3, index: 100, duplicate: false },
+  ]);
+  await client.close();
+});

@@ -77,6 +77,8 @@ export interface QueueReport {
   readonly expired: number;
   /** Thrown away because the queue was full, or rejected in a dead-letter queue. */
   readonly dropped: number;
+  /** Not stored, as one with the same `unique` was there. */
+  readonly repeated: number;
   /** Delivered more than once, counted each time. */
   readonly redelivered: number;
   /** Bytes ever published. */
@@ -407,6 +409,7 @@ function sum(
     delayed: total((one) => one.delayed),
     dead: total((one) => one.dead),
     expired: total((one) => one.expired),
+    repeated: total((one) => one.repeated),
     redelivered: total((one) => one.redelivered),
     bytesPublished: total((one) => one.bytesPublished),
     ...(isHeldCounted ? { bytesHeld: total((one) => one.bytesHeld ?? 0) } : {}),

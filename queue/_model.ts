@@ -22,6 +22,7 @@ import type {
   QueueInfo,
   QueueSettings,
   RefusalReason,
+  Repeat,
   Reply,
   SettleAndPublishCommand,
   SettleCommand,
@@ -61,6 +62,8 @@ interface Message {
   state: "ready" | "delayed" | "leased" | Outcome;
   deliveryCount: number;
   priority: number;
+  unique: string | undefined;
+  term: number;
   /** Of a delayed one. */
   dueMs: number;
   expiresAtMs: number;
@@ -72,7 +75,7 @@ interface Message {
   leaseNumber: number;
 }
 
-type Outcome = "acked" | "dead" | "expired" | "dropped" | "purged";
+type Outcome = "acked" | "dead" | "expired" | "dropped" | "purged" | "repeated";
 
 /** Neighbours that expire at the same time. */
 interface Range {
@@ -221,6 +224,7 @@ export class Model {
       expired: count("expired"),
       dropped: count("dropped"),
       purged: count("purged"),
+      repeated: count("repeated"),
     };
   }
 
@@ -612,16 +616,28 @@ export class Model {
     const { index, term, timestampMs: publishedAtMs } = meta;
     const firstOffset = partition.messages.length;
     if (!partition.messages.some(isLive)) partition.ranges = [];
+    const repeats: Repeat[] = [];
     for (let position = 0; position < count; position++) {
-      const { delayMs = 0, atMs, ttlMs = Infinity, priority = 0 } = details?.at(position) ?? {};
+      const { delayMs = 0, atMs, ttlMs = Infinity, priority = 0, unique } = details?.at(position) ??
+        {};
       const dueMs = atMs ?? this.nowMs + delayMs;
-      const expiresAtMs = this.nowMs + Math.min(ttlMs, partition.settings.ttlMs || Infinity);
+      const earlier = partition.messages.find((message) =>
+        unique !== undefined && message.unique === unique && isLive(message)
+      );
+      const livesMs = Math.min(ttlMs, partition.settings.ttlMs || Infinity);
+      const expiresAtMs = earlier === undefined ? this.nowMs + livesMs : Infinity;
       const offset = firstOffset + position;
+      if (earlier !== undefined) {
+        const { offset, entryIndex: index, term } = earlier;
+        repeats.push({ position, offset, index, term });
+      }
       partition.messages.push({
+        unique,
+        term,
         offset,
         entryIndex: index,
         position,
-        state: dueMs > this.nowMs ? "delayed" : "ready",
+        state: earlier !== undefined ? "repeated" : dueMs > this.nowMs ? "delayed" : "ready",
         deliveryCount: 0,
         priority,
         dueMs,
@@ -638,7 +654,8 @@ export class Model {
     }
     partition.bytesPublished += bytes;
     this.#dropOldest(partition);
-    return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
+    const receipt = { firstOffset, count, index, term, publishedAtMs, duplicate: false };
+    return { kind: "published", ...receipt, ...(repeats.length === 0 ? {} : { repeats }) };
   }
 
   #settle(command: SettleCommand): ModelReply {

@@ -158,17 +158,24 @@ export class Backlog {
    * @param details What they ask for.
    * @param settings What all messages of the queue get.
    * @param nowMs The time of the log.
+   * @param isRepeat Tells whether a message is not to be stored, as one with its unique text is alive.
    */
   consider(
     firstOffset: number,
     details: PublishDetails,
     settings: QueueSettings,
     nowMs: number,
+    isRepeat: (offset: number, unique: string) => boolean,
   ): void {
     for (let offset = firstOffset; offset < this.#nextOffset; offset++) {
-      const { delayMs = 0, atMs = nowMs + delayMs, ttlMs = 0, priority: wanted = 0 } = details.at(
-        offset - firstOffset,
-      );
+      const asked = details.at(offset - firstOffset);
+      const { delayMs = 0, atMs = nowMs + delayMs, ttlMs = 0, priority: wanted = 0 } = asked;
+      if (asked.unique !== undefined && isRepeat(offset, asked.unique)) {
+        this.#expiries.append(offset, 0);
+        this.#pass(offset);
+        this.#held.forget(offset);
+        continue;
+      }
       const priority = Math.min(wanted, PRIORITY_MAX);
       const livesMs = ttlMs > 0 && settings.ttlMs > 0
         ? Math.min(ttlMs, settings.ttlMs)

@@ -36,6 +36,8 @@ export interface PublishCommand {
 
 /** What each message of a batch asks for, read out of its bytes when somebody wants to know. */
 export interface PublishDetails {
+  /** Whether any of them asks for more than that its key is kept in order. */
+  readonly hasOptions: boolean;
   /**
    * Reads what one message asks for.
    *
@@ -58,6 +60,17 @@ export interface MessageDetails {
   readonly priority?: number;
   /** Not again until the one before with the same text is acked. */
   readonly unique?: string;
+}
+
+/** A message of a batch that was not stored, and the live one that has its unique text. */
+export interface Repeat {
+  /** Its place in the batch; its offset stays unused. */
+  readonly position: number;
+  /** The offset of the live one. */
+  readonly offset: number;
+  /** Of the entry that holds the live one. */
+  readonly index: number;
+  readonly term: number;
 }
 
 /** What a consumer says about a message it holds. Stored as one byte. */
@@ -387,6 +400,8 @@ export type Reply =
     /** The timestamp of that entry, so that a repeat gets the whole of the first receipt. */
     readonly publishedAtMs: number;
     readonly duplicate: boolean;
+    /** Messages that were not stored, as one with the same unique text is alive; absent for none. */
+    readonly repeats?: readonly Repeat[];
   }
   | { readonly kind: "settled"; readonly statuses: Uint8Array }
   /** The partition has all messages of the outbox concerned up to `takenId`. */
@@ -514,7 +529,7 @@ export interface HeldMessage {
 
 /**
  * Counts of one partition, all in messages unless the name says otherwise. A published message is counted
- * as exactly one of ready, delayed, leased, acked, dead, expired, dropped and purged.
+ * as exactly one of ready, delayed, leased, acked, dead, expired, dropped, repeated and purged.
  */
 export interface PartitionStats {
   /** The partition. */
@@ -547,4 +562,6 @@ export interface PartitionStats {
   readonly expired: number;
   /** Ever thrown away because the queue was full, or rejected in a dead-letter queue. */
   readonly dropped: number;
+  /** Not stored, as one with the same unique text was alive. */
+  readonly repeated: number;
 }

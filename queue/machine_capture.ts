@@ -86,7 +86,12 @@ export class MachineCapture {
       yield { kind: "queues", queues };
     }
     for (const sessions of groups(this.#sessions, () => 1)) yield { kind: "sessions", sessions };
-    for (const captured of groups(this.#producers, ({ window }) => 1 + window.size / 64)) {
+    for (
+      const captured of groups(
+        this.#producers,
+        ({ window }) => 1 + (window.size + window.repeatCount) / 64,
+      )
+    ) {
       const producers = captured.map(({ sessionId, partitionId, window }) => {
         return { sessionId, partitionId, ...window.snapshot() };
       });

@@ -160,6 +160,8 @@ export class TablesRestorer {
         });
       case "sizes":
         return partition.restoreSizes({ firstOffset: part.firstOffset, value: part.bytes });
+      case "uniques":
+        return partition.restoreUniques(part);
       case "returned":
         for (const [offset, count, priority] of waitingIn(part)) {
           partition.restoreReady(offset, count, priority);

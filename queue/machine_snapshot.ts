@@ -59,6 +59,8 @@ export type SnapshotPart =
   | ExpirySnapshot & { readonly kind: "expiries" }
   /** In the order of the offsets; only of queues with a limit of bytes. */
   | SizeSnapshot & { readonly kind: "sizes" }
+  /** From the one that is looked at next on. */
+  | UniqueSnapshot & { readonly kind: "uniques" }
   /** The shortest first, each kind in the order of the deadlines. */
   | LeaseSnapshot & { readonly kind: "leases" }
   /** Ready ones; by priority from 0, then in the order of their offsets. */
@@ -132,6 +134,11 @@ export interface ProducerWindowSnapshot {
   readonly nextSequence: number;
   /** Five numbers a batch, oldest first: base sequence, outcome, index, term, publishedAtMs. */
   readonly batches: Float64Array;
+  /**
+   * Five numbers for each message that was not stored, in the order of the batches: base sequence of the
+   * batch, position, and offset, index and term of the message that is there. Absent where there are none.
+   */
+  readonly repeats?: Float64Array;
 }
 
 /** The window of one session for one partition, in the order in which they were first used. */
@@ -159,6 +166,7 @@ export interface PartitionPart extends PartitionIdentity {
   readonly expired?: number;
   readonly dropped?: number;
   readonly purged?: number;
+  readonly repeated?: number;
   /** @default {freshOffset + redelivered} */
   readonly delivered?: number;
 }
@@ -204,6 +212,14 @@ export interface OffsetRuns {
   /** The first offset of all. */
   readonly firstOffset: number;
   readonly steps: Uint8Array;
+}
+
+/** Texts that messages are unique by, some of messages that are gone. */
+export interface UniqueSnapshot {
+  readonly texts: readonly string[];
+  readonly offset: Float64Array;
+  /** Of the entry that holds the message. */
+  readonly term: Float64Array;
 }
 
 /** When messages expire: those from each offset on, up to the next one. */

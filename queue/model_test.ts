@@ -132,6 +132,7 @@ const messageDetails: fc.Arbitrary<MessageDetails> = fc.oneof(
     atMs: fc.constantFrom(500, 1_500),
     ttlMs: fc.constantFrom(20, 150, 600),
     priority: fc.integer({ min: 0, max: 9 }),
+    unique: fc.constantFrom("u", "v", "w"),
   }, { requiredKeys: [] }),
 );
 const scheduleId = fc.constantFrom("x", "y");
@@ -605,9 +606,12 @@ class Pair {
           count: batchCount,
           // Batches of different sizes, which do not always divide by their messages.
           bytes: batchCount * 10 + baseSequence % 7,
-          ...(details === undefined
-            ? {}
-            : { details: { at: (position) => details[position] ?? {} } }),
+          ...(details === undefined ? {} : {
+            details: {
+              hasOptions: details.some((one) => Object.keys(one).length > 0),
+              at: (position) => details[position] ?? {},
+            },
+          }),
         };
       }
       case "schedule": {

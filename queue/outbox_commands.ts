@@ -101,7 +101,8 @@ export function transfer(tables: ShardTables, meta: CommandMeta, command: Transf
   // Where only some are new nothing is stored: the keeper learns which, and sends those.
   if (firstId <= takenId) return { kind: "transferred", takenId };
   if (partition.isFull) return queueFull(partition.identity);
-  const firstOffset = partition.publish(count, bytes, meta.index, details, tables.nowMs);
+  const { index, term } = meta;
+  const firstOffset = partition.publish(count, bytes, index, term, details, tables.nowMs);
   tables.transferMarks.set(partitionId, sourceShard, lastId);
   tables.touch(partition);
   return { kind: "transferred", takenId: lastId, firstOffset };

@@ -30,7 +30,7 @@ export interface Graveyard {
 export type Failure = "leaseExpired" | "sessionTimedOut";
 
 /** The fields of a partition's part of a snapshot that count messages which are gone. */
-type OutcomesPart = Pick<PartitionPart, "dead" | "expired" | "dropped" | "purged">;
+type OutcomesPart = Pick<PartitionPart, "dead" | "expired" | "dropped" | "purged" | "repeated">;
 
 /** A message that a consumer held until now. */
 interface Released {
@@ -49,6 +49,8 @@ export class Outcomes {
   dropped = 0;
   /** Messages that somebody removed. */
   purged = 0;
+  /** Messages that were not stored, as one with the same unique text was alive. */
+  repeated = 0;
 
   readonly #partition: { readonly identity: PartitionIdentity };
   readonly #backlog: Backlog;
@@ -157,12 +159,13 @@ export class Outcomes {
 
   /** What is of it in the partition's own part of a snapshot: what is not 0. */
   get part(): OutcomesPart {
-    const { dead, expired, dropped, purged } = this;
+    const { dead, expired, dropped, purged, repeated } = this;
     return {
       ...(dead === 0 ? {} : { dead }),
       ...(expired === 0 ? {} : { expired }),
       ...(dropped === 0 ? {} : { dropped }),
       ...(purged === 0 ? {} : { purged }),
+      ...(repeated === 0 ? {} : { repeated }),
     };
   }
 
@@ -171,11 +174,12 @@ export class Outcomes {
    *
    * @param part The part.
    */
-  restore({ dead = 0, expired = 0, dropped = 0, purged = 0 }: OutcomesPart): void {
+  restore({ dead = 0, expired = 0, dropped = 0, purged = 0, repeated = 0 }: OutcomesPart): void {
     this.dead = dead;
     this.expired = expired;
     this.dropped = dropped;
     this.purged = purged;
+    this.repeated = repeated;
   }
 
   #release(slot: number): Released {

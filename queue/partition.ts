@@ -14,6 +14,7 @@ import {
   type PartitionIdentity,
   type PartitionStats,
   type PublishDetails,
+  type Repeat,
   type SettleCommand,
   SettleOperation,
   SettleStatus,
@@ -22,7 +23,13 @@ import { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
-import type { BatchRun, ConsumerSnapshot, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
+import type {
+  BatchRun,
+  ConsumerSnapshot,
+  OffsetRuns,
+  PartitionPart,
+  UniqueSnapshot,
+} from "./machine_snapshot.ts";
 import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
@@ -31,6 +38,7 @@ import { PartitionConsumers } from "./partition_consumers.ts";
 import type { NumberRanges } from "./range_index.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
+import { UniqueTable } from "./unique_table.ts";
 
 /** What a consumer says about deliveries. */
 export type SettleWords = Pick<
@@ -43,6 +51,8 @@ export class Partition {
   #identity: PartitionIdentity;
   /** Something may have become ready, or somebody to take it: it waits for `dispatch`. */
   touched = false;
+  /** Filled by `publish`: the messages that were not stored. */
+  repeats: Repeat[] | undefined;
   /** When it is looked at for what time brings; belongs to `DeadlineWatch`. */
   watchedMs = Infinity;
 
@@ -54,6 +64,8 @@ export class Partition {
   #lowOffset = 0;
   #redelivered = 0;
   #delivered = 0;
+  /** Made for the first message that is unique by something. */
+  #uniques: UniqueTable | undefined;
   /** With so many messages nothing more is taken. Follows from the settings. */
   #fullAt = Infinity;
   /** With more messages the oldest ones are dropped. Follows from the settings. */
@@ -123,21 +135,27 @@ export class Partition {
    * @param count How many.
    * @param bytes Their size.
    * @param entryIndex The log index of the entry that holds them.
+   * @param term The term of that entry.
    * @param details What they ask for; `undefined` for nothing.
    * @param nowMs The time of the log.
-   * @returns The offset of the first one.
+   * @returns The offset of the first one; `repeats` has those that are not stored.
    */
   publish(
     count: number,
     bytes: number,
     entryIndex: number,
+    term: number,
     details: PublishDetails | undefined,
     nowMs: number,
   ): number {
     const { settings } = this.#identity;
     const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
-    if (details !== undefined) this.#backlog.consider(firstOffset, details, settings, nowMs);
-    else this.#backlog.limit(firstOffset, settings.ttlMs, nowMs);
+    this.repeats = undefined;
+    if (details?.hasOptions === true) {
+      const isRepeat = (offset: number, unique: string) =>
+        this.#isRepeat(firstOffset, offset, unique, term);
+      this.#backlog.consider(firstOffset, details, settings, nowMs, isRepeat);
+    } else this.#backlog.limit(firstOffset, settings.ttlMs, nowMs);
     if (this.#isOverfull) this.#dropOldest();
     return firstOffset;
   }
@@ -444,8 +462,8 @@ export class Partition {
     const { ready, delayed, nextOffset } = this.#backlog;
     const leased = this.#leases.size;
     const { bytesHeld } = this.#backlog;
-    const { dead, expired, dropped, purged } = this.#outcomes;
-    const otherwise = dead + expired + dropped + purged;
+    const { dead, expired, dropped, purged, repeated } = this.#outcomes;
+    const otherwise = dead + expired + dropped + purged + repeated;
     return {
       partitionId: this.#identity.id,
       published: nextOffset,
@@ -462,6 +480,7 @@ export class Partition {
       expired,
       dropped,
       purged,
+      repeated,
     };
   }
 
@@ -494,6 +513,7 @@ export class Partition {
       ...this.#consumers.capture(),
       backlog: this.#backlog.capture(),
       leases: this.#leases.capture(),
+      uniques: this.#uniques?.capture(),
     };
   }
 
@@ -583,6 +603,16 @@ export class Partition {
   }
 
   /**
+   * Adds unique texts as they were in a snapshot, behind those that are there.
+   *
+   * @param snapshot The texts.
+   */
+  restoreUniques(snapshot: UniqueSnapshot): void {
+    this.#uniques ??= new UniqueTable();
+    this.#uniques.restore(snapshot);
+  }
+
+  /**
    * Adds a lease as it was in a snapshot, in the order of the deadlines in its lane.
    *
    * @param offset The message.
@@ -631,6 +661,7 @@ export class Partition {
   checkInvariants(): void {
     const low = this.#lowOffset;
     this.#leases.checkInvariants();
+    this.#uniques?.checkInvariants();
     this.#backlog.checkInvariants(low, (offset) => this.isLeased(offset));
     invariant(!this.touched, "Nothing waits for a dispatch between two commands");
     invariant(
@@ -690,6 +721,29 @@ export class Partition {
     for (const consumer of this.consumers) {
       for (const slot of this.#leases.slotsOf(consumer)) yield this.#leases.offsetAt(slot);
     }
+  }
+
+  readonly #isAlive = (offset: number): boolean =>
+    this.#backlog.has(offset) || this.#find(offset) !== NO_SLOT;
+
+  /** Tells whether a message is not to be stored, and notes where the one is that has its text. */
+  #isRepeat(firstOffset: number, offset: number, text: string, term: number): boolean {
+    this.#uniques ??= new UniqueTable();
+    const earlier = this.#uniques.find(text);
+    if (earlier === undefined || !this.#isAlive(earlier.offset)) {
+      this.#uniques.add(text, { offset, term }, this.#isAlive);
+      return false;
+    }
+    this.#backlog.locate(earlier.offset);
+    this.repeats ??= [];
+    this.repeats.push({
+      position: offset - firstOffset,
+      offset: earlier.offset,
+      index: this.#backlog.entryIndex,
+      term: earlier.term,
+    });
+    this.#outcomes.repeated++;
+    return true;
   }
 
   #find(offset: number): number {

@@ -20,6 +20,7 @@ import {
   type SnapshotPart,
   type WaitingSnapshot,
 } from "./machine_snapshot.ts";
+import type { UniqueCapture } from "./unique_table.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
 
 /** What a partition hands over; all of it belongs to the capture, or does not change any more. */
@@ -29,6 +30,8 @@ export interface PartitionState {
   readonly ring: Uint32Array;
   readonly backlog: BacklogState;
   readonly leases: LeaseSnapshot;
+  /** Absent where no message was ever unique by something. */
+  readonly uniques: UniqueCapture | undefined;
 }
 
 /**
@@ -53,6 +56,7 @@ export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart
   for (const { firstOffset, value } of sizes.parts()) {
     yield { kind: "sizes", firstOffset, bytes: value };
   }
+  for (const part of state.uniques?.parts() ?? []) yield { kind: "uniques", ...part };
   for (let at = 0; at < leases.offset.length; at += PART_LEASES_MAX) {
     const end = at + PART_LEASES_MAX;
     yield {

@@ -80,10 +80,12 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
   // Its numbers are not used: the same batch may come again.
   if (partition.isFull) return queueFull(partition.identity);
   const { index, term, timestampMs: publishedAtMs } = meta;
-  const firstOffset = partition.publish(count, bytes, index, details, tables.nowMs);
-  window.recordPublished(count, firstOffset, index, term, publishedAtMs);
+  const firstOffset = partition.publish(count, bytes, index, term, details, tables.nowMs);
+  const { repeats } = partition;
+  window.recordPublished(count, firstOffset, index, term, publishedAtMs, repeats);
   tables.touch(partition);
-  return { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate: false };
+  const receipt = { firstOffset, count, index, term, publishedAtMs, duplicate: false };
+  return { kind: "published", ...receipt, ...(repeats === undefined ? {} : { repeats }) };
 }
 
 /**
@@ -249,8 +251,7 @@ export function deletePartition(tables: ShardTables, partitionId: number): Reply
 function repeated(answer: RememberedBatch, count: number, partitionId: number): Reply {
   switch (answer.kind) {
     case "published": {
-      const { kind, firstOffset, index, term, publishedAtMs } = answer;
-      return { kind, firstOffset, count, index, term, publishedAtMs, duplicate: true };
+      return { ...answer, count, duplicate: true };
     }
     case "refused":
       switch (answer.reason) {

@@ -41,12 +41,14 @@ class Bench {
   }
 
   publish(count: number, nowMs = 0, ...asked: MessageDetails[]): void {
-    const details = asked.length === 0 ? undefined : { at: (at: number) => asked[at] ?? {} };
-    this.partition.publish(count, count * 10, this.#entryIndex++, details, nowMs);
+    const details = asked.length === 0
+      ? undefined
+      : { hasOptions: true, at: (at: number) => asked[at] ?? {} };
+    this.partition.publish(count, count * 10, this.#entryIndex++, 1, details, nowMs);
   }
 
   publishBytes(count: number, bytes: number): void {
-    this.partition.publish(count, bytes, this.#entryIndex++, undefined, 0);
+    this.partition.publish(count, bytes, this.#entryIndex++, 1, undefined, 0);
   }
 
   /** One "consumer:offset", with "xN" behind it for a redelivery, for each delivery. */
@@ -274,6 +276,7 @@ Deno.test("Partition.stats() counts every state", () => {
     dead: 0,
     expired: 0,
     dropped: 0,
+    repeated: 0,
   };
   assertEquals(bench.partition.stats(), { ...counts, purged: 0, dropped: 0 });
   bench.partition.purge();
@@ -586,7 +589,7 @@ Deno.test("Partition keeps an expired message for a dead-letter queue that has n
   const partition = new Partition(bench.partition.identity, {
     bury: (death) => !isFull && deaths.push(death) > 0,
   });
-  partition.publish(2, 20, 1, { at: () => ({ ttlMs: 10 }) }, 0);
+  partition.publish(2, 20, 1, 1, { hasOptions: true, at: () => ({ ttlMs: 10 }) }, 0);
   partition.passTime(10, 9);
   partition.checkInvariants();
   assertEquals([partition.ready, partition.stats().delayed], [0, 2]);

@@ -8,13 +8,17 @@
  * @module
  */
 
-import type { RefusalReason } from "./commands.ts";
+import type { RefusalReason, Repeat } from "./commands.ts";
 import { invariant } from "./invariant.ts";
 import type { ProducerWindowSnapshot } from "./machine_snapshot.ts";
 
 const CAPACITY_MIN = 4;
 /** Numbers of a remembered batch: base sequence, outcome, entry index, term, time of publishing. */
 const FIELDS = 5;
+/** Numbers of a message that was not stored, in a snapshot. */
+const REPEAT_FIELDS = 5;
+/** Messages that were not stored, and that a window remembers: beyond, the oldest batches are forgotten. */
+const REPEATS_MAX = 131_072;
 
 /**
  * Refusals a window remembers. The outcome of a batch is its first offset, or, when it was refused,
@@ -33,6 +37,7 @@ export type RememberedBatch =
     readonly index: number;
     readonly term: number;
     readonly publishedAtMs: number;
+    readonly repeats?: readonly Repeat[];
   }
   | { readonly kind: "refused"; readonly reason: RememberedRefusal };
 
@@ -61,6 +66,9 @@ export class ProducerWindow {
   #size = 0;
   /** A capture has the ring, too. */
   #isShared = false;
+  /** What was not stored of remembered batches, by base sequence, oldest first; most have nothing here. */
+  #repeats: Map<number, readonly Repeat[]> | undefined;
+  #repeatCount = 0;
 
   /**
    * Makes a window that remembers nothing.
@@ -81,6 +89,11 @@ export class ProducerWindow {
   /** How many batches it remembers. */
   get size(): number {
     return this.#size;
+  }
+
+  /** How many messages it remembers that were not stored. */
+  get repeatCount(): number {
+    return this.#repeatCount;
   }
 
   /**
@@ -116,6 +129,7 @@ export class ProducerWindow {
    * @param index The log index of the command.
    * @param term Its term.
    * @param publishedAtMs Its timestamp.
+   * @param repeats Which of them were not stored.
    */
   recordPublished(
     count: number,
@@ -123,7 +137,9 @@ export class ProducerWindow {
     index: number,
     term: number,
     publishedAtMs: number,
+    repeats?: readonly Repeat[],
   ): void {
+    if (repeats !== undefined) this.#rememberRepeats(this.#nextSequence, repeats);
     this.#push(this.#nextSequence, firstOffset, index, term, publishedAtMs);
     this.#nextSequence += count;
   }
@@ -150,6 +166,8 @@ export class ProducerWindow {
     capture.#ring = this.#ring;
     capture.#start = this.#start;
     capture.#size = this.#size;
+    if (this.#repeats !== undefined) capture.#repeats = new Map(this.#repeats);
+    capture.#repeatCount = this.#repeatCount;
     this.#isShared = true;
     return capture;
   }
@@ -164,7 +182,14 @@ export class ProducerWindow {
     const tail = this.#ring.subarray(this.#start, this.#start + batches.length);
     batches.set(tail);
     batches.set(this.#ring.subarray(0, batches.length - tail.length), tail.length);
-    return { nextSequence: this.#nextSequence, batches };
+    const repeats = [...this.#repeats ?? []].flatMap(([base, ofBatch]) =>
+      ofBatch.flatMap(({ position, offset, index, term }) => [base, position, offset, index, term])
+    );
+    return {
+      nextSequence: this.#nextSequence,
+      batches,
+      ...(repeats.length === 0 ? {} : { repeats: Float64Array.from(repeats) }),
+    };
   }
 
   /**
@@ -176,7 +201,7 @@ export class ProducerWindow {
    */
   static restore(capacityMax: number, snapshot: ProducerWindowSnapshot): ProducerWindow {
     const window = new ProducerWindow(capacityMax, snapshot.nextSequence);
-    const { batches } = snapshot;
+    const { batches, repeats = new Float64Array(0) } = snapshot;
     for (let at = 0; at < batches.length; at += FIELDS) {
       window.#push(
         batches[at]!,
@@ -186,6 +211,15 @@ export class ProducerWindow {
         batches[at + 4]!,
       );
     }
+    const byBase = new Map<number, Repeat[]>();
+    for (let at = 0; at < repeats.length; at += REPEAT_FIELDS) {
+      const [base, position, offset, index, term] = repeats.subarray(at, at + REPEAT_FIELDS);
+      const repeat = { position: position!, offset: offset!, index: index!, term: term! };
+      const ofBatch = byBase.get(base!);
+      if (ofBatch === undefined) byBase.set(base!, [repeat]);
+      else ofBatch.push(repeat);
+    }
+    for (const [base, ofBatch] of byBase) window.#rememberRepeats(base, ofBatch);
     return window;
   }
 
@@ -195,6 +229,12 @@ export class ProducerWindow {
     for (let at = 0; at < this.#size; at++) {
       const end = at + 1 < this.#size ? this.#baseAt(at + 1) : this.#nextSequence;
       invariant(this.#baseAt(at) < end, "Batches in a window are in the order of their sequence");
+    }
+    for (const base of this.#repeats?.keys() ?? []) {
+      invariant(
+        base >= this.#baseAt(0),
+        "Only of remembered batches it is known what was repeated",
+      );
     }
   }
 
@@ -215,12 +255,14 @@ export class ProducerWindow {
       invariant(reason !== undefined, "A remembered refusal has a known reason");
       return { kind: "refused", reason };
     }
+    const repeats = this.#repeats?.get(this.#ring[place]!);
     return {
       kind: "published",
       firstOffset: outcome,
       index: this.#ring[place + 2]!,
       term: this.#ring[place + 3]!,
       publishedAtMs: this.#ring[place + 4]!,
+      ...(repeats === undefined ? {} : { repeats }),
     };
   }
 
@@ -229,12 +271,7 @@ export class ProducerWindow {
       if (this.#size < this.#capacityMax) {
         this.#grow();
       } else {
-        if (this.#isShared) {
-          this.#ring = this.#ring.slice();
-          this.#isShared = false;
-        }
-        this.#start = this.#placeOf(1);
-        this.#size--;
+        this.#forgetOldest();
       }
     }
     const place = this.#placeOf(this.#size);
@@ -245,6 +282,31 @@ export class ProducerWindow {
     ring[place + 3] = term;
     ring[place + 4] = publishedAtMs;
     this.#size++;
+  }
+
+  #forgetOldest(): void {
+    // Its place is used again.
+    if (this.#isShared) {
+      this.#ring = this.#ring.slice();
+      this.#isShared = false;
+    }
+    if (this.#repeats !== undefined) {
+      const base = this.#baseAt(0);
+      this.#repeatCount -= this.#repeats.get(base)?.length ?? 0;
+      this.#repeats.delete(base);
+      if (this.#repeats.size === 0) this.#repeats = undefined;
+    }
+    this.#start = this.#placeOf(1);
+    this.#size--;
+  }
+
+  #rememberRepeats(base: number, repeats: readonly Repeat[]): void {
+    while (this.#repeatCount > 0 && this.#repeatCount + repeats.length > REPEATS_MAX) {
+      this.#forgetOldest();
+    }
+    this.#repeats ??= new Map();
+    this.#repeats.set(base, repeats);
+    this.#repeatCount += repeats.length;
   }
 
   #grow(): void {

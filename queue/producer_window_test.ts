@@ -91,3 +91,41 @@ Deno.test("ProducerWindow.restore() gives the same answers, before and after goi
     }),
   );
 });
+
+Deno.test("ProducerWindow remembers what was not stored of a batch, as long as the batch", () => {
+  const window = windowOf(3, 1);
+  const repeats = [{ position: 1, offset: 7, index: 8, term: 2 }];
+  window.recordPublished(2, 101, 201, 3, 1_001, repeats);
+  const answer = { kind: "published", firstOffset: 101, index: 201, term: 3, publishedAtMs: 1_001 };
+  const expected = { kind: "repeat", answer: { ...answer, repeats } };
+  const capture = window.capture();
+  for (const one of [window, capture, ProducerWindow.restore(3, window.snapshot())]) {
+    one.checkInvariants();
+    assertEquals(one.judge(1, 2) as unknown, expected);
+    assertEquals(one.repeatCount, 1);
+  }
+  for (let at = 3; at < 6; at++) window.recordPublished(1, 100 + at, 200 + at, 3, 1_000 + at);
+  window.checkInvariants();
+  assertEquals([window.judge(1, 2).kind, window.repeatCount], ["tooOld", 0]);
+  assertEquals(window.snapshot().repeats, undefined);
+  assertEquals(capture.judge(1, 2) as unknown, expected);
+});
+
+Deno.test("ProducerWindow forgets old batches rather than remember too much that was not stored", () => {
+  const window = windowOf(1_000, 2);
+  const many = Array.from({ length: 65_536 }, (_, position) => {
+    return { position, offset: 0, index: 1, term: 1 };
+  });
+  const before = window.capture();
+  for (let at = 0; at < 3; at++) {
+    window.recordPublished(65_536, 102 + 65_536 * at, 300 + at, 3, 2_000, many);
+  }
+  window.checkInvariants();
+  assertEquals([window.size, window.repeatCount], [2, 131_072]);
+  assertEquals(window.judge(2, 65_536).kind, "tooOld");
+  assertEquals(window.judge(2 + 65_536, 65_536).kind, "repeat");
+  window.recordPublished(1, 5, 400, 3, 2_000);
+  // A capture shares the ring with it, and stays as it was.
+  assertEquals(before.judge(1, 1).kind, "repeat");
+  assertEquals(before.snapshot().batches.slice(0, 5), Float64Array.of(0, 100, 200, 3, 1_000));
+});

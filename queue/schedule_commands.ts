@@ -144,7 +144,7 @@ export function fireSchedule(
     return refused("invalidArgument", `Schedule "${schedule.id}" is not due for ${dueMs}`);
   }
   const { index, term, timestampMs: publishedAtMs } = meta;
-  const firstOffset = partition.publish(1, bytes, index, details, tables.nowMs);
+  const firstOffset = partition.publish(1, bytes, index, term, details, tables.nowMs);
   tables.schedules.put({ ...schedule, nextMs, lastMs: dueMs, fired: schedule.fired + 1 });
   tables.touch(partition);
   return { kind: "published", firstOffset, count: 1, index, term, publishedAtMs, duplicate: false };

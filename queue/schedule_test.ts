@@ -145,7 +145,7 @@ Deno.test("a message of a schedule lives as long, and goes before others, as it 
   const shard = new Shard();
   const number = shard.add("beat", 11_000);
   shard.nowMs = 11_000;
-  const details = { at: () => ({ ttlMs: 300, priority: 5 }) };
+  const details = { hasOptions: true, at: () => ({ ttlMs: 300, priority: 5 }) };
   const fire = { kind: "fireSchedule", partitionId: 1, number, bytes: 3, details } as const;
   assertEquals(shard.outcome({ ...fire, dueMs: 11_000, nextMs: 12_000 }), "published");
   assertEquals(shard.machine.nextDeadlineMs(), 11_300);

@@ -7,7 +7,13 @@
  * @module
  */
 
-import type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings } from "../queue/commands.ts";
+import type {
+  PartitionInfo,
+  PartitionStats,
+  QueueInfo,
+  QueueSettings,
+  Repeat,
+} from "../queue/commands.ts";
 import type { ScheduledMessage, ScheduleInfo, ScheduleTiming } from "../queue/schedule.ts";
 import type { LookReply, LookRequest } from "./look_messages.ts";
 import type { WireLimits } from "./limits.ts";
@@ -283,6 +289,8 @@ export interface Published {
   readonly duplicate: boolean;
   /** The leader's time when it took them in. */
   readonly publishedAtMs: number;
+  /** Messages that were not stored, as one with the same unique text was alive; absent for none. */
+  readonly repeats?: readonly Repeat[];
 }
 
 /** What became of a settle command. */
@@ -394,7 +402,7 @@ export interface SessionEnded {
   readonly reason: string;
 }
 
-export type { PublishCommand, SettleCommand, TransferTarget } from "../queue/commands.ts";
+export type { PublishCommand, Repeat, SettleCommand, TransferTarget } from "../queue/commands.ts";
 export { SettleOperation, SettleStatus } from "../queue/commands.ts";
 export { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };

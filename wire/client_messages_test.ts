@@ -184,6 +184,20 @@ const replies: ServerReply[] = [
     duplicate: true,
     publishedAtMs: 1_700_000_000_000,
   },
+  {
+    kind: "published",
+    partitionId: 5,
+    count: 32,
+    firstOffset: 2 ** 41,
+    term: 3,
+    index: 2 ** 42,
+    duplicate: false,
+    publishedAtMs: 1_700_000_000_000,
+    repeats: [
+      { position: 0, offset: 2 ** 40, index: 2 ** 39, term: 2 },
+      { position: 31, offset: 7, index: 8, term: 1 },
+    ],
+  },
   { kind: "settled", partitionId: 5, term: 6, index: 7, statuses: new Uint8Array([0, 1, 0]) },
   { kind: "queueReply", queue, created: true },
   { kind: "queueList", queues: [queue, { ...queue, state: "creating", partitions: [] }] },
@@ -204,6 +218,7 @@ const replies: ServerReply[] = [
       delayed: 9,
       dead: 10,
       expired: 11,
+      repeated: 14,
     }],
   },
   {

@@ -6,14 +6,15 @@
  *
  * ```text
  * published   0 u32 partitionId | 4 u32 count | 8 u64 firstOffset | 16 u64 term | 24 u64 index
- *            32 u8 duplicate | 33 u8 × 7 reserved, 0 | 40 u64 publishedAtMs
+ *            32 u8 duplicate | 33 u8 × 3 reserved, 0 | 36 u32 repeats | 40 u64 publishedAtMs
+ *            then repeats × (0 u32 position | 4 u32 0 | 8 u64 offset | 16 u64 term | 24 u64 index)
  * settled     0 u32 partitionId | 4 u32 count | 8 u64 term | 16 u64 index | 24 u8 × count status
  * ```
  *
  * @module
  */
 
-import type { PartitionInfo, PartitionStats, QueueInfo } from "../queue/commands.ts";
+import type { PartitionInfo, PartitionStats, QueueInfo, Repeat } from "../queue/commands.ts";
 import { readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import type {
@@ -48,6 +49,7 @@ import { readScheduleInfo } from "./schedule_codec.ts";
 import { readFindMessageReply, readInspectReply, readPeekReply } from "./look_messages.ts";
 
 const publishedBytes = 48;
+const repeatBytes = 32;
 const settledHeadBytes = 24;
 
 /**
@@ -81,8 +83,10 @@ export function encodePublished(
   shard: number,
   correlationId: number,
 ): Uint8Array {
-  const frame = new Uint8Array(frameHeaderBytes + publishedBytes);
-  writeFrameHeader(frame, 0, ReplyType.published, shard, correlationId, publishedBytes);
+  const { repeats } = published;
+  const payloadBytes = publishedBytes + (repeats === undefined ? 0 : repeatBytes * repeats.length);
+  const frame = new Uint8Array(frameHeaderBytes + payloadBytes);
+  writeFrameHeader(frame, 0, ReplyType.published, shard, correlationId, payloadBytes);
   writeU32(frame, 12, published.partitionId);
   writeU32(frame, 16, published.count);
   writeU64(frame, 20, published.firstOffset);
@@ -90,6 +94,7 @@ export function encodePublished(
   writeU64(frame, 36, published.index);
   frame[44] = published.duplicate ? 1 : 0;
   writeU64(frame, 52, published.publishedAtMs);
+  if (repeats !== undefined) writeRepeats(frame, repeats);
   return frame;
 }
 
@@ -195,7 +200,11 @@ export function decodeSessionEnded(payload: Uint8Array): SessionEnded {
  * @throws {MalformedFrameError} when the payload is something else.
  */
 export function decodePublished(payload: Uint8Array): Published {
-  if (payload.length !== publishedBytes) {
+  const isLong = payload.length > publishedBytes;
+  if (
+    payload.length < publishedBytes ||
+    isLong && payload.length !== publishedBytes + repeatBytes * readU32(payload, 36)
+  ) {
     throw new MalformedFrameError(`Cannot read a publish reply of ${payload.length} bytes`);
   }
   return {
@@ -206,7 +215,33 @@ export function decodePublished(payload: Uint8Array): Published {
     index: readU64(payload, 24),
     duplicate: payload[32] !== 0,
     publishedAtMs: readU64(payload, 40),
+    ...(isLong ? { repeats: readRepeats(payload) } : {}),
   };
+}
+
+function writeRepeats(frame: Uint8Array, repeats: readonly Repeat[]): void {
+  writeU32(frame, frameHeaderBytes + 36, repeats.length);
+  let at = frameHeaderBytes + publishedBytes;
+  for (const { position, offset, term, index } of repeats) {
+    writeU32(frame, at, position);
+    writeU64(frame, at + 8, offset);
+    writeU64(frame, at + 16, term);
+    writeU64(frame, at + 24, index);
+    at += repeatBytes;
+  }
+}
+
+function readRepeats(payload: Uint8Array): Repeat[] {
+  const count = readU32(payload, 36);
+  return Array.from({ length: count }, (_, i) => {
+    const at = publishedBytes + repeatBytes * i;
+    return {
+      position: readU32(payload, at),
+      offset: readU64(payload, at + 8),
+      term: readU64(payload, at + 16),
+      index: readU64(payload, at + 24),
+    };
+  });
 }
 
 /**
@@ -432,6 +467,7 @@ function readStats(map: CborMap): PartitionStats {
     delayed: optionalUintField(map, "delayed") ?? 0,
     dead: optionalUintField(map, "dead") ?? 0,
     expired: optionalUintField(map, "expired") ?? 0,
+    repeated: optionalUintField(map, "repeated") ?? 0,
   };
 }
 

@@ -463,6 +463,10 @@ class CommandDetails implements PublishDetails {
     this.#command = command;
   }
 
+  get hasOptions(): boolean {
+    return (readU32(this.#command, featuresOffset) & Feature.options) !== 0;
+  }
+
   at(position: number): MessageDetails {
     return readMessageDetails(this.#command, messageStart(this.#command, position));
   }

@@ -41,7 +41,7 @@ function setUp(): ReadChecker {
 }
 
 function report(published: number, acked: number, partitions = 1) {
-  const none = { leased: 0, delayed: 0, dead: 0, expired: 0, dropped: 0, purged: 0 };
+  const none = { leased: 0, delayed: 0, dead: 0, expired: 0, dropped: 0, purged: 0, repeated: 0 };
   const counts = { ...none, published, acked, ready: published - acked };
   const rest = { redelivered: 0, bytesPublished: 0, consumers: 0 };
   const one = { ...counts, ...rest, partitionId, partition: 0, shard: 0, nextOffset: published };
