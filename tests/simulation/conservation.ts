@@ -21,7 +21,15 @@ import type { World } from "./world.ts";
 /** How many messages are where. */
 export type Counts = Pick<
   PartitionStats,
-  "published" | "ready" | "delayed" | "leased" | "acked" | "dead" | "purged" | "dropped"
+  | "published"
+  | "ready"
+  | "delayed"
+  | "leased"
+  | "acked"
+  | "dead"
+  | "purged"
+  | "dropped"
+  | "repeated"
 >;
 
 /** What is asked of a replica. */
@@ -53,20 +61,22 @@ export class Conservation {
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
     for (const [id, partition] of partitions) {
-      const { messages, ackedCount, deadCount, purgedCount, droppedCount, leased, delayedCount } =
-        partition;
+      const { messages, ackedCount, deadCount, purgedCount, droppedCount } = partition;
+      const { leased, delayedCount, repeatedCount } = partition;
       let ledger = this.#ledgers.get(id);
       if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
       const published = messages.length;
+      const over = ackedCount + deadCount + repeatedCount;
       const counts = {
         published,
-        ready: published - ackedCount - deadCount - leased.size - delayedCount,
+        ready: published - over - leased.size - delayedCount,
         delayed: delayedCount,
         leased: leased.size,
         acked: ackedCount - purgedCount - droppedCount,
         dead: deadCount,
         purged: purgedCount,
         dropped: droppedCount,
+        repeated: repeatedCount,
       };
       if (!areSame(ledger.last, counts)) ledger.write(index, counts);
     }
@@ -107,26 +117,26 @@ export class Conservation {
 
   #violated(node: number, index: number, partition: number, details: string): never {
     throw this.#world.violated(
-      "published = ready + delayed + leased + acked + dead + purged + dropped",
+      "published = ready + delayed + leased + acked + dead + purged + dropped + repeated",
       `node ${node}, shard ${this.#shard}, after entry ${index}, partition ${partition}: ${details}`,
     );
   }
 }
 
-function sumOf({ ready, delayed, leased, acked, dead, purged, dropped }: Counts): number {
-  return ready + delayed + leased + acked + dead + purged + dropped;
+function sumOf({ ready, delayed, leased, acked, dead, purged, dropped, repeated }: Counts): number {
+  return ready + delayed + leased + acked + dead + purged + dropped + repeated;
 }
 
 function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
   return a?.published === b?.published && a?.ready === b?.ready && a?.delayed === b?.delayed &&
     a?.leased === b?.leased && a?.acked === b?.acked && a?.dead === b?.dead &&
-    a?.purged === b?.purged && a?.dropped === b?.dropped;
+    a?.purged === b?.purged && a?.dropped === b?.dropped && a?.repeated === b?.repeated;
 }
 
 /** Counts, for people. */
 export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
-  const { published, ready, delayed, leased, acked, dead, purged, dropped } = counts;
+  const { published, ready, delayed, leased, acked, dead, purged, dropped, repeated } = counts;
   return `${published} published, ${ready} ready, ${delayed} delayed, ${leased} leased, ` +
-    `${acked} acked, ${dead} dead, ${purged} purged, ${dropped} dropped`;
+    `${acked} acked, ${dead} dead, ${purged} purged, ${dropped} dropped, ${repeated} repeated`;
 }

@@ -43,7 +43,7 @@ function setUp(): Conservation {
 }
 
 function counts(published: number, ready: number, leased: number, acked: number, purged = 0) {
-  const none = { delayed: 0, dead: 0, dropped: 0 };
+  const none = { delayed: 0, dead: 0, dropped: 0, repeated: 0 };
   return { stats: () => ({ ...none, published, ready, leased, acked, purged }) };
 }
 

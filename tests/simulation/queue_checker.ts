@@ -38,6 +38,8 @@ export interface PublishRecord {
   /** Who published, and the how manieth of its messages to this queue it is. */
   readonly publisher: string;
   readonly number: number;
+  /** What it is unique by. */
+  readonly unique: string | undefined;
   state: "underWay" | "confirmed" | "notApplied" | "maybeApplied";
   place?: Place;
 }
@@ -97,8 +99,14 @@ export class QueueChecker {
   }
 
   /** A client begins to publish a message. */
-  publishing(queue: string, publisher: string, number: number, id: string): PublishRecord {
-    const record: PublishRecord = { id, queue, publisher, number, state: "underWay" };
+  publishing(
+    queue: string,
+    publisher: string,
+    number: number,
+    id: string,
+    unique?: string,
+  ): PublishRecord {
+    const record: PublishRecord = { id, queue, publisher, number, unique, state: "underWay" };
     this.publishes.push(record);
     return record;
   }
@@ -106,10 +114,14 @@ export class QueueChecker {
   /** A client was told that a message is stored. */
   confirmed(record: PublishRecord, place: Place): void {
     record.state = "confirmed";
-    record.place = place;
     const message = this.#message(record.queue, place.partition, place.offset);
+    // The place of another message is the answer where that one has the same text.
+    const isOther = message !== undefined && message.id !== record.id;
+    const isRepeat = isOther && record.unique !== undefined && message.unique === record.unique;
+    if (!isRepeat) record.place = place;
     if (
-      message?.id !== record.id || message.index !== place.index || message.term !== place.term
+      message === undefined || isOther && !isRepeat || message.index !== place.index ||
+      message.term !== place.term
     ) {
       const found = message === undefined ? "nothing" : `${message.id} of entry ${message.index}`;
       this.#world.violated(

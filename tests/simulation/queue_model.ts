@@ -14,7 +14,14 @@
  */
 
 import { type Entry, EntryKind } from "../../raft/mod.ts";
-import type { Command, Effects, PublishCommand, QueueSettings, Reply } from "../../queue/mod.ts";
+import type {
+  Command,
+  Effects,
+  PublishCommand,
+  QueueSettings,
+  Repeat,
+  Reply,
+} from "../../queue/mod.ts";
 import { SettleOperation, SettleStatus } from "../../queue/mod.ts";
 import {
   commandTimestampMs,
@@ -32,6 +39,10 @@ import type { World } from "./world.ts";
 export interface ModelMessage {
   readonly id: string;
   readonly key: string | undefined;
+  /** What it is unique by. */
+  readonly unique?: string | undefined;
+  /** It was not stored: one that is unique by the same was alive. */
+  readonly repeated?: boolean;
   /** Where it was published. */
   readonly index: number;
   readonly term: number;
@@ -91,6 +102,9 @@ export class ModelPartition {
   readonly leased = new Map<number, ModelMessage>();
   ackedCount = 0;
   deadCount = 0;
+  repeatedCount = 0;
+  /** The newest message stored for each text that messages are unique by. */
+  readonly uniques = new Map<string, number>();
   delayedCount = 0;
   /** Purged messages count as acked, but for this. */
   purgedCount = 0;
@@ -118,6 +132,8 @@ export class ShardModel {
   readonly #places: Map<string, string>;
   readonly #sessions = new Map<number, ModelSession>();
   readonly #schedules = new ScheduleModel((...broken) => this.#violated(...broken));
+  /** What was told of messages that were not stored, by the place of their batch. */
+  readonly #repeats = new Map<string, string>();
   /** Names of the messages that are on their way to other queues, by the ids of their transfers. */
   readonly outbox = new Map<number, string>();
   /** Of each session: below which number of its acks that publish it has all answers. */
@@ -167,8 +183,8 @@ export class ShardModel {
   /** What waits: messages that are neither acked nor dead, or on their way to another queue. */
   waiting(): number {
     let count = this.outbox.size;
-    for (const { messages, ackedCount, deadCount } of this.partitions.values()) {
-      count += messages.length - ackedCount - deadCount;
+    for (const { messages, ackedCount, deadCount, repeatedCount } of this.partitions.values()) {
+      count += messages.length - ackedCount - deadCount - repeatedCount;
     }
     return count;
   }
@@ -370,8 +386,9 @@ export class ShardModel {
         `it stored ${firstOffset} after ${partition.messages.length - 1}`,
       );
     }
+    const repeats: Repeat[] = [];
     for (let i = 0; i < command.count; i++) {
-      const { key, headers, body } = decodeMessage(
+      const { key, headers, body, options: { unique } } = decodeMessage(
         entry.data,
         messageStart(entry.data, i),
         messageEnd(entry.data, i),
@@ -393,23 +410,56 @@ export class ShardModel {
           `message ${id} is at ${this.#places.get(id)} and again at ${place}`,
         );
       }
-      this.#store(entry, partition, id, key, place);
+      const earlier = this.#aliveWith(partition, unique);
+      if (earlier !== undefined) {
+        const { offset, index, term } = earlier;
+        repeats.push({ position: i, offset, index, term });
+        partition.repeatedCount++;
+        this.#world.counters.add("queue: messages not stored, as a unique one was alive");
+      } else if (unique !== undefined) partition.uniques.set(unique, firstOffset + i);
+      const repeated = earlier !== undefined;
+      this.#store(entry, partition, { id, key, unique, repeated }, place);
     }
+    this.#checkRepeats(entry, `${command.partitionId}/${firstOffset}`, repeats, reply);
     this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages stored", reply.duplicate ? 0 : command.count);
+  }
+
+  /** The answer tells what was not stored, and a repetition of it tells the same. */
+  #checkRepeats(
+    entry: Entry,
+    place: string,
+    repeats: readonly Repeat[],
+    reply: Reply & { kind: "published" },
+  ): void {
+    const expected = reply.duplicate ? this.#repeats.get(place) : JSON.stringify(repeats);
+    const told = JSON.stringify(reply.repeats ?? []);
+    if (told !== (expected ?? "[]")) {
+      this.#violated("a unique message is stored once", entry, `${told} should be ${expected}`);
+    }
+    if (!reply.duplicate && repeats.length > 0) this.#repeats.set(place, told);
+  }
+
+  /** The message that keeps others with its text out. */
+  #aliveWith(
+    partition: ModelPartition,
+    unique: string | undefined,
+  ): { offset: number; index: number; term: number } | undefined {
+    const offset = unique === undefined ? undefined : partition.uniques.get(unique);
+    if (offset === undefined) return undefined;
+    const { acked, dead, index, term } = partition.messages[offset]!;
+    return acked || dead ? undefined : { offset, index, term };
   }
 
   #store(
     { index, term }: Entry,
     partition: ModelPartition,
-    id: string,
-    key: string | undefined,
+    message: Pick<ModelMessage, "id" | "key" | "unique" | "repeated">,
     place: string,
   ): void {
-    this.#places.set(id, place);
+    this.#places.set(message.id, place);
     partition.messages.push({
-      id,
-      key,
+      ...message,
       index,
       term,
       acked: false,
@@ -493,7 +543,7 @@ export class ShardModel {
         this.#violated("a message moves once", entry, `message ${id}: ${where}`);
       }
       const place = `${command.partitionId}/${firstOffset + i}`;
-      this.#store(entry, partition, id, undefined, place);
+      this.#store(entry, partition, { id, key: undefined }, place);
     }
     this.#dropOldest(entry, partition);
     this.#world.counters.add("queue: messages transferred", command.count);
@@ -511,7 +561,8 @@ export class ShardModel {
       const holds = lease !== undefined && lease.consumer.sessionId === command.sessionId &&
         lease.consumer.consumerId === command.consumerId &&
         message!.deliveryCount === command.deliveryCounts[i];
-      const allowed = holds || message?.acked === true || message?.dead === true;
+      const allowed = holds || message?.acked === true || message?.dead === true ||
+        message?.repeated === true;
       const ok = reply.statuses[i] === SettleStatus.ok;
       if (ok !== allowed) {
         this.#violated(
@@ -574,9 +625,9 @@ export class ShardModel {
       if (message.index !== deliveries.entryIndex[i]) {
         this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
       }
+      if (message.repeated) this.#violated("no delivery of what was not stored", entry, what);
       if (deliveryCount === 1) {
-        // What was taken out before its turn has none.
-        while (partition.messages[partition.firstDeliveries]?.acked) partition.firstDeliveries++;
+        while (partition.messages[partition.firstDeliveries]?.repeated) partition.firstDeliveries++;
         if (offset !== partition.firstDeliveries) {
           const expected = `before ${partition.firstDeliveries}`;
           this.#violated("first in, first out", entry, `${what} ${expected}`);
@@ -731,8 +782,8 @@ function removeAll(
 }
 
 /** Whether a message is in the queue, and nobody holds it. */
-function isWaiting({ acked, dead, lease }: ModelMessage): boolean {
-  return !acked && !dead && lease === undefined;
+function isWaiting({ acked, dead, repeated, lease }: ModelMessage): boolean {
+  return !acked && !dead && !repeated && lease === undefined;
 }
 
 function liveOf({ messages, ackedCount, deadCount }: ModelPartition): number {

@@ -52,6 +52,7 @@ export interface WorkloadSettings {
   readonly batchMax: number;
   readonly bodyBytesMax: number;
   readonly keyChance: number;
+  readonly uniqueChance: number;
   readonly prefetchMax: number;
   /** How long an application works on a message. */
   readonly workMs: number;
@@ -111,6 +112,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     batchMax,
     bodyBytesMax,
     keyChance: random.pick([0, 0.3, 1]),
+    uniqueChance: random.pick([0, 0, 0.1, 0.5]),
     prefetchMax: Math.round(random.magnitude(1, 300)),
     workMs: random.magnitude(0.5, 500),
     nackChance: random.pick([0, 0.05, 0.3]),
@@ -437,10 +439,15 @@ async function publish(application: Application, client: Client): Promise<void> 
     counts.set(queue, number + 1);
     const id = `${publisher}-${queue}-${number}`;
     const padding = " ".repeat(1 + random.below(settings.bodyBytesMax));
-    const record = queueChecker.publishing(queue, publisher, number, id);
+    const unique = random.chance(settings.uniqueChance) ? `unique-${random.below(4)}` : undefined;
+    const record = queueChecker.publishing(queue, publisher, number, id, unique);
     const body = random.chance(0.5) ? id + padding : encoder.encode(id + padding);
     const key = random.chance(settings.keyChance) ? `key-${random.below(5)}` : undefined;
-    return { record, message: { body, ...(key === undefined ? {} : { key }) } };
+    const asked = {
+      ...(key === undefined ? {} : { key }),
+      ...(unique === undefined ? {} : { unique }),
+    };
+    return { record, message: { body, ...asked } };
   };
   while (!workload.diligent) {
     if (application.publishing < underWayMax) {
