@@ -188,9 +188,8 @@ export class RequestHandler {
       case "openSession":
         return this.#propose(link, frame, local, request, ({ reply, term, index }) => {
           if (reply.kind !== "sessionOpened") return refuseReply(link, frame, reply);
-          const { sessionId } = reply;
-          local.bind(sessionId, link, index);
-          answer(link, frame, { kind: "sessionOpened", sessionId, term, index });
+          local.bind(reply.sessionId, link, index);
+          answer(link, frame, { ...reply, term, index });
         });
       case "attachSession":
         return this.#propose(link, frame, local, request, (done) => {

@@ -103,6 +103,7 @@ Deno.test("a command line that is wrong gets one line and exit code 2", async ()
       ["pub q a --delay 2s --at 18:00", "--delay and --at exclude each other"],
       ["sub q --nack a --reject b", "--nack and --reject exclude each other"],
       ["sub q --delay 2s", "--delay needs --nack"],
+      ["pub q a --sequence 2", "--sequence needs --producer"],
       ["serve --cluster 1=a:1", "--cluster needs --node too: which of 1 is this one?"],
       ["serve --cluster 1=a:1 --node 2", "--cluster does not name --node 2: it has 1"],
       [
@@ -245,6 +246,24 @@ Deno.test("flowmq pub --unique stores a message again only when it is acked", as
     assertEquals(await place(), [0, true]);
     assertEquals((await call("sub jobs --no-wait")).stdout, "nightly\n");
     assertEquals(await place(), [2, false]);
+  });
+});
+
+Deno.test("flowmq pub --producer stores each line once, however often it is run", async () => {
+  await withNode(async (call) => {
+    const lines = ["zero", "one", "two", "three"];
+    const run = (count: number) =>
+      call("pub orders --producer p --sequence 0", lines.slice(0, count).join("\n"));
+    assertMatch((await run(2)).stderr[0]!, /^2 messages confirmed by queue orders: .* a second$/);
+    assertMatch((await run(4)).stderr[0]!, /4 messages confirmed .*, 2 of them stored before$/);
+    const next = await call("pub orders four --producer p --json");
+    assertEquals(JSON.parse(next.stdout).sequence, 4);
+    const again = await call("pub orders two --producer p --sequence 2 --json");
+    assertEquals(JSON.parse(again.stdout), { message: 1, queue: "orders", sequence: 2 });
+    assertEquals((await call("sub orders --no-wait")).stdout, [...lines, "four", ""].join("\n"));
+    const gap = await call("pub orders ten --producer p --sequence 10");
+    assertMatch(gap.stderr[0]!, /not the next one, 5: current value is 10/);
+    assertEquals(gap.code === ExitCode.ok, false);
   });
 });
 

@@ -5,13 +5,12 @@
  * @module
  */
 
-import { encodeHeaders, PublishArena, PublishBatch, type TransferTarget } from "../wire/mod.ts";
+import { PublishArena, PublishBatch, type TransferTarget } from "../wire/mod.ts";
+import { checkMessage } from "./checked_message.ts";
 import type { ClientCore } from "./core.ts";
 import type { MessageToQueue } from "./delivery.ts";
 import { partitionOfKey } from "./key_hash.ts";
-import { encodeProperties } from "./message_properties.ts";
 import { clientLimits } from "./options.ts";
-import { checkMessage } from "./publisher.ts";
 
 /** The most messages that one ack may publish. */
 const countMax = 1_024;
@@ -43,12 +42,8 @@ export async function prepareMessages(
     );
   }
   const messages = new PublishBatch(new PublishArena());
-  for (const { body, ...properties } of outgoing) {
-    const { key, headers: plain } = properties;
-    const headers = plain === undefined ? undefined : encodeHeaders(plain);
-    checkMessage(core, body, key, headers);
-    messages.add(body, key, headers, encodeProperties(properties, core.runtime.clock));
-  }
+  const checked = outgoing.map((message) => checkMessage(core, message.body, message));
+  for (const { body, key, headers, options } of checked) messages.add(body, key, headers, options);
   if (messages.bytes > clientLimits.batchBytesMax) {
     throw new RangeError(
       `Cannot publish more than ${clientLimits.batchBytesMax} bytes with an ack: ` +
@@ -56,13 +51,14 @@ export async function prepareMessages(
     );
   }
   const targets: TransferTarget[] = [];
-  for (const { queue, key, create = true } of outgoing) {
+  for (const [i, { queue, create = true }] of outgoing.entries()) {
     const { partitions } = create
       ? await core.findOrCreateQueue(queue)
       : await core.findQueue(queue);
-    const partition = key === undefined
+    const { place } = checked[i]!;
+    const partition = place === undefined
       ? Math.floor(core.runtime.random() * partitions.length)
-      : partitionOfKey(key, partitions.length);
+      : partitionOfKey(place, partitions.length);
     targets.push({ queue, partition });
   }
   return { targets, messages };

@@ -39,6 +39,7 @@ export type { Explanation, ExplanationReason } from "./explanation.ts";
 export type { MessageReport, PartitionActivity } from "./look.ts";
 export { formatMessageId, type MessagePlace, parseMessageId } from "./message_id.ts";
 export type { ConnectOptions } from "./options.ts";
+export { NamedProducer, type NumberedProperties, type ProducerOptions } from "./named_producer.ts";
 export type { OutgoingMessage, PublishOptions } from "./publisher.ts";
 export {
   type PartitionReport,

@@ -43,6 +43,8 @@ export interface ClientSettings {
 export const clientLimits = {
   /** The longest client name that a cluster keeps. */
   nameLengthMax: 255,
+  /** The longest name of a producer: a cluster keeps it with the id of a partition. */
+  producerNameLengthMax: 200,
   /** The shortest session time-out that a cluster grants. */
   sessionTimeoutMsMin: 100,
   /** The longest session time-out that a cluster grants: a day. */

@@ -223,6 +223,15 @@ export class PartitionProducer implements SessionMember {
     this.#letSuccessorGo();
   }
 
+  /**
+   * Sets the number of the first message, before any is sent.
+   *
+   * @param sequence What comes next in the session.
+   */
+  goOnAt(sequence: number): void {
+    this.#nextSequence = sequence;
+  }
+
   /** A batch is stored. */
   confirmed(attempt: Attempt, published: Published): void {
     const { batch } = attempt;

@@ -9,15 +9,7 @@
  * @module
  */
 
-import {
-  batchCountMax,
-  encodeHeaders,
-  keyBytesMax,
-  measureMessage,
-  type Published,
-  type QueueInfo,
-  utf8Length,
-} from "../wire/mod.ts";
+import { batchCountMax, type Published, type QueueInfo } from "../wire/mod.ts";
 import {
   type Batch,
   type Completion,
@@ -25,15 +17,11 @@ import {
   type Receipt,
   SingleCompletion,
 } from "./batch.ts";
+import { type CheckedMessage, checkMessage } from "./checked_message.ts";
 import { asQueueError, type ClientCore, type Sweepable } from "./core.ts";
-import {
-  ClientClosedError,
-  type FlowMQError,
-  MessageTooLargeError,
-  RequestTimeoutError,
-} from "./errors.ts";
+import { ClientClosedError, type FlowMQError, RequestTimeoutError } from "./errors.ts";
 import { partitionOfKey } from "./key_hash.ts";
-import { encodeProperties, type MessageProperties } from "./message_properties.ts";
+import type { MessageProperties } from "./message_properties.ts";
 import { clientLimits, positive } from "./options.ts";
 import { PartitionProducer, type ProducerEvents } from "./partition_producer.ts";
 
@@ -51,16 +39,6 @@ export interface PublishOptions {
   readonly timeoutMs?: number;
   /** Whether a queue that does not exist is made, with the default settings. @default {true} */
   readonly create?: boolean;
-}
-
-/** A message that has been checked. */
-interface CheckedMessage {
-  readonly body: string | Uint8Array;
-  readonly key: string | undefined;
-  readonly headers: Uint8Array | undefined;
-  readonly options: Uint8Array | undefined;
-  /** Decides the partition, where anything does: the key, or else what it is unique by. */
-  readonly place: string | undefined;
 }
 
 /** Messages that wait in line. */
@@ -163,7 +141,7 @@ export class Publisher implements ProducerEvents, Sweepable {
     return new Promise((resolve, reject) => {
       this.#checkCall(options);
       const timeoutMs = this.#timeoutOf(options);
-      const message = this.#check(body, options);
+      const message = checkMessage(this.#core, body, options);
       const completion = this.#abortable(new SingleCompletion(resolve, reject), options.signal);
       if (this.#hasRoom()) this.#put(message, completion, timeoutMs);
       else this.#wait([message], completion, timeoutMs, options);
@@ -176,7 +154,7 @@ export class Publisher implements ProducerEvents, Sweepable {
     return new Promise((resolve, reject) => {
       this.#checkCall(options);
       const timeoutMs = this.#timeoutOf(options);
-      const checked = messages.map((message) => this.#check(message.body, message));
+      const checked = messages.map((message) => checkMessage(this.#core, message.body, message));
       const receipts = new ReceiptCollector(checked.length, resolve, reject);
       const completion = this.#abortable(receipts, options.signal);
       if (this.#hasRoom()) this.#place(checked, completion, timeoutMs);
@@ -270,14 +248,6 @@ export class Publisher implements ProducerEvents, Sweepable {
   #checkCall(options: PublishOptions): void {
     options.signal?.throwIfAborted();
     if (this.#core.isClosed) throw new ClientClosedError();
-  }
-
-  #check(body: string | Uint8Array, properties: MessageProperties): CheckedMessage {
-    const { key, headers: plain, unique } = properties;
-    const headers = plain === undefined ? undefined : encodeHeaders(plain);
-    checkMessage(this.#core, body, key, headers);
-    const options = encodeProperties(properties, this.#core.runtime.clock);
-    return { body, key, headers, options, place: key ?? unique };
   }
 
   #hasRoom(): boolean {
@@ -411,36 +381,4 @@ function upperBound({ body, key, headers, options }: CheckedMessage): number {
   return bodyBytes + (key === undefined ? 0 : key.length * 3) +
     (headers === undefined ? 0 : headers.length) + (options === undefined ? 0 : options.length) +
     16;
-}
-
-/**
- * Checks a message before it is laid out.
- *
- * @param core Of the client.
- * @param body The body.
- * @param key The key.
- * @param headers From `encodeHeaders`.
- * @throws {TypeError} when the body is neither text nor bytes.
- * @throws {RangeError} when the key is too long.
- * @throws {MessageTooLargeError} when key, headers and body are over the broker's limit.
- */
-export function checkMessage(
-  core: ClientCore,
-  body: string | Uint8Array,
-  key: string | undefined,
-  headers: Uint8Array | undefined,
-): void {
-  if (typeof body !== "string" && !(body instanceof Uint8Array)) {
-    throw new TypeError(
-      `Cannot publish a body that is neither text nor a Uint8Array: current value is ${typeof body}`,
-    );
-  }
-  if (key !== undefined && key.length * 3 > keyBytesMax && utf8Length(key) > keyBytesMax) {
-    throw new RangeError(
-      `Cannot publish a key over ${keyBytesMax} bytes: current length is ${utf8Length(key)}`,
-    );
-  }
-  const bytesMax = core.cluster.messageBytesMax;
-  const bytes = measureMessage(body, key, headers, bytesMax);
-  if (bytes > bytesMax) throw new MessageTooLargeError(bytes, bytesMax);
 }

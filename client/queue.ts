@@ -23,7 +23,9 @@ import {
 import { QueueNotFoundError } from "./errors.ts";
 import { type PartitionActivity, queueActivity } from "./look.ts";
 import type { MessageProperties } from "./message_properties.ts";
-import { positive } from "./options.ts";
+import { NamedProducer, type ProducerOptions } from "./named_producer.ts";
+import { clientLimits, positive } from "./options.ts";
+import { untilAborted } from "./waiting.ts";
 import { type PeekedMessage, type PeekOptions, peekQueue } from "./peek.ts";
 import type { OutgoingMessage, Publisher, PublishOptions } from "./publisher.ts";
 import { Schedules } from "./schedules.ts";
@@ -158,6 +160,60 @@ export class Queue {
   ): Promise<Receipt[]> {
     this.#publisher ??= this.#host.publisher(this.name);
     return this.#publisher.publishBatch(messages, options);
+  }
+
+  /**
+   * Opens a producer with a name, whose messages are stored exactly once even if its process dies and
+   * publishes them again: they are numbered, and it goes on where the last producer of its name has ended.
+   * That one ends, if it lives. All its messages go to one partition.
+   *
+   * @param name Up to 200 characters; names of producers of other partitions and queues do not matter.
+   * @param options The partition, and how long to wait.
+   * @returns The producer, once it is known how far it is.
+   * @throws {QueueNotFoundError} when there is no such queue, and `create` is false.
+   * @throws {RangeError} when the queue has no such partition.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   *
+   * @example Usage
+   * ```ts ignore
+   * await using producer = await client.queue("orders").producer("importer of orders");
+   * for (let i = producer.nextSequence; i < lines.length; i++) {
+   *   await producer.publish(lines[i], { sequence: i });
+   * }
+   * ```
+   */
+  async producer(name: string, options: ProducerOptions = {}): Promise<NamedProducer> {
+    const { core } = this.#host;
+    checkOpen(core);
+    if (name.length === 0 || name.length > clientLimits.producerNameLengthMax) {
+      throw new RangeError(
+        `Cannot open a producer whose name has not 1 to ${clientLimits.producerNameLengthMax} ` +
+          `characters: current length is ${name.length}`,
+      );
+    }
+    const { partition: number = 0, create = true, timeoutMs = core.settings.requestTimeoutMs } =
+      options;
+    const wait = { ...options, timeoutMs: positive("timeoutMs", timeoutMs) };
+    const { partitions } = create
+      ? await core.findOrCreateQueue(this.name, wait)
+      : await core.findQueue(this.name, wait);
+    const partition = partitions.find((one) => one.number === number);
+    if (partition === undefined) {
+      throw new RangeError(
+        `Cannot publish to partition ${number} of queue ${JSON.stringify(this.name)}: ` +
+          `it has ${partitions.length}`,
+      );
+    }
+    const { id: partitionId, shard } = partition;
+    const where = { queue: this.name, partitionId, number, shard };
+    const producer = new NamedProducer(name, core, where, timeoutMs);
+    try {
+      await untilAborted(producer.opened(), options.signal);
+      return producer;
+    } catch (error) {
+      void producer.close();
+      throw error;
+    }
   }
 
   /**

@@ -18,7 +18,7 @@
  * @module
  */
 
-import { ErrorCode } from "../wire/mod.ts";
+import { ErrorCode, type ProducerPosition } from "../wire/mod.ts";
 import type { Cluster } from "./cluster.ts";
 import { type Connection, expectReply } from "./connection.ts";
 import { asFlowMQError, FlowMQError, NotLeaderError } from "./errors.ts";
@@ -71,6 +71,7 @@ export class Session {
   readonly #cluster: Cluster;
   readonly #settings: ClientSettings;
   readonly #runtime: ClientRuntime;
+  readonly #producer: string | undefined;
   readonly #members = new Set<SessionMember>();
   readonly #closing = new AbortController();
   readonly #backoff: Backoff;
@@ -83,6 +84,8 @@ export class Session {
   /** Where it is being attached. */
   #attaching: { readonly connection: Connection; readonly patience: AbortController } | undefined;
   #isRunning = false;
+  /** How far a named producer had come when it was opened, by partition. */
+  #positions: readonly ProducerPosition[] = [];
 
   /**
    * Makes a session that is opened when it gets its first member.
@@ -91,9 +94,17 @@ export class Session {
    * @param cluster Gives connections.
    * @param settings The client's.
    * @param runtime The world.
+   * @param producer Under which name it publishes, where it has one.
    */
-  constructor(shard: number, cluster: Cluster, settings: ClientSettings, runtime: ClientRuntime) {
+  constructor(
+    shard: number,
+    cluster: Cluster,
+    settings: ClientSettings,
+    runtime: ClientRuntime,
+    producer?: string,
+  ) {
     this.shard = shard;
+    this.#producer = producer;
     this.#cluster = cluster;
     this.#settings = settings;
     this.#runtime = runtime;
@@ -122,6 +133,11 @@ export class Session {
   /** Why it is not attached, where it is not: what went wrong last. */
   get lastError(): FlowMQError | undefined {
     return this.#connection === undefined ? this.#lastError : undefined;
+  }
+
+  /** The number of the next message of a named producer, when it was opened. */
+  nextSequence(partitionId: number): number {
+    return this.#positions.find((one) => one.partitionId === partitionId)?.nextSequence ?? 0;
   }
 
   /** How many members it has. */
@@ -236,9 +252,11 @@ export class Session {
         kind: "openSession",
         timeoutMs: this.#settings.sessionTimeoutMs,
         clientName: this.#settings.name,
+        ...(this.#producer === undefined ? {} : { producer: this.#producer }),
       }, this.shard);
       const opened = expectReply(reply, "sessionOpened");
       this.#term = opened.term;
+      this.#positions = opened.producers ?? [];
       return opened.sessionId;
     }
     const request = { kind: "attachSession", sessionId: id } as const;
@@ -273,6 +291,8 @@ export class Session {
       this.#cluster.noteLeader(this.shard, 0);
     } else if (error.code === ErrorCode.sessionNotFound && this.#id !== 0) {
       this.#id = 0;
+      // Of a name there is one: who has taken it since must not be ended in turn.
+      if (this.#producer !== undefined) this.#closing.abort();
       for (const member of [...this.#members]) member.forgotten(error);
     }
   }

@@ -21,8 +21,8 @@ export class SessionPool {
     producers: new Map<number, Session>(),
     consumers: new Map<number, Session>(),
   };
-  /** Replaced, with members that still have something to bring to an end. */
-  readonly #replaced = new Set<Session>();
+  /** Of named producers, and replaced ones with members that still have something to bring to an end. */
+  readonly #others = new Set<Session>();
 
   /**
    * Makes an empty pool.
@@ -51,12 +51,24 @@ export class SessionPool {
     return session;
   }
 
+  /**
+   * A session of its own for a named producer; it ends when it has no members any more.
+   *
+   * @param shard The shard.
+   * @param producer The name.
+   */
+  open(shard: number, producer: string): Session {
+    const session = new Session(shard, this.#cluster, this.#settings, this.#runtime, producer);
+    this.#others.add(session);
+    return session;
+  }
+
   /** New members get another session than this one; its members may bring their work to an end. */
   replace(session: Session): void {
     const sessions = this.#current.producers;
     if (sessions.get(session.shard) !== session) return;
     sessions.delete(session.shard);
-    this.#replaced.add(session);
+    this.#others.add(session);
   }
 
   /** The session with a number in a shard, where this client has it. */
@@ -67,11 +79,11 @@ export class SessionPool {
     return undefined;
   }
 
-  /** Ends replaced sessions without members; called again and again. */
+  /** Ends other sessions than the current ones that have no members; called again and again. */
   sweep(signal: AbortSignal): void {
-    for (const session of this.#replaced) {
+    for (const session of this.#others) {
       if (session.memberCount > 0) continue;
-      this.#replaced.delete(session);
+      this.#others.delete(session);
       void session.close(signal);
     }
   }
@@ -88,6 +100,6 @@ export class SessionPool {
   *#all(): Generator<Session> {
     yield* this.#current.producers.values();
     yield* this.#current.consumers.values();
-    yield* this.#replaced;
+    yield* this.#others;
   }
 }

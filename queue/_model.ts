@@ -44,7 +44,11 @@ export type ModelReply =
 /** The limits of the machine that the model knows. */
 export type ModelLimits = Pick<
   MachineLimits,
-  "windowBatches" | "producerRetentionMs" | "dueAtOnce" | "outboxTransfers"
+  | "windowBatches"
+  | "producerRetentionMs"
+  | "namedProducerRetentionMs"
+  | "dueAtOnce"
+  | "outboxTransfers"
 >;
 
 /** The effects of one command, one object each. */
@@ -124,6 +128,7 @@ interface Batch {
 
 interface ModelSession {
   id: number;
+  producer: string | undefined;
   clientName: string;
   timeoutMs: number;
   state: SessionInfo["state"];
@@ -229,10 +234,11 @@ export class Model {
   }
 
   sessionInfo(session: ModelSession): SessionInfo {
-    const { id, clientName, timeoutMs, state, deadlineMs } = session;
+    const { id, clientName, producer, timeoutMs, state, deadlineMs } = session;
     return {
       sessionId: id,
       clientName,
+      ...(producer === undefined ? {} : { producer }),
       timeoutMs,
       state,
       ...(state === "attached" ? {} : { deadlineMs }),
@@ -287,8 +293,7 @@ export class Model {
       if (session.state === "ended") {
         this.sessions.splice(this.sessions.indexOf(session), 1);
       } else {
-        session.state = "ended";
-        session.deadlineMs = this.nowMs + this.limits.producerRetentionMs;
+        this.#endSession(session);
         this.effects.sessionsEnded.push({ sessionId: session.id });
       }
     }
@@ -308,19 +313,33 @@ export class Model {
         this.outbox = this.outbox.filter(({ id }) => !command.ids.includes(id));
         return { kind: "ok" };
       case "openSession": {
-        const { clientName, timeoutMs } = command;
-        this.sessions.push({
+        const { clientName, timeoutMs, producer } = command;
+        const before = this.sessions.find((one) =>
+          producer !== undefined && one.producer === producer
+        );
+        const session: ModelSession = {
           id: meta.index,
+          producer,
           clientName,
           timeoutMs,
           state: "attached",
           deadlineMs: 0,
           attachIndex: meta.index,
-          published: new Map(),
+          published: before?.published ?? new Map(),
           settled: new Set(),
           answeredBelow: 0,
+        };
+        this.sessions.push(session);
+        if (producer === undefined) return { kind: "sessionOpened", sessionId: meta.index };
+        if (before !== undefined) {
+          if (before.state !== "ended") this.effects.sessionsEnded.push({ sessionId: before.id });
+          for (const consumer of this.#consumersOf(before)) this.#endConsumer(consumer);
+          this.sessions.splice(this.sessions.indexOf(before), 1);
+        }
+        const producers = [...session.published].map(([partitionId, { next }]) => {
+          return { partitionId, nextSequence: next };
         });
-        return { kind: "sessionOpened", sessionId: meta.index };
+        return { kind: "sessionOpened", sessionId: meta.index, producers };
       }
       case "attachSession": {
         const session = this.#session(command.sessionId);
@@ -339,7 +358,9 @@ export class Model {
         const session = this.#session(command.sessionId);
         if (session === undefined) return { kind: "ok" };
         for (const consumer of this.#consumersOf(session)) this.#endConsumer(consumer);
-        this.sessions.splice(this.sessions.indexOf(session), 1);
+        if (session.producer === undefined || session.published.size === 0) {
+          this.sessions.splice(this.sessions.indexOf(session), 1);
+        } else if (session.state !== "ended") this.#endSession(session);
         return { kind: "ok" };
       }
       case "attachConsumer": {
@@ -765,6 +786,13 @@ export class Model {
       consumer.attached = false;
       this.#updateTurn(consumer);
     }
+  }
+
+  #endSession(session: ModelSession): void {
+    const { producerRetentionMs, namedProducerRetentionMs } = this.limits;
+    session.state = "ended";
+    session.deadlineMs = this.nowMs +
+      (session.producer === undefined ? producerRetentionMs : namedProducerRetentionMs);
   }
 
   #endConsumer(consumer: ModelConsumer, failure?: string): void {

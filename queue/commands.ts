@@ -62,6 +62,13 @@ export interface MessageDetails {
   readonly unique?: string;
 }
 
+/** How far a producer has come in a partition. */
+export interface ProducerPosition {
+  readonly partitionId: number;
+  /** The number of its next message. */
+  readonly nextSequence: number;
+}
+
 /** A message of a batch that was not stored, and the live one that has its unique text. */
 export interface Repeat {
   /** Its place in the batch; its offset stays unused. */
@@ -144,6 +151,11 @@ export interface OpenSessionCommand {
   readonly timeoutMs: number;
   /** For people: shown by `queue info`. */
   readonly clientName: string;
+  /**
+   * Under which name it publishes. It goes on where the last session of that name has ended, and if that
+   * one lives, ends it: of a name there is one.
+   */
+  readonly producer?: string;
 }
 
 /** The session has a connection again. */
@@ -411,7 +423,12 @@ export type Reply =
     /** Where the first of the messages is now; absent where they were here before. */
     readonly firstOffset?: number;
   }
-  | { readonly kind: "sessionOpened"; readonly sessionId: number }
+  | {
+    readonly kind: "sessionOpened";
+    readonly sessionId: number;
+    /** Of a named producer: how far it is in each partition. */
+    readonly producers?: readonly ProducerPosition[];
+  }
   | { readonly kind: "purged"; readonly count: number }
   | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean }
   | { readonly kind: "schedule"; readonly schedule: Schedule; readonly created: boolean };

@@ -23,6 +23,8 @@ export interface MachineLimits {
   readonly windowBatches: number;
   /** How long the windows of a session outlive its time-out. @default {600_000} */
   readonly producerRetentionMs: number;
+  /** The same for the windows of a named producer: a week. @default {604_800_000} */
+  readonly namedProducerRetentionMs: number;
   /** Messages of a shard that become due, or expire, with one command; about. @default {10_000} */
   readonly dueAtOnce: number;
   /** Deleted partitions remembered, so that a late `createPartition` revives none. @default {65_536} */
@@ -44,6 +46,7 @@ export const DEFAULT_LIMITS: MachineLimits = {
   producersPerSession: 16_384,
   windowBatches: 1_024,
   producerRetentionMs: 600_000,
+  namedProducerRetentionMs: 7 * 24 * 60 * 60 * 1000,
   dueAtOnce: 10_000,
   tombstones: 65_536,
   outboxTransfers: 100_000,
@@ -65,6 +68,7 @@ export const COMMAND_BOUNDS = {
   sessionTimeoutMsMin: 100,
   sessionTimeoutMsMax: 24 * 60 * 60 * 1000,
   clientNameLengthMax: 255,
+  producerNameLengthMax: 255,
   queueNameBytesMax: 255,
   shardCountMax: 65_536,
   /** Characters of a cron expression, and of the name of a time zone. */

@@ -109,6 +109,8 @@ export interface SessionSnapshot {
   readonly deadlineMs: number;
   /** The log index of the command that opened or attached it last. */
   readonly attachIndex: number;
+  /** Absent where it publishes under no name. */
+  readonly producer?: string;
   /** Absent where it never acked and published in one. */
   readonly settles?: SettleWindowSnapshot;
 }

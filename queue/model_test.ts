@@ -27,7 +27,13 @@ import { hashAll } from "./state_hash.ts";
 import { queueSettings } from "./settings.ts";
 
 const RUNS = Number(Deno.env.get("FLOWMQ_MODEL_RUNS") ?? 2_000);
-const LIMITS = { windowBatches: 3, producerRetentionMs: 1_500, dueAtOnce: 4, outboxTransfers: 6 };
+const LIMITS = {
+  windowBatches: 3,
+  producerRetentionMs: 1_500,
+  namedProducerRetentionMs: 2_500,
+  dueAtOnce: 4,
+  outboxTransfers: 6,
+};
 const OPTIONS = { shard: 0, limits: LIMITS };
 
 /** What to do next. Numbers named `pick…` choose among what there is when the step is taken. */
@@ -167,10 +173,14 @@ const createPartition = command(
 );
 
 const openSession = command(
-  fc.record({ timeoutMs: fc.constantFrom(100, 300, 1_000) }).map(({ timeoutMs }) => ({
+  fc.record({
+    timeoutMs: fc.constantFrom(100, 300, 1_000),
+    producer: fc.constantFrom(undefined, undefined, "p", "q"),
+  }).map(({ timeoutMs, producer }) => ({
     kind: "openSession",
     timeoutMs,
     clientName: "model",
+    ...(producer === undefined ? {} : { producer }),
   })),
 );
 

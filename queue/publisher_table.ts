@@ -7,6 +7,7 @@
  * @module
  */
 
+import type { ProducerPosition } from "./commands.ts";
 import { invariant } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import type { ProducerSnapshot } from "./machine_snapshot.ts";
@@ -70,6 +71,36 @@ export class PublisherTable {
     const window = new ProducerWindow(this.#limits.windowBatches, nextSequence);
     this.#add(sessionId, partitionId, window);
     return window;
+  }
+
+  /**
+   * Gives the windows of a session to another one.
+   *
+   * @param from The session that has them.
+   * @param to A session without any.
+   */
+  move(from: number, to: number): void {
+    const windows = this.#windows.get(from);
+    if (windows === undefined) return;
+    invariant(!this.#windows.has(to), "A session that gets windows has none");
+    this.#windows.delete(from);
+    this.#windows.set(to, windows);
+    for (const partitionId of windows.keys()) {
+      this.#sessions.get(partitionId)!.delete(from);
+      this.#sessions.get(partitionId)!.add(to);
+    }
+  }
+
+  /**
+   * Tells how far a session is.
+   *
+   * @param sessionId The session.
+   * @returns One for each partition it publishes to, in the order in which it began.
+   */
+  positions(sessionId: number): ProducerPosition[] {
+    return Array.from(this.#windows.get(sessionId) ?? [], ([partitionId, window]) => {
+      return { partitionId, nextSequence: window.nextSequence };
+    });
   }
 
   /**

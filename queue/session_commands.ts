@@ -40,7 +40,7 @@ export function openSession(
   meta: CommandMeta,
   command: OpenSessionCommand,
 ): Reply {
-  const { timeoutMs, clientName } = command;
+  const { timeoutMs, clientName, producer } = command;
   const { sessionTimeoutMsMin, sessionTimeoutMsMax, clientNameLengthMax } = COMMAND_BOUNDS;
   if (!isIntegerIn(timeoutMs, sessionTimeoutMsMin, sessionTimeoutMsMax)) {
     return refused(
@@ -55,9 +55,25 @@ export function openSession(
       `A client name must be a text of up to ${clientNameLengthMax} characters`,
     );
   }
-  const session = tables.sessions.open(meta.index, clientName, timeoutMs);
+  const { producerNameLengthMax } = COMMAND_BOUNDS;
+  if (producer !== undefined && !isIntegerIn(producer.length, 1, producerNameLengthMax)) {
+    return refused(
+      "invalidArgument",
+      `A producer's name must have 1 to ${producerNameLengthMax} characters: ` +
+        `current length is ${producer.length}`,
+    );
+  }
+  const before = producer === undefined ? undefined : tables.sessions.named(producer);
+  const session = tables.sessions.open(meta.index, clientName, timeoutMs, producer);
   if (session === undefined) return limitReached("sessions", tables.limits.sessions);
-  return { kind: "sessionOpened", sessionId: session.id };
+  const { id: sessionId } = session;
+  if (producer === undefined) return { kind: "sessionOpened", sessionId };
+  if (before !== undefined) {
+    tables.publishers.move(before.id, sessionId);
+    if (before.state !== "ended") tables.effects.sessionsEnded.push({ sessionId: before.id });
+    forget(tables, before);
+  }
+  return { kind: "sessionOpened", sessionId, producers: tables.publishers.positions(sessionId) };
 }
 
 /**
@@ -98,7 +114,13 @@ export function detachSession(tables: ShardTables, command: DetachSessionCommand
  */
 export function closeSession(tables: ShardTables, sessionId: number): Reply {
   const session = tables.sessions.get(sessionId);
-  if (session !== undefined) forget(tables, session);
+  if (session === undefined) return OK;
+  if (session.producer === undefined || tables.publishers.count(sessionId) === 0) {
+    forget(tables, session);
+    return OK;
+  }
+  endConsumers(tables, session, undefined);
+  if (session.state !== "ended") tables.sessions.end(session, tables.nowMs);
   return OK;
 }
 

@@ -11,7 +11,8 @@
  *                                                                     retention over
  * ```
  *
- * A close ends a session from anywhere, at once and altogether. Of an ended session
+ * A close ends a session from anywhere, at once and altogether; that of a named producer, whose windows are
+ * for its next life, becomes an ended one. Of an ended session
  * only the producer windows are left, so that a publisher that was away for long still finds out what was stored.
  *
  * @module
@@ -31,6 +32,8 @@ export type SessionState = "attached" | "detached" | "ended";
 export interface SessionInfo {
   readonly sessionId: number;
   readonly clientName: string;
+  /** Under which name it publishes, where it has one. */
+  readonly producer?: string;
   readonly timeoutMs: number;
   readonly state: SessionState;
   /** When a detached session ends, or an ended one is forgotten; none while attached. */
@@ -46,6 +49,8 @@ export class Session {
   readonly id: number;
   readonly clientName: string;
   readonly timeoutMs: number;
+  /** Under which name it publishes, where it has one. */
+  readonly producer: string | undefined;
   state: SessionState = "attached";
   deadlineMs = 0;
   /** The log index of the command that opened or attached it last. */
@@ -62,11 +67,13 @@ export class Session {
    * @param id The log index of the command that opened it.
    * @param clientName For people.
    * @param timeoutMs How long it outlives its connection.
+   * @param producer Under which name it publishes, where it has one.
    */
-  constructor(id: number, clientName: string, timeoutMs: number) {
+  constructor(id: number, clientName: string, timeoutMs: number, producer: string | undefined) {
     this.id = id;
     this.clientName = clientName;
     this.timeoutMs = timeoutMs;
+    this.producer = producer;
     this.attachIndex = id;
   }
 
@@ -137,6 +144,7 @@ export class Session {
     return {
       sessionId: this.id,
       clientName: this.clientName,
+      ...(this.producer === undefined ? {} : { producer: this.producer }),
       timeoutMs: this.timeoutMs,
       state: this.state,
       ...(this.state === "attached" ? {} : { deadlineMs: this.deadlineMs }),
@@ -152,6 +160,8 @@ export class SessionTable {
   /** Ids rise, so the order of insertion is the order of ids. */
   readonly #sessions = new Map<number, Session>();
   readonly #deadlines = new DeadlineHeap();
+  /** The newest session of each named producer. Follows from the sessions. */
+  readonly #named = new Map<string, Session>();
 
   /**
    * Makes an empty table.
@@ -197,13 +207,29 @@ export class SessionTable {
    * @param id The log index of the command.
    * @param clientName For people.
    * @param timeoutMs How long it outlives its connection.
+   * @param producer Under which name it publishes, where it has one.
    * @returns The session, or `undefined` when the table is full.
    */
-  open(id: number, clientName: string, timeoutMs: number): Session | undefined {
+  open(
+    id: number,
+    clientName: string,
+    timeoutMs: number,
+    producer?: string,
+  ): Session | undefined {
     if (this.#sessions.size >= this.#limits.sessions) return undefined;
-    const session = new Session(id, clientName, timeoutMs);
-    this.#sessions.set(id, session);
+    const session = new Session(id, clientName, timeoutMs, producer);
+    this.#add(session);
     return session;
+  }
+
+  /**
+   * Finds the session of a named producer.
+   *
+   * @param producer Its name.
+   * @returns The session, or `undefined`.
+   */
+  named(producer: string): Session | undefined {
+    return this.#named.get(producer);
   }
 
   /**
@@ -232,15 +258,17 @@ export class SessionTable {
   }
 
   /**
-   * Starts the retention of a detached session.
+   * Starts the retention of a session.
    *
-   * @param session A session whose time-out has passed, without consumers.
+   * @param session A session without consumers whose time-out has passed, or that was closed.
    * @param nowMs The time of the log.
    */
   end(session: Session, nowMs: number): void {
     invariant(session.consumerCount === 0, "An ended session has no consumers");
     session.state = "ended";
-    this.#schedule(session, nowMs + this.#limits.producerRetentionMs);
+    const { producerRetentionMs, namedProducerRetentionMs } = this.#limits;
+    const isNamed = session.producer !== undefined;
+    this.#schedule(session, nowMs + (isNamed ? namedProducerRetentionMs : producerRetentionMs));
   }
 
   /**
@@ -252,6 +280,10 @@ export class SessionTable {
     invariant(session.consumerCount === 0, "A forgotten session has no consumers");
     this.#deadlines.delete(session.id);
     this.#sessions.delete(session.id);
+    const { producer } = session;
+    if (producer !== undefined && this.#named.get(producer) === session) {
+      this.#named.delete(producer);
+    }
   }
 
   /**
@@ -281,6 +313,7 @@ export class SessionTable {
         state: session.state,
         deadlineMs: session.deadlineMs,
         attachIndex: session.attachIndex,
+        ...(session.producer === undefined ? {} : { producer: session.producer }),
         ...(settles === undefined ? {} : { settles }),
       };
     });
@@ -292,12 +325,13 @@ export class SessionTable {
    * @param saved The session; the consumers are for the caller to add.
    */
   restore(saved: SessionSnapshot): void {
-    const session = new Session(saved.sessionId, saved.clientName, saved.timeoutMs);
+    const { sessionId, clientName, timeoutMs, producer } = saved;
+    const session = new Session(sessionId, clientName, timeoutMs, producer);
     session.state = saved.state;
     session.attachIndex = saved.attachIndex;
     if (saved.settles !== undefined) session.settles.restore(saved.settles);
     if (saved.state !== "attached") this.#schedule(session, saved.deadlineMs);
-    this.#sessions.set(session.id, session);
+    this.#add(session);
   }
 
   /** Checks every session against its state. */
@@ -305,10 +339,19 @@ export class SessionTable {
     this.#deadlines.checkInvariants();
     let lastId = -1;
     let scheduled = 0;
+    let named = 0;
     for (const session of this.#sessions.values()) {
       invariant(session.id > lastId, "Sessions are in the order of their ids");
       lastId = session.id;
       session.settles.checkInvariants();
+      const { producer } = session;
+      if (producer !== undefined) {
+        invariant(
+          this.#named.get(producer) === session,
+          "Of a producer's name there is one session",
+        );
+        named++;
+      }
       switch (session.state) {
         case "attached":
           invariant(session.deadlineMs === 0, "An attached session has no deadline");
@@ -323,6 +366,12 @@ export class SessionTable {
       }
     }
     invariant(scheduled === this.#deadlines.size, "Only sessions that wait have a deadline");
+    invariant(named === this.#named.size, "A name belongs to a session");
+  }
+
+  #add(session: Session): void {
+    this.#sessions.set(session.id, session);
+    if (session.producer !== undefined) this.#named.set(session.producer, session);
   }
 
   #schedule(session: Session, deadlineMs: number): void {

@@ -10,6 +10,7 @@
 import type {
   PartitionInfo,
   PartitionStats,
+  ProducerPosition,
   QueueInfo,
   QueueSettings,
   Repeat,
@@ -106,7 +107,13 @@ export type ClientRequest =
   | { readonly kind: "stateHash"; readonly mark: number }
   /** Puts a mark into the log of the shard; whoever was asked about it hashes the state there. */
   | { readonly kind: "markState"; readonly mark: number }
-  | { readonly kind: "openSession"; readonly timeoutMs: number; readonly clientName: string }
+  | {
+    readonly kind: "openSession";
+    readonly timeoutMs: number;
+    readonly clientName: string;
+    /** Under which name it publishes; absent for none. */
+    readonly producer?: string;
+  }
   | { readonly kind: "attachSession"; readonly sessionId: number }
   | { readonly kind: "closeSession"; readonly sessionId: number }
   /** `command` is a publish command, not yet checked: see `checkPublishCommand`. */
@@ -329,6 +336,8 @@ export type ServerReply =
   | {
     readonly kind: "sessionOpened";
     readonly sessionId: number;
+    /** Of a named producer: how far it is in each partition. */
+    readonly producers?: readonly ProducerPosition[];
     readonly term: number;
     readonly index: number;
   }
@@ -402,7 +411,13 @@ export interface SessionEnded {
   readonly reason: string;
 }
 
-export type { PublishCommand, Repeat, SettleCommand, TransferTarget } from "../queue/commands.ts";
+export type {
+  ProducerPosition,
+  PublishCommand,
+  Repeat,
+  SettleCommand,
+  TransferTarget,
+} from "../queue/commands.ts";
 export { SettleOperation, SettleStatus } from "../queue/commands.ts";
 export { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 export type { PartitionInfo, PartitionStats, QueueInfo, QueueSettings };

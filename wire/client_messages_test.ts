@@ -172,6 +172,13 @@ const replies: ServerReply[] = [
     }],
   },
   { kind: "sessionOpened", sessionId: 2 ** 45, term: 1, index: 2 },
+  {
+    kind: "sessionOpened",
+    sessionId: 7,
+    producers: [{ partitionId: 5, nextSequence: 2 ** 40 }],
+    term: 1,
+    index: 2,
+  },
   { kind: "done", term: 1, index: 2 },
   { kind: "purged", count: 2 ** 40, term: 1, index: 2 },
   {

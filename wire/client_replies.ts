@@ -14,7 +14,13 @@
  * @module
  */
 
-import type { PartitionInfo, PartitionStats, QueueInfo, Repeat } from "../queue/commands.ts";
+import type {
+  PartitionInfo,
+  PartitionStats,
+  ProducerPosition,
+  QueueInfo,
+  Repeat,
+} from "../queue/commands.ts";
 import { readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import type {
@@ -312,6 +318,9 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
       return {
         kind: "sessionOpened",
         sessionId: uintField(map, "sessionId"),
+        ...(map["producers"] === undefined
+          ? {}
+          : { producers: mapsField(map, "producers", readPosition) }),
         term: uintField(map, "term"),
         index: uintField(map, "index"),
       };
@@ -488,5 +497,12 @@ export function errorReplyOf(error: MalformedFrameError): Omit<ErrorReply, "name
     code: error.code ?? ErrorCode.malformedFrame,
     message: error.message,
     maybeApplied: false,
+  };
+}
+
+function readPosition(map: CborMap): ProducerPosition {
+  return {
+    partitionId: uintField(map, "partitionId"),
+    nextSequence: uintField(map, "nextSequence"),
   };
 }

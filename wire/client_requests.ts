@@ -104,6 +104,7 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
         kind: "openSession",
         timeoutMs: uintField(map, "timeoutMs"),
         clientName: textField(map, "clientName"),
+        ...(map["producer"] === undefined ? {} : { producer: textField(map, "producer") }),
       };
     case RequestType.attachSession:
       return { kind: "attachSession", sessionId: uintField(map, "sessionId") };

@@ -281,6 +281,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         kind: "openSession",
         timeoutMs: uintField(map, "timeoutMs"),
         clientName: textField(map, "clientName"),
+        ...(map["producer"] === undefined ? {} : { producer: textField(map, "producer") }),
       };
     case CommandKindCode.attachSession:
       return { kind: "attachSession", sessionId: uintField(map, "sessionId") };

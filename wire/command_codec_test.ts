@@ -52,6 +52,7 @@ const commands: EncodableCommand[] = [
     reason: "r".repeat(1_024),
   },
   { kind: "openSession", timeoutMs: 30_000, clientName: "naïve client" },
+  { kind: "openSession", timeoutMs: 30_000, clientName: "one", producer: "importer" },
   { kind: "attachSession", sessionId: big },
   { kind: "detachSession", sessionId: 4, attachIndex: 9 },
   { kind: "closeSession", sessionId: 4 },

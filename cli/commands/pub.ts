@@ -8,7 +8,9 @@ import { toBytes } from "@std/streams";
 import {
   formatMessageId,
   MessageTooLargeError,
+  type NamedProducer,
   type PublishMessageOptions,
+  type Queue,
   type Receipt,
 } from "../../mod.ts";
 import { delayMsMax, frameBytesMax, priorityMax } from "../../wire/limits.ts";
@@ -64,6 +66,20 @@ const flags = {
   }),
   lines: switchFlag({ help: "Each line of stdin is a message: so it is where no BODY is given." }),
   whole: switchFlag({ help: "All of stdin is one message, byte by byte." }),
+  producer: textFlag({
+    valueName: "NAME",
+    help: "Publish as this producer, whose messages are numbered, in one partition.",
+  }),
+  sequence: integerFlag({
+    help: "With --producer, the number of the first message: those that are stored are left out.",
+    defaultText: "the next one",
+    minimum: 0,
+  }),
+  partition: integerFlag({
+    help: "With --producer, the partition that it publishes to.",
+    defaultText: "0",
+    minimum: 0,
+  }),
   noCreate: switchFlag({ help: "Do not make the queue if it does not exist." }),
   ...clientFlags,
   json: jsonFlag,
@@ -80,6 +96,11 @@ function publishOptions(values: FlagValues<typeof flags>): PublishMessageOptions
   if (delay !== undefined && at !== undefined) {
     throw new UsageError("--delay and --at exclude each other");
   }
+  for (const name of ["sequence", "partition"] as const) {
+    if (values[name] !== undefined && values.producer === undefined) {
+      throw new UsageError(`--${name} needs --producer`);
+    }
+  }
   return {
     ...(key === undefined ? {} : { key }),
     ...(header.length === 0 ? {} : { headers: Object.fromEntries(header) }),
@@ -89,6 +110,30 @@ function publishOptions(values: FlagValues<typeof flags>): PublishMessageOptions
     ...(priority === undefined ? {} : { priority }),
     ...(unique === undefined ? {} : { unique }),
     create: !noCreate,
+  };
+}
+
+/** A receipt, and the number that a named producer gave the message; of an older one only that. */
+type Numbered = Partial<Receipt> & { readonly sequence?: number };
+
+async function openProducer(
+  queue: Queue,
+  { producer, partition = 0, noCreate }: FlagValues<typeof flags>,
+): Promise<NamedProducer | undefined> {
+  if (producer === undefined) return undefined;
+  return await queue.producer(producer, { partition, create: !noCreate });
+}
+
+/** Gives the messages of a named producer their numbers; `undefined` where there is none. */
+function numbered(
+  producer: NamedProducer | undefined,
+  first: number | undefined,
+): (body: Uint8Array, options: PublishMessageOptions) => Promise<Numbered> | undefined {
+  if (producer === undefined) return () => undefined;
+  let next = first ?? producer.nextSequence;
+  return async (body, options) => {
+    const sequence = next++;
+    return { sequence, ...await producer.publish(body, { ...options, sequence }) };
   };
 }
 
@@ -167,6 +212,10 @@ export const pub = defineCommand({
       command: "flowmq pub reports monthly --at 2027-01-01T06:00 --unique monthly",
       note: "At a time, here where no zone is given; and once, however often this is run.",
     },
+    {
+      command: "flowmq pub orders --producer import-7 --sequence 0 < orders.txt",
+      note: "Each line exactly once, also when this is run again after a crash.",
+    },
     { command: "flowmq pub numbers -- -5", note: "A body that starts with a dash." },
   ],
 
@@ -176,14 +225,20 @@ export const pub = defineCommand({
     const options = publishOptions(values);
     return await withClient(values, terminal, "flowmq pub", async (client) => {
       const queue = client.queue(queueName!);
+      await using producer = await openProducer(queue, values);
+      const next = numbered(producer, values.sequence);
       const startedAt = performance.now();
       using progress = new ProgressLine(terminal.stderr);
-      let lastId = "";
-      const window = new PublishWindow<Receipt>(
-        (message) => queue.publish(message, options),
+      let known = 0;
+      let lastId: string | undefined;
+      const window = new PublishWindow<Numbered>(
+        (message) => next(message, options) ?? queue.publish(message, options),
         windowLimits,
         (number, receipt) => {
-          lastId = formatMessageId({ queue: queueName!, ...receipt });
+          const { partition, offset } = receipt;
+          const isPlaced = partition !== undefined && offset !== undefined;
+          if (!isPlaced) known++;
+          lastId = isPlaced ? formatMessageId({ queue: queueName!, partition, offset }) : undefined;
           if (values.json) {
             const record = { message: number, id: lastId, queue: queueName, ...receipt };
             terminal.stdout.line(JSON.stringify(record));
@@ -240,10 +295,13 @@ export const pub = defineCommand({
         );
       }
       if (!values.json) {
-        const where = window.confirmed === 1 ? `as ${lastId}` : `by queue ${queueName}`;
+        const where = window.confirmed === 1 && lastId !== undefined
+          ? `as ${lastId}`
+          : `by queue ${queueName}`;
+        const before = known === 0 ? "" : `, ${formatCount(known)} of them stored before`;
         terminal.stderr.line(
           `${confirmed} ${where}: ${formatBytes(window.confirmedBytes)} in ` +
-            `${formatMs(ms)}, ${formatCount(window.confirmed / (ms / 1_000))} a second`,
+            `${formatMs(ms)}, ${formatCount(window.confirmed / (ms / 1_000))} a second${before}`,
         );
       }
       return terminal.interrupted.aborted ? ExitCode.interrupted : ExitCode.ok;
