@@ -356,8 +356,8 @@ export class ShardModel {
     const excess = liveOf(partition) - mostOf(partition);
     if (excess <= 0) return;
     const dropped = partition.messages
-      .filter(({ acked, dead, dueMs, lease }) =>
-        !acked && !dead && dueMs === 0 && lease === undefined
+      .filter(({ acked, dead, repeated, dueMs, lease }) =>
+        !acked && !dead && !repeated && dueMs === 0 && lease === undefined
       )
       .slice(0, excess);
     removeAll(partition, dropped, entry.index);
@@ -627,7 +627,9 @@ export class ShardModel {
       }
       if (message.repeated) this.#violated("no delivery of what was not stored", entry, what);
       if (deliveryCount === 1) {
-        while (partition.messages[partition.firstDeliveries]?.repeated) partition.firstDeliveries++;
+        while (isPassed(partition.messages[partition.firstDeliveries]!)) {
+          partition.firstDeliveries++;
+        }
         if (offset !== partition.firstDeliveries) {
           const expected = `before ${partition.firstDeliveries}`;
           this.#violated("first in, first out", entry, `${what} ${expected}`);
@@ -786,8 +788,15 @@ function isWaiting({ acked, dead, repeated, lease }: ModelMessage): boolean {
   return !acked && !dead && !repeated && lease === undefined;
 }
 
-function liveOf({ messages, ackedCount, deadCount }: ModelPartition): number {
-  return messages.length - ackedCount - deadCount;
+/** Whether it will never be delivered for the first time. */
+function isPassed({ repeated, acked, deliveryCount }: ModelMessage): boolean {
+  return repeated === true || acked && deliveryCount === 0;
+}
+
+function liveOf(
+  { messages, ackedCount, deadCount, repeatedCount }: ModelPartition,
+): number {
+  return messages.length - ackedCount - deadCount - repeatedCount;
 }
 
 function mostOf({ settings: { maxMessages, partitions } }: ModelPartition): number {
