@@ -84,8 +84,10 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
   const { repeats } = partition;
   window.recordPublished(count, firstOffset, index, term, publishedAtMs, repeats);
   tables.touch(partition);
-  const receipt = { firstOffset, count, index, term, publishedAtMs, duplicate: false };
-  return { kind: "published", ...receipt, ...(repeats === undefined ? {} : { repeats }) };
+  const duplicate = false;
+  return repeats === undefined
+    ? { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate }
+    : { kind: "published", firstOffset, count, index, term, publishedAtMs, duplicate, repeats };
 }
 
 /**
