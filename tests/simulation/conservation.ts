@@ -1,7 +1,7 @@
 /**
  * Checks that no message is lost or made up inside a queue: at every step, on every replica, the
- * messages ever published to a partition are those that are ready, delayed, leased, acked, dead, purged
- * or dropped.
+ * messages ever published to a partition are those that are ready, delayed, leased, acked, dead, expired,
+ * purged or dropped, or were not stored as they are unique.
  *
  * Two things are checked after each entry that any replica applies, for all partitions of its shard: its
  * own counts add up, and they are the counts at this index of the log. Those are in ledgers, which are
@@ -15,7 +15,7 @@
 
 import type { PartitionStats } from "../../queue/mod.ts";
 import { Ledger } from "./ledger.ts";
-import type { ModelPartition } from "./queue_model.ts";
+import type { ModelPartition } from "./partition_model.ts";
 import type { World } from "./world.ts";
 
 /** How many messages are where. */
@@ -27,6 +27,7 @@ export type Counts = Pick<
   | "leased"
   | "acked"
   | "dead"
+  | "expired"
   | "purged"
   | "dropped"
   | "repeated"
@@ -61,23 +62,9 @@ export class Conservation {
    */
   record(index: number, partitions: ReadonlyMap<number, ModelPartition>): void {
     for (const [id, partition] of partitions) {
-      const { messages, ackedCount, deadCount, purgedCount, droppedCount } = partition;
-      const { leased, delayedCount, repeatedCount } = partition;
       let ledger = this.#ledgers.get(id);
       if (ledger === undefined) this.#ledgers.set(id, ledger = new Ledger());
-      const published = messages.length;
-      const over = ackedCount + deadCount + repeatedCount;
-      const counts = {
-        published,
-        ready: published - over - leased.size - delayedCount,
-        delayed: delayedCount,
-        leased: leased.size,
-        acked: ackedCount - purgedCount - droppedCount,
-        dead: deadCount,
-        purged: purgedCount,
-        dropped: droppedCount,
-        repeated: repeatedCount,
-      };
+      const counts = { ...partition.counts, published: partition.messages.length };
       if (!areSame(ledger.last, counts)) ledger.write(index, counts);
     }
     for (const [id, ledger] of this.#ledgers) {
@@ -117,26 +104,35 @@ export class Conservation {
 
   #violated(node: number, index: number, partition: number, details: string): never {
     throw this.#world.violated(
-      "published = ready + delayed + leased + acked + dead + purged + dropped + repeated",
+      `published = ${STATES.join(" + ")}`,
       `node ${node}, shard ${this.#shard}, after entry ${index}, partition ${partition}: ${details}`,
     );
   }
 }
 
-function sumOf({ ready, delayed, leased, acked, dead, purged, dropped, repeated }: Counts): number {
-  return ready + delayed + leased + acked + dead + purged + dropped + repeated;
+const STATES = [
+  "ready",
+  "delayed",
+  "leased",
+  "acked",
+  "dead",
+  "expired",
+  "purged",
+  "dropped",
+  "repeated",
+] as const satisfies (keyof Counts)[];
+
+function sumOf(counts: Counts): number {
+  return STATES.reduce((sum, state) => sum + counts[state], 0);
 }
 
 function areSame(a: Counts | undefined, b: Counts | undefined): boolean {
-  return a?.published === b?.published && a?.ready === b?.ready && a?.delayed === b?.delayed &&
-    a?.leased === b?.leased && a?.acked === b?.acked && a?.dead === b?.dead &&
-    a?.purged === b?.purged && a?.dropped === b?.dropped && a?.repeated === b?.repeated;
+  return a?.published === b?.published && STATES.every((state) => a?.[state] === b?.[state]);
 }
 
 /** Counts, for people. */
 export function countsText(counts: Counts | undefined): string {
   if (counts === undefined) return "no such partition";
-  const { published, ready, delayed, leased, acked, dead, purged, dropped, repeated } = counts;
-  return `${published} published, ${ready} ready, ${delayed} delayed, ${leased} leased, ` +
-    `${acked} acked, ${dead} dead, ${purged} purged, ${dropped} dropped, ${repeated} repeated`;
+  const states = STATES.map((state) => `${counts[state]} ${state}`);
+  return `${counts.published} published, ${states.join(", ")}`;
 }

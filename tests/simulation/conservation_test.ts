@@ -1,7 +1,7 @@
 import { assertThrows } from "@std/assert";
 import { queueSettings } from "../../queue/mod.ts";
 import { Conservation } from "./conservation.ts";
-import { ModelPartition } from "./queue_model.ts";
+import { ModelPartition } from "./partition_model.ts";
 import { Violation, World } from "./world.ts";
 
 const partitionId = 7;
@@ -9,33 +9,29 @@ const partitionId = 7;
 /** Entry 1 makes a partition, entry 3 publishes a message, 4 leases it, 5 acks it, 6 publishes and purges another, 7 ends it all. */
 function setUp(): Conservation {
   const conservation = new Conservation(0, new World(1));
-  const partition = new ModelPartition(0, "queue", 0, queueSettings());
+  const place = { shard: 0, id: partitionId, queue: "queue", number: 0 };
+  const host = { index: 0, nowMs: 0, died: () => {}, count: () => {} };
+  const partition = new ModelPartition(place, queueSettings(), host);
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);
-  const message = {
-    id: "a",
-    key: undefined,
-    index: 3,
-    term: 1,
-    acked: false,
-    dead: false,
-    ackedIndex: 0,
-    deliveryCount: 0,
-    deliveredIndex: 0,
-    lease: undefined,
-    dueMs: 0,
-    seen: new Map(),
-  };
-  partition.messages.push(message);
+  const asked = { priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
+  partition.store({ ...asked, id: "a", index: 3, term: 1 });
   conservation.record(3, partitions);
-  partition.leased.set(0, message);
+  const [message] = partition.messages;
+  const consumer = {
+    sessionId: 1,
+    consumerId: 1,
+    prefetch: 1,
+    leaseMs: 0,
+    attached: true,
+    held: 0,
+  };
+  partition.deliver(message!, consumer);
   conservation.record(4, partitions);
-  partition.leased.clear();
-  partition.ackedCount = 1;
+  partition.ack(message!);
   conservation.record(5, partitions);
-  partition.messages.push(message);
-  partition.ackedCount = 2;
-  partition.purgedCount = 1;
+  partition.store({ ...asked, id: "b", index: 6, term: 1 });
+  partition.purge();
   conservation.record(6, partitions);
   partitions.clear();
   conservation.record(7, partitions);
@@ -43,7 +39,7 @@ function setUp(): Conservation {
 }
 
 function counts(published: number, ready: number, leased: number, acked: number, purged = 0) {
-  const none = { delayed: 0, dead: 0, dropped: 0, repeated: 0 };
+  const none = { delayed: 0, dead: 0, expired: 0, dropped: 0, repeated: 0 };
   return { stats: () => ({ ...none, published, ready, leased, acked, purged }) };
 }
 

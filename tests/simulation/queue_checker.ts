@@ -10,10 +10,12 @@
  */
 
 import type { Entry } from "../../raft/mod.ts";
-import type { QueueInfo, Reply } from "../../queue/mod.ts";
+import type { QueueInfo, Reply, ShardMachine, Transfer } from "../../queue/mod.ts";
 import type { Shard } from "../../broker/mod.ts";
 import { Conservation } from "./conservation.ts";
-import { type ModelMessage, type ModelPartition, ShardModel } from "./queue_model.ts";
+import type { OutboxModel } from "./outbox_model.ts";
+import { isAlive, type ModelMessage, type ModelPartition } from "./partition_model.ts";
+import { ShardModel } from "./queue_model.ts";
 import { ReadChecker } from "./read_checker.ts";
 import type { World } from "./world.ts";
 
@@ -53,13 +55,16 @@ export class QueueChecker {
   /** What clients read. */
   readonly reads: ReadChecker;
   readonly #conservation: Conservation[];
+  /** By shard: the newest transfer that was seen in its outbox. */
+  readonly #sent: number[] = [];
   readonly #notForwarded: string[] = [];
 
   constructor(world: World, shardCount: number) {
     this.#world = world;
+    const outboxes: OutboxModel[] = [];
     this.shards = Array.from(
       { length: shardCount },
-      (_, id) => new ShardModel(id, world, this.#places),
+      (_, id) => new ShardModel(id, world, { places: this.#places, outboxes }),
     );
     this.#conservation = this.shards.map(({ shard }) => new Conservation(shard, world));
     this.reads = new ReadChecker(world, this.#conservation);
@@ -68,7 +73,7 @@ export class QueueChecker {
   /** An entry was applied for the first time anywhere. */
   applied({ id, machine }: Shard, entry: Entry, reply: Reply | undefined): void {
     const model = this.shards[id]!;
-    model.apply(entry, reply, machine.effects);
+    model.apply(entry, reply, machine.effects, this.#sentBy(id, machine));
     if (machine.outboxSize !== model.outbox.size) {
       const counts = `${machine.outboxSize} of ${model.outbox.size}`;
       this.#world.violated("what is on its way is in the outbox", `shard ${id}: ${counts}`);
@@ -76,6 +81,16 @@ export class QueueChecker {
     this.#conservation[id]!.record(entry.index, model.partitions);
     const mayChangeCatalog = id === 0 && (reply?.kind === "queue" || reply?.kind === "ok");
     this.reads.applied(id, entry.index, mayChangeCatalog ? machine.queues() : undefined);
+  }
+
+  /** What an entry has put into the outbox. */
+  #sentBy(shard: number, machine: ShardMachine): Transfer[] {
+    const before = this.#sent[shard] ?? 0;
+    if (machine.newestTransferId === before) return [];
+    this.#sent[shard] = machine.newestTransferId;
+    return [...machine.transferLanes()]
+      .flatMap(({ transfers }) => [...transfers.values()].filter(({ id }) => id > before))
+      .sort((a, b) => a.id - b.id);
   }
 
   /** A replica has the state after an entry that was applied somewhere before, or is now. */
@@ -169,7 +184,7 @@ export class QueueChecker {
       this.#told(queue, seen, message.deliveredIndex);
     }
     this.#world.trace(() => what);
-    if (message.acked) this.#world.counters.add("client: stale deliveries after an ack");
+    if (!isAlive(message)) this.#world.counters.add("client: stale deliveries of what is gone");
     this.#world.counters.add("client: deliveries");
     if (seen.deliveryCount > 1) this.#world.counters.add("client: redeliveries");
   }
@@ -177,24 +192,24 @@ export class QueueChecker {
   /** A client was told that an ack is done. */
   acked(queue: string, consumer: string, seen: SeenDelivery): void {
     const message = this.#message(queue, seen.partition, seen.offset);
-    if (message?.acked !== true) {
+    if (message === undefined || isAlive(message)) {
       this.#world.violated(
         "a confirmed ack holds",
-        `${consumer} acked ${seen.id} of ${queue} ${placeText(seen)}, and it is not acked`,
+        `${consumer} acked ${seen.id} of ${queue} ${placeText(seen)}, and it is ${message?.state}`,
       );
     }
-    this.#told(queue, seen, message?.ackedIndex ?? 0);
+    this.#told(queue, seen, message?.goneIndex ?? 0);
     this.#world.counters.add("client: acks confirmed");
   }
 
   /** A client was told that a message is out of its queue: by its own request, or before. */
   removed(queue: string, { partition, offset, id }: Place & { readonly id: string }): void {
     const message = this.#message(queue, partition, offset);
-    if (message?.id !== id || !(message.acked || message.dead)) {
+    if (message?.id !== id || isAlive(message)) {
       const what = `${id} of ${queue} at ${partition}/${offset} is in its queue`;
       this.#world.violated("a removed message is gone", what);
     }
-    this.#told(queue, { partition }, message?.ackedIndex ?? 0);
+    this.#told(queue, { partition }, message?.goneIndex ?? 0);
   }
 
   /** A client was told that an ack is done, and that something was published with it. */
@@ -223,10 +238,11 @@ export class QueueChecker {
   describeWaiting(): string {
     const places: string[] = [];
     for (const { partitions } of this.shards) {
-      for (const [id, { queue, number, messages, ackedCount, leased }] of partitions) {
-        const waiting = messages.length - ackedCount;
-        if (waiting === 0) continue;
-        places.push(`partition ${id} (${queue}/${number}): ${waiting}, ${leased.size} leased`);
+      for (const [id, { queue, number, live, counts }] of partitions) {
+        if (live === 0) continue;
+        const { leased, delayed } = counts;
+        const what = `${live}, ${leased} leased, ${delayed} delayed`;
+        places.push(`partition ${id} (${queue}/${number}): ${what}`);
       }
     }
     return places.join("; ");

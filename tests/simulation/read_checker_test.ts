@@ -1,6 +1,6 @@
 import { assertThrows } from "@std/assert";
 import { Conservation } from "./conservation.ts";
-import { ModelPartition } from "./queue_model.ts";
+import { ModelPartition } from "./partition_model.ts";
 import { ReadChecker } from "./read_checker.ts";
 import { Violation, World } from "./world.ts";
 import { queueSettings } from "../../queue/mod.ts";
@@ -12,30 +12,29 @@ function setUp(): ReadChecker {
   const world = new World(1);
   const conservation = new Conservation(0, world);
   const reads = new ReadChecker(world, [conservation]);
-  const partition = new ModelPartition(0, "jobs", 0, queueSettings());
+  const place = { shard: 0, id: partitionId, queue: "jobs", number: 0 };
+  const host = { index: 0, nowMs: 0, died: () => {}, count: () => {} };
+  const partition = new ModelPartition(place, queueSettings(), host);
   const record = (index: number) => {
     conservation.record(index, new Map([[partitionId, partition]]));
     reads.applied(0, index, [{ id: 1, name: "jobs", state: "ready" }]);
   };
   record(1);
   for (const index of [2, 3]) {
-    partition.messages.push({
-      id: `${index}`,
-      key: undefined,
-      index,
-      term: 1,
-      acked: false,
-      dead: false,
-      ackedIndex: 0,
-      deliveryCount: 0,
-      deliveredIndex: 0,
-      lease: undefined,
-      dueMs: 0,
-      seen: new Map(),
-    });
+    const asked = { priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
+    partition.store({ ...asked, id: `${index}`, index, term: 1 });
     record(index);
   }
-  partition.ackedCount = 1;
+  const consumer = {
+    sessionId: 1,
+    consumerId: 1,
+    prefetch: 1,
+    leaseMs: 0,
+    attached: true,
+    held: 0,
+  };
+  partition.deliver(partition.messages[0]!, consumer);
+  partition.ack(partition.messages[0]!);
   record(4);
   return reads;
 }

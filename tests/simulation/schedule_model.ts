@@ -12,7 +12,6 @@
 
 import type { Entry } from "../../raft/mod.ts";
 import type { Reply, Schedule, ScheduleCommand } from "../../queue/mod.ts";
-import { ScheduleHeader } from "../../wire/mod.ts";
 
 interface ModelSchedule {
   readonly partitionId: number;
@@ -138,14 +137,6 @@ export class ScheduleModel {
     if (reply.kind === "schedule") return reply.schedule;
     return this.#violated("a schedule is answered with", entry, JSON.stringify(reply));
   }
-}
-
-/** The name of a message: what its body begins with and, if it is of a schedule, the due time. */
-export function nameOfMessage(text: string, headers: { readonly [name: string]: string }): string {
-  const end = text.indexOf(" ");
-  const name = end < 0 ? text : text.slice(0, end);
-  const dueAt = headers[ScheduleHeader.dueAt];
-  return dueAt === undefined ? name : `${name}@${dueAt}`;
 }
 
 /** The expressions that the model understands: every N seconds, for divisors of a minute. */

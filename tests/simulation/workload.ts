@@ -21,7 +21,7 @@ import type { SimulatedCluster } from "./cluster.ts";
 import type { PublishRecord } from "./queue_checker.ts";
 import type { Random } from "./random.ts";
 import { keepSchedules } from "./scheduler.ts";
-import { nameOfMessage } from "./schedule_model.ts";
+import { nameOfMessage } from "./message_name.ts";
 import { Machine, type Process, type World } from "./world.ts";
 
 /** A queue that applications use. */

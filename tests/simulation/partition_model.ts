@@ -1,0 +1,360 @@
+/**
+ * One partition of the model: its messages, and what becomes of each.
+ *
+ * Everything is kept for every message ever published, and each is in exactly one state, so that the
+ * model is easy to see through. Nothing here knows the tables of the queue machine.
+ *
+ * @module
+ */
+
+import { isDeadLetterQueue, type QueueSettings } from "../../queue/mod.ts";
+import { backoffMs } from "../../queue/backoff.ts";
+import type { DeathReason } from "../../queue/commands.ts";
+import { ReadyLines } from "./ready_lines.ts";
+
+/** What may become of a message. */
+export type MessageState =
+  | "ready"
+  | "delayed"
+  | "leased"
+  | "acked"
+  | "dead"
+  | "expired"
+  | "dropped"
+  | "purged"
+  /** Not stored: one that is unique by the same was alive. */
+  | "repeated";
+
+/** A message as it is published. */
+export interface NewMessage {
+  readonly id: string;
+  /** Where it was published. */
+  readonly index: number;
+  readonly term: number;
+  readonly priority: number;
+  /** Before that nobody gets it. */
+  readonly dueMs: number;
+  /** When its time is over; `Infinity` for never. */
+  readonly expiresAtMs: number;
+  /** What it is unique by. */
+  readonly unique: string | undefined;
+}
+
+/** A message, and what became of it. */
+export interface ModelMessage extends Omit<NewMessage, "dueMs"> {
+  readonly offset: number;
+  state: MessageState;
+  /** The entry that ended it. */
+  goneIndex: number;
+  deliveryCount: number;
+  /** The entry that delivered it last. */
+  deliveredIndex: number;
+  lease: Lease | undefined;
+  /** While it is delayed: until when. */
+  dueMs: number;
+  /** Which application has seen each delivery, by its count. */
+  readonly seen: Map<number, string>;
+}
+
+/** A message in the hands of a consumer. */
+export interface Lease {
+  readonly consumer: ModelConsumer;
+  deadlineMs: number;
+}
+
+/** A consumer. */
+export interface ModelConsumer {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  prefetch: number;
+  /** How long it holds a message; 0 for what the queue says. */
+  leaseMs: number;
+  /** Not since its session lost its connection. */
+  attached: boolean;
+  /** How many messages it holds. */
+  held: number;
+}
+
+/** Told what becomes of messages. */
+export interface PartitionHost {
+  /** The entry that is being applied. */
+  readonly index: number;
+  /** The time of the log. */
+  readonly nowMs: number;
+  /** A message has died: it is on its way to the dead-letter queue. */
+  died(
+    partition: ModelPartition,
+    message: ModelMessage,
+    reason: DeathReason,
+    deliveryCount: number,
+  ): void;
+  /** Counts something that happened. */
+  count(what: string, by?: number): void;
+}
+
+/** One partition. */
+export class ModelPartition {
+  readonly id: number;
+  readonly queue: string;
+  readonly number: number;
+  readonly shard: number;
+  settings: QueueSettings;
+  paused = false;
+  revision = 0;
+  readonly messages: ModelMessage[] = [];
+  /** How many messages are in each state. */
+  readonly counts: Record<MessageState, number> = {
+    ready: 0,
+    delayed: 0,
+    leased: 0,
+    acked: 0,
+    dead: 0,
+    expired: 0,
+    dropped: 0,
+    purged: 0,
+    repeated: 0,
+  };
+  readonly consumers = new Map<string, ModelConsumer>();
+  readonly leased = new Set<ModelMessage>();
+  readonly ready = new ReadyLines<ModelMessage>();
+  readonly #delayed = new Set<ModelMessage>();
+  /** Those alive that will expire. */
+  readonly #mortal = new Set<ModelMessage>();
+  /** The newest message stored for each text that messages are unique by. */
+  readonly #uniques = new Map<string, ModelMessage>();
+  readonly #host: PartitionHost;
+
+  constructor(
+    { shard, id, queue, number }: Pick<ModelPartition, "shard" | "id" | "queue" | "number">,
+    settings: QueueSettings,
+    host: PartitionHost,
+  ) {
+    this.shard = shard;
+    this.id = id;
+    this.queue = queue;
+    this.number = number;
+    this.settings = settings;
+    this.#host = host;
+  }
+
+  /** Messages that wait or are leased. */
+  get live(): number {
+    const { ready, delayed, leased } = this.counts;
+    return ready + delayed + leased;
+  }
+
+  /** As many messages as there may be. */
+  get #mostMessages(): number {
+    const { maxMessages, partitions } = this.settings;
+    return maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
+  }
+
+  /** Whether nothing more is taken. */
+  get isFull(): boolean {
+    return this.settings.overflow === "reject" && this.live >= this.#mostMessages;
+  }
+
+  /**
+   * Stores a message, or finds that it is here.
+   *
+   * @returns The one that keeps it out, where there is one.
+   */
+  store(message: NewMessage): ModelMessage | undefined {
+    const { unique, dueMs } = message;
+    const earlier = unique === undefined ? undefined : this.#uniques.get(unique);
+    const isRepeat = earlier !== undefined && isAlive(earlier);
+    const isDelayed = dueMs > this.#host.nowMs;
+    const stored: ModelMessage = {
+      ...message,
+      offset: this.messages.length,
+      state: isRepeat ? "repeated" : isDelayed ? "delayed" : "ready",
+      goneIndex: 0,
+      deliveryCount: 0,
+      deliveredIndex: 0,
+      lease: undefined,
+      dueMs: isDelayed ? dueMs : 0,
+      seen: new Map(),
+    };
+    this.messages.push(stored);
+    this.#enter(stored);
+    if (isRepeat) {
+      this.#host.count("queue: messages not stored, as a unique one was alive");
+      return earlier;
+    }
+    if (unique !== undefined) this.#uniques.set(unique, stored);
+    if (stored.expiresAtMs < Infinity) this.#mortal.add(stored);
+    if (isDelayed) this.#host.count("queue: messages published with a delay");
+    if (stored.priority > 0) this.#host.count("queue: messages published with a priority");
+    if (stored.expiresAtMs < Infinity) this.#host.count("queue: messages published for a time");
+    return undefined;
+  }
+
+  /** Hands a message out. */
+  deliver(message: ModelMessage, consumer: ModelConsumer): void {
+    this.#become(message, "leased");
+    message.deliveryCount++;
+    message.deliveredIndex = this.#host.index;
+    message.lease = { consumer, deadlineMs: this.#host.nowMs + this.leaseMsOf(consumer) };
+    consumer.held++;
+  }
+
+  /** How long a consumer holds a message. */
+  leaseMsOf({ leaseMs }: ModelConsumer): number {
+    return leaseMs || this.settings.leaseMs;
+  }
+
+  /** Leases that go on get all of their time again. */
+  renewLeases(which: (consumer: ModelConsumer) => boolean): void {
+    for (const { lease } of this.leased) {
+      const { consumer } = lease!;
+      if (which(consumer)) lease!.deadlineMs = this.#host.nowMs + this.leaseMsOf(consumer);
+    }
+  }
+
+  /** The holder has done with a message. */
+  ack(message: ModelMessage): void {
+    this.#become(message, "acked");
+    this.#host.count("queue: messages acked");
+  }
+
+  /** The holder wants nobody to have a message. */
+  reject(message: ModelMessage): void {
+    this.#host.count("queue: messages rejected");
+    if (isDeadLetterQueue(this.queue)) this.#become(message, "dropped");
+    else this.#die(message, "rejected", message.deliveryCount);
+  }
+
+  /** A holder that has not failed gives a message back. */
+  giveBack(message: ModelMessage): void {
+    this.#comeBack(message, 0);
+  }
+
+  /**
+   * A holder has failed with a message: it waits, or dies.
+   *
+   * @param delayMs How long it waits; `undefined` for the back-off.
+   */
+  fail(message: ModelMessage, delayMs?: number): void {
+    const { settings } = this;
+    const { deliveryCount, offset } = message;
+    const isTooOften = settings.maxDeliveries > 0 && deliveryCount >= settings.maxDeliveries &&
+      !isDeadLetterQueue(this.queue);
+    if (isTooOften && message.expiresAtMs > this.#host.nowMs) {
+      return this.#die(message, "maxDeliveries", deliveryCount);
+    }
+    this.#comeBack(message, delayMs ?? backoffMs(settings, this.id, offset, deliveryCount));
+  }
+
+  /** What time brings: leases end, messages are due, messages expire. */
+  passTime(): void {
+    const { nowMs } = this.#host;
+    for (const message of this.leased) {
+      if (message.lease!.deadlineMs > nowMs) continue;
+      this.#host.count("queue: leases expired");
+      this.fail(message);
+    }
+    for (const message of this.#delayed) {
+      if (message.dueMs > nowMs) continue;
+      if (message.expiresAtMs <= nowMs) this.#expire(message, message.deliveryCount);
+      else this.#become(message, "ready");
+    }
+    for (const message of this.#mortal) {
+      if (message.expiresAtMs > nowMs || message.state === "leased") continue;
+      this.#expire(message, 0);
+    }
+  }
+
+  /**
+   * Everything that nobody holds is taken out.
+   *
+   * @returns How many messages that were.
+   */
+  purge(): number {
+    const waiting = this.messages.filter(({ state }) => state === "ready" || state === "delayed");
+    for (const message of waiting) this.#become(message, "purged");
+    this.#host.count("queue: messages purged", waiting.length);
+    return waiting.length;
+  }
+
+  /**
+   * A message that waits is taken out.
+   *
+   * @returns Whether it waits.
+   */
+  remove(offset: number): boolean {
+    const message = this.messages[offset];
+    if (message?.state !== "ready" && message?.state !== "delayed") return false;
+    this.#become(message, "purged");
+    this.#host.count("queue: messages removed");
+    return true;
+  }
+
+  /** Where there are too many messages, the oldest that are ready are dropped. */
+  dropOldest(): void {
+    if (this.settings.overflow !== "dropOldest") return;
+    for (let excess = this.live - this.#mostMessages; excess > 0; excess--) {
+      const oldest = this.ready.oldest();
+      if (oldest === undefined) return;
+      this.#become(oldest, "dropped");
+      this.#host.count("queue: messages dropped");
+    }
+  }
+
+  /** Makes a message that was leased ready after a while, unless its time is over. */
+  #comeBack(message: ModelMessage, waitMs: number): void {
+    const { nowMs } = this.#host;
+    if (message.expiresAtMs <= nowMs) return this.#expire(message, message.deliveryCount);
+    if (waitMs === 0) return this.#become(message, "ready");
+    this.#become(message, "delayed");
+    message.dueMs = nowMs + waitMs;
+    this.#host.count("queue: messages backing off");
+  }
+
+  #expire(message: ModelMessage, deliveryCount: number): void {
+    if (this.settings.deadLetterExpired && !isDeadLetterQueue(this.queue)) {
+      return this.#die(message, "expired", deliveryCount);
+    }
+    this.#become(message, "expired");
+    this.#host.count("queue: messages expired");
+  }
+
+  #die(message: ModelMessage, reason: DeathReason, deliveryCount: number): void {
+    this.#become(message, "dead");
+    this.#host.count(`queue: messages dead: ${reason}`);
+    this.#host.died(this, message, reason, deliveryCount);
+  }
+
+  #become(message: ModelMessage, state: MessageState): void {
+    this.#leave(message);
+    message.state = state;
+    this.#enter(message);
+    if (isAlive(message)) return;
+    message.goneIndex = this.#host.index;
+    this.#mortal.delete(message);
+  }
+
+  #enter(message: ModelMessage): void {
+    this.counts[message.state]++;
+    if (message.state === "ready") this.ready.add(message);
+    else if (message.state === "delayed") this.#delayed.add(message);
+    else if (message.state === "leased") this.leased.add(message);
+  }
+
+  #leave(message: ModelMessage): void {
+    this.counts[message.state]--;
+    if (message.state === "ready") this.ready.remove(message);
+    else if (message.state === "delayed") {
+      this.#delayed.delete(message);
+      message.dueMs = 0;
+    } else if (message.state === "leased") {
+      this.leased.delete(message);
+      message.lease!.consumer.held--;
+      message.lease = undefined;
+    }
+  }
+}
+
+/** Whether a message may still be delivered. */
+export function isAlive({ state }: ModelMessage): boolean {
+  return state === "ready" || state === "delayed" || state === "leased";
+}
