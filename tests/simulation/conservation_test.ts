@@ -14,7 +14,7 @@ function setUp(): Conservation {
   const partition = new ModelPartition(place, queueSettings(), host);
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);
-  const asked = { priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
+  const asked = { key: undefined, priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
   partition.store({ ...asked, id: "a", index: 3, term: 1 });
   conservation.record(3, partitions);
   const [message] = partition.messages;

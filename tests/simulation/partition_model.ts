@@ -28,6 +28,7 @@ export type MessageState =
 /** A message as it is published. */
 export interface NewMessage {
   readonly id: string;
+  readonly key: string | undefined;
   /** Where it was published. */
   readonly index: number;
   readonly term: number;

@@ -370,11 +370,11 @@ export class ShardModel implements PartitionHost {
     const { index, term, data } = entry;
     return Array.from({ length: count }, (_, i) => {
       const start = messageStart(data, i);
-      const { options, ...rest } = decodeMessage(data, start, messageEnd(data, i));
+      const { options, key, ...rest } = decodeMessage(data, start, messageEnd(data, i));
       const { delayMs = 0, atMs = this.nowMs + delayMs, ttlMs = 0, priority = 0, unique } = options;
       const livesMs = Math.min(ttlMs || Infinity, settings.ttlMs || Infinity);
       const expiresAtMs = this.nowMs + livesMs;
-      return { id: nameIn(rest), index, term, priority, dueMs: atMs, expiresAtMs, unique };
+      return { id: nameIn(rest), key, index, term, priority, dueMs: atMs, expiresAtMs, unique };
     });
   }
 

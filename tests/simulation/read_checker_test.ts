@@ -21,7 +21,13 @@ function setUp(): ReadChecker {
   };
   record(1);
   for (const index of [2, 3]) {
-    const asked = { priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
+    const asked = {
+      key: undefined,
+      priority: 0,
+      dueMs: 0,
+      expiresAtMs: Infinity,
+      unique: undefined,
+    };
     partition.store({ ...asked, id: `${index}`, index, term: 1 });
     record(index);
   }

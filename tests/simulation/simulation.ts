@@ -11,7 +11,8 @@ import type { Counters } from "./counters.ts";
 import { Nemesis } from "./faults.ts";
 import type { Random } from "./random.ts";
 import { Violation, World } from "./world.ts";
-import { drawWorkload, Workload } from "./workload.ts";
+import { Workload } from "./workload.ts";
+import { drawWorkload } from "./workload_settings.ts";
 
 /** What a run is made of besides its seed. */
 export interface RunOptions {

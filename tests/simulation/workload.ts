@@ -17,117 +17,17 @@ import {
   FlowMQError,
   QueueNotFoundError,
 } from "../../client/mod.ts";
+import type { MessageProperties } from "../../client/message_properties.ts";
+import { deadLetterQueueOf, type QueueSettings } from "../../queue/mod.ts";
 import type { SimulatedCluster } from "./cluster.ts";
 import type { PublishRecord } from "./queue_checker.ts";
 import type { Random } from "./random.ts";
+import { publishNumbered } from "./named_producers.ts";
+import { redrive } from "./redriver.ts";
 import { keepSchedules } from "./scheduler.ts";
 import { nameOfMessage } from "./message_name.ts";
+import type { WorkloadSettings } from "./workload_settings.ts";
 import { Machine, type Process, type World } from "./world.ts";
-
-/** A queue that applications use. */
-export interface QueuePlan {
-  readonly name: string;
-  readonly partitions: number;
-  readonly leaseMs: number;
-  readonly maxDeliveries: number;
-  readonly backoffFirstMs: number;
-  readonly backoffMaxMs: number;
-  readonly maxMessages: number;
-  readonly overflow: "reject" | "dropOldest";
-}
-
-/** How the applications of a run behave. */
-export interface WorkloadSettings {
-  readonly queues: readonly QueuePlan[];
-  readonly publishers: number;
-  readonly consumers: number;
-  readonly readers: number;
-  readonly schedulers: number;
-  /** Pause between two reads. */
-  readonly readPauseMs: number;
-  readonly requestTimeoutMs: number;
-  readonly sessionTimeoutMs: number;
-  /** Pause between two things a publisher does. */
-  readonly publishPauseMs: number;
-  readonly batchMax: number;
-  readonly bodyBytesMax: number;
-  readonly keyChance: number;
-  readonly uniqueChance: number;
-  readonly prefetchMax: number;
-  /** How long an application works on a message. */
-  readonly workMs: number;
-  readonly nackChance: number;
-  readonly forgetChance: number;
-  /** The chance that something is published with an ack. */
-  readonly forwardChance: number;
-  readonly extendChance: number;
-  /** The chance that a consumer is closed after a message. */
-  readonly closeChance: number;
-  /** Whether queues are changed, paused and purged. */
-  readonly managed: boolean;
-  /** Pause between two such things. */
-  readonly managePauseMs: number;
-  /** Whether publishers make queues that are not there. */
-  readonly create: boolean;
-}
-
-/** About how many bytes are published in a run: more of them find no more. */
-const BYTES_MAX = 2 << 20;
-
-/**
- * Draws the behaviour of a run.
- *
- * @param random Decides.
- * @param faultsMs How long publishers publish.
- */
-export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings {
-  const leaseMs = Math.round(random.magnitude(500, 30_000));
-  const count = random.integer(1, 3);
-  const publishers = random.integer(1, 3);
-  const messages = random.magnitude(200, 5_000);
-  const batchMax = Math.round(random.magnitude(1, 200));
-  const queues = Array.from({ length: count }, (_, i) => ({
-    name: `queue-${i}`,
-    partitions: random.pick([1, 1, 2, 3, 4]),
-    leaseMs,
-    // Nobody takes dead letters.
-    maxDeliveries: 0,
-    backoffFirstMs: random.pick([0, 10, 100, 1_000]),
-    backoffMaxMs: 5_000,
-    maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
-    overflow: random.pick(["reject", "reject", "dropOldest"] as const),
-  }));
-  const consumers = random.integer(1, 4);
-  const requestTimeoutMs = Math.round(random.magnitude(2_000, 30_000));
-  const sessionTimeoutMs = Math.round(random.magnitude(1_000, 30_000));
-  const bodyBytesMax = Math.round(random.magnitude(20, random.chance(0.1) ? 200_000 : 2_000));
-  return {
-    queues,
-    publishers,
-    consumers,
-    requestTimeoutMs,
-    sessionTimeoutMs,
-    publishPauseMs: faultsMs * publishers * (batchMax / 2) /
-      Math.min(messages, BYTES_MAX / (bodyBytesMax / 2)),
-    batchMax,
-    bodyBytesMax,
-    keyChance: random.pick([0, 0.3, 1]),
-    uniqueChance: random.pick([0, 0, 0.1, 0.5]),
-    prefetchMax: Math.round(random.magnitude(1, 300)),
-    workMs: random.magnitude(0.5, 500),
-    nackChance: random.pick([0, 0.05, 0.3]),
-    forgetChance: random.pick([0, 0.02, 0.2]),
-    extendChance: random.pick([0, 0.1]),
-    forwardChance: random.pick([0, 0.1, 0.5]),
-    closeChance: random.pick([0, 0.005, 0.05]),
-    create: random.chance(0.2),
-    readers: random.pick([0, 1, 2, 3]),
-    readPauseMs: random.magnitude(5, 500),
-    managed: random.chance(0.5),
-    managePauseMs: random.magnitude(20, 2_000),
-    schedulers: random.pick([0, 1, 1, 2]),
-  };
-}
 
 /** How long a publish may take when all is well again, in virtual milliseconds. */
 const LAST_WORDS_MS = 45_000;
@@ -158,6 +58,8 @@ export class Workload {
     for (let i = 0; i < settings.consumers; i++) add(`consumer-${i}`, consume);
     for (let i = 0; i < settings.readers; i++) add(`reader-${i}`, read);
     for (let i = 0; i < settings.schedulers; i++) add(`scheduler-${i}`, keepSchedules);
+    for (let i = 0; i < settings.producers; i++) add(`producer-${i}`, publishNumbered);
+    for (let i = 0; i < settings.redrivers; i++) add(`redriver-${i}`, redrive);
   }
 
   get machines(): Machine[] {
@@ -365,7 +267,8 @@ async function createQueues(application: Application, client: Client): Promise<v
 async function manageQueues(application: Application, client: Client): Promise<void> {
   const { random, workload, world } = application;
   const { settings, cluster: { queueChecker } } = workload;
-  const names = [...settings.queues.map(({ name }) => name), "extra-0", "extra-1"];
+  const own = settings.queues.map(({ name }) => name);
+  const names = [...own, ...own.map(deadLetterQueueOf), "extra-0", "extra-1"];
   while (!application.closed) {
     // Again and again, as an old request to pause one may come late.
     const what = workload.diligent
@@ -379,9 +282,13 @@ async function manageQueues(application: Application, client: Client): Promise<v
         else if (what === "purge") await queue.purge();
         else if (what === "remove") await removeOne(application, client);
         else {
-          const change = random.chance(0.5)
-            ? { leaseMs: Math.round(random.magnitude(500, 30_000)) }
-            : { maxMessages: random.pick([0, 5, 100]) };
+          const change = random.pick<Partial<QueueSettings>>([
+            { leaseMs: Math.round(random.magnitude(500, 30_000)) },
+            { maxMessages: random.pick([0, 5, 100]) },
+            { maxDeliveries: random.pick([0, 2, 5]) },
+            { ttlMs: random.pick([0, 500, 5_000]), deadLetterExpired: random.chance(0.5) },
+            { starvationLimit: random.pick([0, 3]) },
+          ]);
           queueChecker.edited(await client.editQueue(name, change));
         }
         world.counters.add(`client: queues managed: ${what}`);
@@ -439,14 +346,9 @@ async function publish(application: Application, client: Client): Promise<void> 
     counts.set(queue, number + 1);
     const id = `${publisher}-${queue}-${number}`;
     const padding = " ".repeat(1 + random.below(settings.bodyBytesMax));
-    const unique = random.chance(settings.uniqueChance) ? `unique-${random.below(4)}` : undefined;
-    const record = queueChecker.publishing(queue, publisher, number, id, unique);
+    const asked = ask(application);
+    const record = queueChecker.publishing(queue, publisher, number, id, asked.unique);
     const body = random.chance(0.5) ? id + padding : encoder.encode(id + padding);
-    const key = random.chance(settings.keyChance) ? `key-${random.below(5)}` : undefined;
-    const asked = {
-      ...(key === undefined ? {} : { key }),
-      ...(unique === undefined ? {} : { unique }),
-    };
     return { record, message: { body, ...asked } };
   };
   while (!workload.diligent) {
@@ -472,8 +374,25 @@ async function publish(application: Application, client: Client): Promise<void> 
   }
 }
 
+/** Decides what a message is published with. */
+export function ask({ random, workload }: Application): MessageProperties {
+  const { asks } = workload.settings;
+  const delayMs = random.chance(asks.delay) ? Math.round(random.magnitude(1, asks.delayMsMax)) : 0;
+  // Nothing may expire before it is due.
+  const ttlMs = random.chance(asks.ttl)
+    ? delayMs + Math.round(random.between(1, asks.ttlMsMax))
+    : 0;
+  return {
+    ...(random.chance(asks.key) ? { key: `key-${random.below(5)}` } : {}),
+    ...(random.chance(asks.unique) ? { unique: `unique-${random.below(asks.uniques)}` } : {}),
+    ...(random.chance(asks.priority) ? { priority: random.below(10) } : {}),
+    ...(delayMs > 0 ? { delayMs } : {}),
+    ...(ttlMs > 0 ? { ttlMs } : {}),
+  };
+}
+
 /** Reports what became of a publish. */
-async function follow(
+export async function follow(
   application: Application,
   records: readonly PublishRecord[],
   receipts: ReturnType<ReturnType<Client["queue"]>["publishBatch"]>,
@@ -499,12 +418,16 @@ async function consume(application: Application, client: Client): Promise<void> 
   const { settings } = workload;
   let lives = 0;
   for (;;) {
+    const names = settings.queues.map(({ name }) => name);
+    const all = workload.diligent || settings.deadLettersAreConsumed
+      ? [...names, ...names.map(deadLetterQueueOf)]
+      : names;
     // In the end every queue has somebody who takes care of it.
     const queues = workload.diligent
-      ? settings.queues
-      : random.shuffle(settings.queues).slice(0, random.integer(1, settings.queues.length));
+      ? all
+      : random.shuffle(all).slice(0, random.integer(1, all.length));
     const name = `${application.lifeName}/${++lives}`;
-    await Promise.all(queues.map((queue) => consumeFrom(application, client, queue.name, name)));
+    await Promise.all(queues.map((queue) => consumeFrom(application, client, queue, name)));
     if (workload.diligent && application.closed) return;
     await application.sleep(random.between(1, 200));
   }
@@ -524,6 +447,9 @@ async function consumeFrom(
     drain,
     // Without help from its client, whoever takes long loses its leases.
     ...(random.chance(0.5) ? { extendForMs: 0 } : {}),
+    ...(random.chance(settings.ownLeaseChance)
+      ? { leaseMs: Math.round(random.magnitude(500, 10_000)) }
+      : {}),
   });
   const wasDiligent = workload.diligent;
   // Nobody stays for ever where others may be needed elsewhere.
@@ -577,8 +503,12 @@ async function handle(
     await application.sleep(random.wait(settings.workMs));
     if (random.chance(settings.forgetChance)) return;
     if (random.chance(settings.nackChance)) {
-      await delivery.nack();
+      await delivery.nack(random.chance(0.3) ? { delayMs: random.below(2_000) } : {});
       return counters.add("client: nacks confirmed");
+    }
+    if (random.chance(settings.rejectChance)) {
+      await delivery.reject("no good");
+      return counters.add("client: rejections confirmed");
     }
     if (random.chance(settings.extendChance)) {
       await delivery.extendLease();
@@ -613,7 +543,7 @@ async function forward(
     const target = random.pick(settings.queues).name;
     // The same message may be forwarded by somebody else before, or after.
     const id = `${seen.id}>${i}/${target}/${name}/${seen.deliveryCount}`;
-    return { queue: target, body: `${id} `, create: false, id };
+    return { queue: target, body: `${id} `, create: false, id, ...ask(application) };
   });
   try {
     await delivery.ack({ publish });
