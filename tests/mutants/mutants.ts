@@ -5,6 +5,7 @@
  */
 
 import { BROKER_MUTANTS } from "./broker_mutants.ts";
+import { LIFE_MUTANTS } from "./life_mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { QUEUE_MUTANTS } from "./queue_mutants.ts";
 import { RAFT_MUTANTS } from "./raft_mutants.ts";
@@ -15,5 +16,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...RAFT_MUTANTS,
   ...STORAGE_MUTANTS,
   ...QUEUE_MUTANTS,
+  ...LIFE_MUTANTS,
   ...BROKER_MUTANTS,
 ];

@@ -218,8 +218,7 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
       find: "lines[0]!.firstOffset < freshOffset",
       replace: "freshOffset === Infinity",
     }],
-    foundBy: "model",
-    why: "its checker follows the order of first deliveries only",
+    foundBy: "cluster",
   },
   {
     name: "does-not-count-what-came-back",
@@ -302,56 +301,5 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     }],
     foundBy: "model",
     why: "its applications remove nothing",
-  },
-  {
-    name: "forgets-what-a-batch-did-not-store",
-    breaks: "a repeated batch is told again which of its messages were there before",
-    edits: [{
-      file: "queue/producer_window.ts",
-      find: "    const repeats = this.#repeats?.get(this.#ring[place]!);",
-      replace: "    const repeats = undefined;",
-    }],
-    foundBy: "cluster",
-  },
-  {
-    name: "a-leased-message-frees-its-unique-text",
-    breaks: "no message with the same unique text is stored until the first is acked",
-    edits: [{
-      file: "queue/partition.ts",
-      find: "    this.#backlog.has(offset) || this.#find(offset) !== NO_SLOT;",
-      replace: "    this.#backlog.has(offset);",
-    }],
-    foundBy: "cluster",
-  },
-  {
-    name: "an-acked-message-keeps-its-unique-text",
-    breaks: "what was acked keeps nothing out",
-    edits: [{
-      file: "queue/partition.ts",
-      find: "if (earlier === undefined || !this.#isAlive(earlier.offset)) {",
-      replace: "if (earlier === undefined || earlier.offset < this.#lowOffset) {",
-    }],
-    foundBy: "cluster",
-  },
-  {
-    name: "leaves-unique-texts-out-of-the-snapshot",
-    breaks: "a snapshot holds the texts that messages are unique by",
-    edits: [{
-      file: "queue/partition_capture.ts",
-      find: 'for (const part of state.uniques?.parts() ?? []) yield { kind: "uniques", ...part };',
-      replace: "",
-    }],
-    foundBy: "cluster",
-  },
-  {
-    name: "a-producer-leaves-its-numbers-to-nobody",
-    breaks: "a named producer goes on where the last one of its name has ended",
-    edits: [{
-      file: "queue/session_commands.ts",
-      find: "    tables.publishers.move(before.id, sessionId);\n",
-      replace: "",
-    }],
-    foundBy: "model",
-    why: "its publishers have no names",
   },
 ];

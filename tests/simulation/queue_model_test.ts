@@ -3,6 +3,7 @@ import type { Entry } from "../../raft/mod.ts";
 import {
   type Command,
   type Effects,
+  type QueueSettings,
   queueSettings,
   type Reply,
   ShardMachine,
@@ -12,6 +13,7 @@ import {
   type EncodableCommand,
   encodeCommand,
   encodePublishCommand,
+  type MessageOptions,
   stampCommand,
 } from "../../wire/mod.ts";
 import { ShardModel } from "./queue_model.ts";
@@ -25,6 +27,7 @@ class Pair {
   readonly model = new ShardModel(0, new World(1), { places: new Map(), outboxes: [] });
   readonly machine = new ShardMachine({ shard: 0 });
   #index = 0;
+  #sentId = 0;
 
   /** Applies a command to both, after `falsify` changed what the machine said. */
   apply(
@@ -36,7 +39,11 @@ class Pair {
     const index = ++this.#index;
     const entry: Entry = { index, term: 1, kind: 0, data };
     const reply = this.machine.apply({ index, term: 1, timestampMs }, decodeCommand(data));
-    this.model.apply(entry, ...falsify(reply, this.machine.effects), []);
+    const transfers = [...this.machine.transferLanes()]
+      .flatMap((lane) => [...lane.transfers.values()])
+      .filter(({ id }) => id > this.#sentId);
+    this.#sentId = this.machine.newestTransferId;
+    this.model.apply(entry, ...falsify(reply, this.machine.effects), transfers);
     return reply;
   }
 
@@ -49,17 +56,26 @@ class Pair {
   }
 
   publish(sessionId: number, baseSequence: number, ...ids: string[]): Uint8Array {
+    return this.publishWith(sessionId, baseSequence, {}, ...ids);
+  }
+
+  publishWith(
+    sessionId: number,
+    baseSequence: number,
+    options: MessageOptions,
+    ...ids: string[]
+  ): Uint8Array {
     return encodePublishCommand(
       { sessionId, partitionId, baseSequence },
-      ids.map((id) => ({ body: new TextEncoder().encode(`${id} padding`) })),
+      ids.map((id) => ({ body: new TextEncoder().encode(`${id} padding`), options })),
     );
   }
 }
 
 /** A partition with two consumers of one message each, and a publisher. */
-function setUp() {
+function setUp(changes: Partial<QueueSettings> = {}) {
   const pair = new Pair();
-  const settings = queueSettings({ leaseMs, backoffFirstMs: 0 });
+  const settings = queueSettings({ leaseMs, backoffFirstMs: 0, ...changes });
   pair.command({
     kind: "createPartition",
     partitionId,
@@ -271,5 +287,78 @@ Deno.test("ShardModel finds a session that ends before its time-out", () => {
         sessionsEnded: [{ sessionId: consumers[0] }],
       }]),
     "sessions live to their time-out",
+  );
+});
+
+/** What a message is, told by the model: its state, and how often it was delivered. */
+function stateOf({ model }: Pair, offset: number): string {
+  const { state, deliveryCount } = model.partitions.get(partitionId)!.messages[offset]!;
+  return `${state} ${deliveryCount}`;
+}
+
+Deno.test("ShardModel agrees with the machine on messages that wait, expire and die", () => {
+  const { pair, publisher, consumers } = setUp({ maxDeliveries: 2 });
+  const [one, two] = consumers;
+  pair.apply(pair.publishWith(publisher, 0, { delayMs: 500 }, "late"), 0);
+  pair.apply(pair.publishWith(publisher, 1, { ttlMs: 300 }, "short"), 0);
+  pair.apply(pair.publish(publisher, 2, "held"), 0);
+  pair.apply(pair.publishWith(publisher, 3, { ttlMs: 300 }, "unseen"), 0);
+  const states = () => [0, 1, 2, 3].map((offset) => stateOf(pair, offset));
+  assertEquals(states(), ["delayed 0", "leased 1", "leased 1", "ready 0"]);
+  pair.command({ kind: "tick" }, 300);
+  assertEquals(states(), ["delayed 0", "leased 1", "leased 1", "expired 0"]);
+  const nack = { ...settle(one, 1, 1), operation: 1 } as EncodableCommand;
+  pair.command(nack, 400);
+  pair.command({ kind: "tick" }, 500);
+  assertEquals(states(), ["leased 1", "expired 1", "leased 1", "expired 0"]);
+  pair.command(settle(one, 0, 1), 600);
+  pair.command({ kind: "tick" }, leaseMs);
+  pair.command({ kind: "tick" }, 2 * leaseMs);
+  assertEquals(states(), ["acked 1", "expired 1", "dead 2", "expired 0"]);
+  assertEquals(pair.model.outbox.size, 1);
+  assertEquals(pair.model.waiting(), 1);
+  assertEquals(pair.machine.stats(partitionId)!.dead, 1);
+  pair.command(settle(two, 2, 2), 2 * leaseMs);
+});
+
+Deno.test("ShardModel finds a message that goes before one of a higher priority", () => {
+  const { pair, publisher, consumers } = setUp();
+  pair.command({ kind: "detachSession", sessionId: consumers[1], attachIndex: consumers[1] }, 0);
+  pair.apply(pair.publish(publisher, 0, "a", "b"), 10);
+  pair.apply(pair.publishWith(publisher, 2, { priority: 5 }, "c"), 10);
+  assertViolation(
+    () =>
+      pair.command(settle(consumers[0], 0, 1), 20, (reply, effects) => [
+        reply,
+        withDelivery(effects, consumers[0], 1, 1, 8),
+      ]),
+    "in order of priority, then first in, first out",
+  );
+});
+
+Deno.test("ShardModel finds a message that is delivered before its time", () => {
+  const { pair, publisher, consumers } = setUp();
+  pair.apply(pair.publishWith(publisher, 0, { delayMs: 500 }, "a"), 10);
+  assertViolation(
+    () =>
+      pair.command({ kind: "tick" }, 509, (reply, effects) => [
+        reply,
+        withDelivery(effects, consumers[0], 0, 1, 7),
+      ]),
+    "no delivery before its time",
+  );
+});
+
+Deno.test("ShardModel finds a message that is stored beside one with its unique text", () => {
+  const { pair, publisher } = setUp();
+  pair.apply(pair.publishWith(publisher, 0, { unique: "u" }, "a"), 10);
+  assertViolation(
+    () =>
+      pair.apply(
+        pair.publishWith(publisher, 1, { unique: "u" }, "b"),
+        10,
+        (reply, effects) => [{ ...reply, repeats: undefined } as unknown as Reply, effects],
+      ),
+    "a unique message is stored once",
   );
 });
