@@ -286,7 +286,7 @@ async function manageQueues(application: Application, client: Client): Promise<v
             { leaseMs: Math.round(random.magnitude(500, 30_000)) },
             { maxMessages: random.pick([0, 5, 100]) },
             { maxDeliveries: random.pick([0, 2, 5]) },
-            { ttlMs: random.pick([0, 500, 5_000]), deadLetterExpired: random.chance(0.5) },
+            { ttlMs: random.pick([0, 0, 5_000]), deadLetterExpired: random.chance(0.5) },
             { starvationLimit: random.pick([0, 3]) },
           ]);
           queueChecker.edited(await client.editQueue(name, change));

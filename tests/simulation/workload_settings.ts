@@ -105,7 +105,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     maxDeliveries: random.chance(0.5) ? random.integer(2, 5) : 0,
     backoffFirstMs: random.pick([0, 10, 100, 1_000]),
     backoffMaxMs: 5_000,
-    ttlMs: random.chance(0.2) ? Math.round(random.magnitude(200, 20_000)) : 0,
+    ttlMs: random.chance(0.15) ? Math.round(random.magnitude(200, 20_000)) : 0,
     deadLetterExpired: random.chance(0.5),
     starvationLimit: random.pick([0, 0, 1, 5]),
     maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
@@ -156,7 +156,7 @@ function drawAsks(random: Random): AskChances {
     priority: random.pick([0, 0, 0.1, 1]),
     delay: random.pick([0, 0, 0.1, 0.5]),
     delayMsMax: random.magnitude(50, 10_000),
-    ttl: random.pick([0, 0, 0.1, 0.5]),
+    ttl: random.pick([0, 0, 0, 0.05, 0.3]),
     ttlMsMax: random.magnitude(100, 20_000),
   };
 }
