@@ -151,8 +151,10 @@ const FAULTS: Record<string, Fault> = {
     for (const node of random.chance(0.3) ? cluster.nodes : [nemesis.pickNode()]) {
       nemesis.note(`the disk of node ${node.id} gets full`, "fault: full disks");
       node.disk.capacityBytes = node.disk.usedBytes + random.below(20_000);
+      nemesis.noteRoom();
       nemesis.later(nemesis.outageMs(), () => {
         node.disk.capacityBytes = Infinity;
+        nemesis.noteRoom();
         node.start();
       });
     }
@@ -258,6 +260,7 @@ export class Nemesis {
       node.disk.failSyncs(0);
       node.start();
     }
+    this.noteRoom();
   }
 
   /** All machines there are. */
@@ -303,6 +306,14 @@ export class Nemesis {
     this.cluster.world.timeline.after(ms, () => {
       if (this.#active) mend();
     });
+  }
+
+  /** Tells the world whether there is room on all disks. */
+  noteRoom(): void {
+    const { world, nodes } = this.cluster;
+    const hasRoom = nodes.every(({ disk }) => disk.capacityBytes === Infinity);
+    if (!hasRoom) world.roomSinceMs = Infinity;
+    else if (world.roomSinceMs === Infinity) world.roomSinceMs = world.nowMs;
   }
 
   /** Leaves a node in one of the states that the others must be able to live with. */

@@ -151,7 +151,7 @@ export class ShardModel implements PartitionHost {
       this.#carryOut(entry, command, reply);
     }
     this.outbox.settle(entry, transfers);
-    this.#schedules.passed(this.nowMs, this.#world.nowMs);
+    this.#schedules.passed(this.nowMs, this.#world.nowMs, this.#world.roomSinceMs);
     this.#deliveries(entry, effects);
   }
 

@@ -2,7 +2,7 @@
  * The schedules of a shard as they must be: follows the committed log, and checks what is fired.
  *
  * A schedule is fired for due times that are on its beat, that have come, each later than the one before,
- * and none of them is passed over, unless nobody led when it came. That each due time is fired once at
+ * and none of them is passed over, unless nobody led when it came, or had room on the disk. That each due time is fired once at
  * most follows from the names of the messages, too, which must occur once in the whole cluster.
  *
  * Knows the beat of schedules at equal distances, and of cron expressions for every so many seconds.
@@ -53,12 +53,14 @@ export class ScheduleModel {
    *
    * @param nowMs The time of the log, which jumps where a clock is set forward.
    * @param virtualMs The time that has really passed.
+   * @param roomSinceMs Since when in that there has been room on all disks: without it nothing is fired.
    */
-  passed(nowMs: number, virtualMs: number): void {
+  passed(nowMs: number, virtualMs: number, roomSinceMs: number): void {
     for (const schedule of this.#schedules.values()) {
       if (schedule.paused || nowMs < schedule.nextMs) continue;
       schedule.seenMs ??= virtualMs;
-      if (virtualMs >= schedule.seenMs + PATIENCE_MS) schedule.isLate = true;
+      const sinceMs = Math.max(schedule.seenMs, roomSinceMs);
+      if (virtualMs >= sinceMs + PATIENCE_MS) schedule.isLate = true;
     }
   }
 

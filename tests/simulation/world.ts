@@ -45,6 +45,8 @@ export class World {
   readonly #trace: ((line: string) => void) | undefined;
   /** Given every step of Raft on every node, as JSON, where somebody wants to see it. */
   raftTrace: WriteLine | undefined;
+  /** Since when there has been room on the disks of all nodes; `Infinity` while there is not. */
+  roomSinceMs = 0;
 
   /**
    * @param seed What chance makes of this world.
