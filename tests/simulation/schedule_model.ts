@@ -32,30 +32,40 @@ interface ModelSchedule {
  */
 const PATIENCE_MS = 2_000;
 
+/**
+ * After so long without an entry nothing is known of whoever leads: it may have been cut off, and what it
+ * proposed before then comes to be applied only now.
+ */
+const SILENCE_MS = 1_000;
+
 /** All schedules of a shard. */
 export class ScheduleModel {
   readonly #violated: (invariant: string, entry: Entry, details: string) => never;
   /** By number. */
   readonly #schedules = new Map<number, ModelSchedule>();
+  /** When the last entry was applied, in virtual time. */
+  #heardMs = 0;
 
   /** @param violated Told what broke. */
   constructor(violated: (invariant: string, entry: Entry, details: string) => never) {
     this.#violated = violated;
   }
 
-  /** A leader has begun its term. */
+  /** A leader has begun its term, or is heard of again. */
   beginTerm(): void {
     for (const schedule of this.#schedules.values()) schedule.seenMs = undefined;
   }
 
   /**
-   * An entry was applied: whoever proposed it lived then.
+   * An entry was applied.
    *
    * @param nowMs The time of the log, which jumps where a clock is set forward.
    * @param virtualMs The time that has really passed.
    * @param roomSinceMs Since when in that there has been room on all disks: without it nothing is fired.
    */
   passed(nowMs: number, virtualMs: number, roomSinceMs: number): void {
+    if (virtualMs - this.#heardMs > SILENCE_MS) this.beginTerm();
+    this.#heardMs = virtualMs;
     for (const schedule of this.#schedules.values()) {
       if (schedule.paused || nowMs < schedule.nextMs) continue;
       schedule.seenMs ??= virtualMs;
