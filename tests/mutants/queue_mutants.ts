@@ -211,6 +211,17 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "dead-messages-keep-their-bytes",
+    breaks: "the bytes of a queue are those of the messages that wait or are leased",
+    edits: [{
+      file: "queue/outcomes.ts",
+      find: "    this.dead++;\n    this.#backlog.forget(offset);",
+      replace: "    this.dead++;",
+    }],
+    foundBy: "model",
+    why: "its queues have a limit of bytes too seldom to fill up",
+  },
+  {
     name: "fresh-messages-overtake-returned-ones",
     breaks: "what comes back is delivered before what was never delivered",
     edits: [{
