@@ -14,7 +14,15 @@ function setUp(): Conservation {
   const partition = new ModelPartition(place, queueSettings(), host);
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);
-  const asked = { key: undefined, priority: 0, dueMs: 0, expiresAtMs: Infinity, unique: undefined };
+  const asked = {
+    key: undefined,
+    priority: 0,
+    dueMs: 0,
+    expiresAtMs: Infinity,
+    unique: undefined,
+    bytes: 1,
+    share: 1,
+  };
   partition.store({ ...asked, id: "a", index: 3, term: 1 });
   conservation.record(3, partitions);
   const [message] = partition.messages;

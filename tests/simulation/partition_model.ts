@@ -39,11 +39,15 @@ export interface NewMessage {
   readonly expiresAtMs: number;
   /** What it is unique by. */
   readonly unique: string | undefined;
+  /** How many bytes it is published with, and how many it counts for: its share of the batch. */
+  readonly bytes: number;
+  readonly share: number;
 }
 
 /** A message, and what became of it. */
-export interface ModelMessage extends Omit<NewMessage, "dueMs"> {
+export interface ModelMessage extends Omit<NewMessage, "dueMs" | "share"> {
   readonly offset: number;
+  share: number;
   state: MessageState;
   /** The entry that ended it. */
   goneIndex: number;
@@ -119,6 +123,9 @@ export class ModelPartition {
   readonly leased = new Set<ModelMessage>();
   readonly ready = new ReadyLines<ModelMessage>();
   readonly #delayed = new Set<ModelMessage>();
+  /** Bytes of those alive, by their shares. */
+  #liveBytes = 0;
+  #bytesPublished = 0;
   /** Those alive that will expire. */
   readonly #mortal = new Set<ModelMessage>();
   /** The newest message stored for each text that messages are unique by. */
@@ -144,15 +151,29 @@ export class ModelPartition {
     return ready + delayed + leased;
   }
 
-  /** As many messages as there may be. */
-  get #mostMessages(): number {
-    const { maxMessages, partitions } = this.settings;
-    return maxMessages === 0 ? Infinity : Math.max(1, Math.floor(maxMessages / partitions));
+  /** As many messages as there may be, and bytes. */
+  get #most(): { readonly messages: number; readonly bytes: number } {
+    const { maxMessages, maxBytes, partitions } = this.settings;
+    const share = (of: number) => of === 0 ? Infinity : Math.max(1, Math.floor(of / partitions));
+    return { messages: share(maxMessages), bytes: share(maxBytes) };
   }
 
   /** Whether nothing more is taken. */
   get isFull(): boolean {
-    return this.settings.overflow === "reject" && this.live >= this.#mostMessages;
+    const { messages, bytes } = this.#most;
+    return this.settings.overflow === "reject" &&
+      (this.live >= messages || this.#liveBytes >= bytes);
+  }
+
+  /** The settings of the queue are others now. */
+  update(settings: QueueSettings): void {
+    if (this.settings.maxBytes === 0 && settings.maxBytes > 0) {
+      // What is there when counting begins counts for the average of all that came.
+      const share = Math.ceil(this.#bytesPublished / this.messages.length);
+      for (const message of this.messages) message.share = share;
+      this.#liveBytes = this.live === 0 ? 0 : this.live * share;
+    }
+    this.settings = settings;
   }
 
   /**
@@ -177,6 +198,7 @@ export class ModelPartition {
       seen: new Map(),
     };
     this.messages.push(stored);
+    this.#bytesPublished += message.bytes;
     this.#enter(stored);
     if (isRepeat) {
       this.#host.count("queue: messages not stored, as a unique one was alive");
@@ -290,14 +312,20 @@ export class ModelPartition {
     return true;
   }
 
-  /** Where there are too many messages, the oldest that are ready are dropped. */
+  /** Where there are too many messages, or bytes, the oldest that are ready are dropped. */
   dropOldest(): void {
     if (this.settings.overflow !== "dropOldest") return;
-    for (let excess = this.live - this.#mostMessages; excess > 0; excess--) {
+    const { messages, bytes } = this.#most;
+    for (;;) {
+      const isTooMany = this.live > messages;
+      // The last message stays, however large it is.
+      const isTooLarge = this.#liveBytes > bytes && this.live > 1;
       const oldest = this.ready.oldest();
-      if (oldest === undefined) return;
+      if (oldest === undefined || !(isTooMany || isTooLarge)) return;
       this.#become(oldest, "dropped");
-      this.#host.count("queue: messages dropped");
+      this.#host.count(
+        `queue: messages dropped${isTooMany ? "" : ", as there are too many bytes"}`,
+      );
     }
   }
 
@@ -336,6 +364,7 @@ export class ModelPartition {
 
   #enter(message: ModelMessage): void {
     this.counts[message.state]++;
+    if (isAlive(message)) this.#liveBytes += message.share;
     if (message.state === "ready") this.ready.add(message);
     else if (message.state === "delayed") this.#delayed.add(message);
     else if (message.state === "leased") this.leased.add(message);
@@ -343,6 +372,7 @@ export class ModelPartition {
 
   #leave(message: ModelMessage): void {
     this.counts[message.state]--;
+    if (isAlive(message)) this.#liveBytes -= message.share;
     if (message.state === "ready") this.ready.remove(message);
     else if (message.state === "delayed") {
       this.#delayed.delete(message);

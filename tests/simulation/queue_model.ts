@@ -303,7 +303,8 @@ export class ShardModel implements PartitionHost {
   ): void {
     if (revision <= partition.revision) return;
     const isRenewed = settings.leaseMs !== partition.settings.leaseMs;
-    Object.assign(partition, { settings, paused, revision });
+    Object.assign(partition, { paused, revision });
+    partition.update(settings);
     if (isRenewed) partition.renewLeases(({ leaseMs }) => leaseMs === 0);
     partition.dropOldest();
     this.count(`queue: partitions ${paused ? "paused" : "changed or resumed"}`);
@@ -368,13 +369,16 @@ export class ShardModel implements PartitionHost {
   /** Reads the messages of a command, as they are published to a partition now. */
   #read(entry: Entry, { settings }: ModelPartition, count: number): NewMessage[] {
     const { index, term, data } = entry;
+    const share = Math.ceil((messageEnd(data, count - 1) - messageStart(data, 0)) / count);
     return Array.from({ length: count }, (_, i) => {
-      const start = messageStart(data, i);
-      const { options, key, ...rest } = decodeMessage(data, start, messageEnd(data, i));
+      const [start, end] = [messageStart(data, i), messageEnd(data, i)];
+      const { options, key, ...rest } = decodeMessage(data, start, end);
       const { delayMs = 0, atMs = this.nowMs + delayMs, ttlMs = 0, priority = 0, unique } = options;
       const livesMs = Math.min(ttlMs || Infinity, settings.ttlMs || Infinity);
       const expiresAtMs = this.nowMs + livesMs;
-      return { id: nameIn(rest), key, index, term, priority, dueMs: atMs, expiresAtMs, unique };
+      const id = nameIn(rest);
+      const times = { dueMs: atMs, expiresAtMs };
+      return { id, key, index, term, priority, ...times, unique, bytes: end - start, share };
     });
   }
 

@@ -27,6 +27,8 @@ function setUp(): ReadChecker {
       dueMs: 0,
       expiresAtMs: Infinity,
       unique: undefined,
+      bytes: 1,
+      share: 1,
     };
     partition.store({ ...asked, id: `${index}`, index, term: 1 });
     record(index);

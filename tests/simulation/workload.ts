@@ -285,6 +285,7 @@ async function manageQueues(application: Application, client: Client): Promise<v
           const change = random.pick<Partial<QueueSettings>>([
             { leaseMs: Math.round(random.magnitude(500, 30_000)) },
             { maxMessages: random.pick([0, 5, 100]) },
+            { maxBytes: random.pick([0, 1_000, 50_000]) },
             { maxDeliveries: random.pick([0, 2, 5]) },
             { ttlMs: random.pick([0, 0, 5_000]), deadLetterExpired: random.chance(0.5) },
             { starvationLimit: random.pick([0, 3]) },

@@ -22,6 +22,7 @@ export type QueuePlan =
     | "deadLetterExpired"
     | "starvationLimit"
     | "maxMessages"
+    | "maxBytes"
     | "overflow"
   >;
 
@@ -109,6 +110,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     deadLetterExpired: random.chance(0.5),
     starvationLimit: random.pick([0, 0, 1, 5]),
     maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
+    maxBytes: random.chance(0.2) ? Math.round(random.magnitude(100, 500_000)) : 0,
     overflow: random.pick(["reject", "reject", "dropOldest"] as const),
   }));
   const consumers = random.integer(1, 4);
