@@ -27,6 +27,7 @@ export function inspectPartition(
   if (stats === undefined) return undefined;
   const oldest = machine.look(partitionId, { fromOffset: 0, messagesMax: 1, offsetsMax: 1 });
   const entryIndex = oldest!.messages[0]?.entryIndex;
+  const keys = machine.keyCounts(partitionId);
   const consumers = machine.consumers(partitionId).slice(0, CONSUMERS_MAX);
   return {
     partitionId,
@@ -35,6 +36,7 @@ export function inspectPartition(
       ? {}
       : { oldestAtMs: commandTimestampMs(store.entry(entryIndex).data) }),
     rates: local.flow.rates(machine, partitionId),
+    ...(keys === undefined ? {} : { keys }),
     consumerCount: stats.consumers,
     consumers: consumers.map((consumer) => reportOf(local, consumer)),
   };

@@ -7,11 +7,12 @@
  * @module
  */
 
-import type { LookOptions, MessagesSeen, MessageView } from "../queue/mod.ts";
+import type { LeaseView, LookOptions, MessagesSeen, MessageView } from "../queue/mod.ts";
 import {
   commandTimestampMs,
   decodeMessage,
   type FoundMessage,
+  type LeaseReport,
   messageEnd,
   messageStart,
   type PeekedPage,
@@ -227,7 +228,7 @@ class EntryReader {
   }
 
   show(view: MessageView, partitionId: number): PeekedRecord {
-    const { offset, state, deliveryCount, entryIndex, position, lease, dueAtMs } = view;
+    const { offset, state, deliveryCount, entryIndex, position, lease, dueAtMs, block } = view;
     this.#read(entryIndex);
     return {
       offset,
@@ -236,19 +237,23 @@ class EntryReader {
       term: this.#term,
       index: entryIndex,
       publishedAtMs: commandTimestampMs(this.#data),
-      ...(lease === undefined ? {} : {
-        lease: {
-          consumer: consumerReport(this.#local, partitionId, lease)!,
-          sinceMs: lease.sinceMs,
-          endsAtMs: lease.endsAtMs,
-        },
-      }),
+      ...(lease === undefined ? {} : { lease: this.#reportOf(lease, partitionId) }),
       ...(dueAtMs === undefined ? {} : { dueAtMs }),
+      ...(block === undefined ? {} : {
+        block: block.by === "leased"
+          ? { ...block, lease: this.#reportOf(block.lease, partitionId) }
+          : block,
+      }),
       record: this.#data.subarray(
         messageStart(this.#data, position),
         messageEnd(this.#data, position),
       ),
     };
+  }
+
+  #reportOf(lease: LeaseView, partitionId: number): LeaseReport {
+    const { sinceMs, endsAtMs } = lease;
+    return { consumer: consumerReport(this.#local, partitionId, lease)!, sinceMs, endsAtMs };
   }
 
   #read(index: number): void {

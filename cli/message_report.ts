@@ -4,7 +4,12 @@
  * @module
  */
 
-import type { ConsumerReport, PeekedMessage } from "../mod.ts";
+import {
+  type ConsumerReport,
+  formatMessageId,
+  type KeyBlockReport,
+  type PeekedMessage,
+} from "../mod.ts";
 import { type DeliveryRecord, deliveryRecord } from "./delivery_record.ts";
 import { formatMs, oneLine } from "./format.ts";
 
@@ -23,6 +28,14 @@ export interface MessageRecord extends DeliveryRecord {
   };
   /** Of a delayed message; ISO 8601, in UTC. */
   readonly dueAt?: string;
+  /** Of a ready message that has to wait for others of its key, or for its key's rate. */
+  readonly block?: {
+    readonly by: KeyBlockReport["by"];
+    /** The message that it waits for. */
+    readonly id?: string;
+    /** Of its key's rate, and of a message that comes back; ISO 8601, in UTC. */
+    readonly until?: string;
+  };
 }
 
 /**
@@ -32,7 +45,7 @@ export interface MessageRecord extends DeliveryRecord {
  * @returns A plain object.
  */
 export function messageRecord(message: PeekedMessage): MessageRecord {
-  const { id, state, term, index, lease, dueAtMs } = message;
+  const { id, state, term, index, lease, dueAtMs, block } = message;
   return {
     id,
     state,
@@ -48,6 +61,20 @@ export function messageRecord(message: PeekedMessage): MessageRecord {
       },
     }),
     ...(dueAtMs === undefined ? {} : { dueAt: new Date(dueAtMs).toISOString() }),
+    ...(block === undefined ? {} : { block: blockRecord(message, block) }),
+  };
+}
+
+function blockRecord(
+  { queue, partition }: PeekedMessage,
+  block: KeyBlockReport,
+): NonNullable<MessageRecord["block"]> {
+  return {
+    by: block.by,
+    ...(block.by === "rate"
+      ? {}
+      : { id: formatMessageId({ queue, partition, offset: block.offset }) }),
+    ...(block.by === "leased" ? {} : { until: new Date(block.untilMs).toISOString() }),
   };
 }
 
@@ -69,14 +96,19 @@ export function consumerName({ clientName, address }: ConsumerReport): string {
  * @param nowMs The time.
  * @returns For example `leased to mailer (127.0.0.1:50312), 12.0 s to go`.
  */
-export function formatState({ state, lease, dueAtMs }: PeekedMessage, nowMs: number): string {
+export function formatState(
+  { state, lease, dueAtMs, block }: PeekedMessage,
+  nowMs: number,
+): string {
   if (lease !== undefined) {
     const left = formatMs(Math.max(0, lease.endsAtMs - nowMs));
     return `leased to ${consumerName(lease.consumer)}, ${left} to go`;
   }
-  return dueAtMs === undefined
-    ? state
-    : `${state}, due in ${formatMs(Math.max(0, dueAtMs - nowMs))}`;
+  if (dueAtMs !== undefined) return `${state}, due in ${formatMs(Math.max(0, dueAtMs - nowMs))}`;
+  if (block === undefined) return state;
+  return block.by === "rate"
+    ? `${state}, its key in ${formatMs(Math.max(0, block.untilMs - nowMs))}`
+    : `${state}, after offset ${block.offset} of its key`;
 }
 
 const utf8 = new TextDecoder();

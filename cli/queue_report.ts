@@ -5,7 +5,7 @@
  */
 
 import type { FlowRates, PartitionActivity, QueueReport } from "../mod.ts";
-import { formatCount, formatMs, formatRate, formatTable, oneLine } from "./format.ts";
+import { formatCount, formatMany, formatMs, formatRate, formatTable, oneLine } from "./format.ts";
 import type { Paint } from "./terminal.ts";
 
 /**
@@ -49,6 +49,23 @@ export function trafficLine(activity: readonly PartitionActivity[]): string {
   return ages.length === 0
     ? rates
     : `${rates}; the oldest message is ${formatMs(Math.max(0, ...ages))} old`;
+}
+
+/**
+ * Says how many keys there are, and what they hold back.
+ *
+ * @param activity The partitions of a queue.
+ * @returns A line, or none where keys mean nothing.
+ */
+export function keyLine(activity: readonly PartitionActivity[]): string[] {
+  const counts = activity.flatMap(({ keys }) => keys ?? []);
+  if (counts.length === 0) return [];
+  const keys = counts.reduce((sum, one) => sum + one.keys, 0);
+  const blocked = counts.reduce((sum, one) => sum + one.blocked, 0);
+  return [
+    `ready messages have ${formatMany(keys, "key")}; ${formatCount(blocked)} of them wait for ` +
+    "others of their key, or for its rate",
+  ];
 }
 
 /**

@@ -30,6 +30,9 @@ const {
   backoffJitterPercent,
   ttlMs,
   starvationLimit,
+  order,
+  keyConcurrency,
+  keyRatePerSecond,
 } = QUEUE_SETTINGS;
 
 /** The flags of `queue add`. One that is not given leaves the setting at its default. */
@@ -111,6 +114,29 @@ export const settingFlags = {
     maximum: starvationLimit.max,
     defaultText: String(starvationLimit.default),
   }),
+  order: optionalChoiceFlag(order.choices, {
+    help:
+      "With key, a message is delivered when those before it that have its key are done with, whoever " +
+      "takes them.",
+    defaultText: order.default,
+  }),
+  keyConcurrency: integerFlag({
+    help: "How many messages of a key may be with consumers at a time; 0 is any number.",
+    minimum: keyConcurrency.min,
+    maximum: keyConcurrency.max,
+    defaultText: String(keyConcurrency.default),
+  }),
+  keyRate: integerFlag({
+    help: "How many messages of a key may be delivered in a second; 0 is any number.",
+    minimum: keyRatePerSecond.min,
+    maximum: keyRatePerSecond.max,
+    defaultText: String(keyRatePerSecond.default),
+  }),
+  fairKeys: toggleFlag({
+    help:
+      "Keys take turns, so that many messages of one do not make others wait. They do anyway with " +
+      "--order key and with limits for keys.",
+  }),
 };
 
 /** The flags of `queue edit`. One that is not given leaves the setting as it is. */
@@ -133,6 +159,10 @@ const SETTING_OF = {
   ttl: "ttlMs",
   deadLetterExpired: "deadLetterExpired",
   starvationLimit: "starvationLimit",
+  order: "order",
+  keyConcurrency: "keyConcurrency",
+  keyRate: "keyRatePerSecond",
+  fairKeys: "fairKeys",
 } as const satisfies Record<keyof typeof settingFlags, keyof QueueSettings>;
 
 /** How a setting is told to people. */
@@ -150,6 +180,10 @@ const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) =>
   ttlMs: (ms) => `time to live ${formatMs(ms)}`,
   deadLetterExpired: (on) => on ? "expired messages to the dead letters" : "expired messages go",
   starvationLimit: (count) => `an older message after ${count}`,
+  order: (order) => order === "key" ? "in the order of each key" : "first in first out",
+  keyConcurrency: (count) => `${count} of a key at a time`,
+  keyRatePerSecond: (count) => `${count} of a key a second`,
+  fairKeys: (on) => on ? "keys take turns" : "keys take no turns",
 };
 
 /** The settings that are told whatever they are; others only when they are not the default. */

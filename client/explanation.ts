@@ -5,8 +5,15 @@
  * @module
  */
 
-import type { ConsumerReport, NodeInfo, PartitionInspection, ShardStatus } from "../wire/mod.ts";
+import type {
+  ConsumerReport,
+  KeyBlockReport,
+  NodeInfo,
+  PartitionInspection,
+  ShardStatus,
+} from "../wire/mod.ts";
 import type { MessageReport } from "./look.ts";
+import { formatMessageId } from "./message_id.ts";
 import type { PeekedMessage } from "./peek.ts";
 
 /**
@@ -18,6 +25,9 @@ import type { PeekedMessage } from "./peek.ts";
  * - `paused`: the queue is paused;
  * - `noConsumer`: nobody consumes from its partition;
  * - `consumersAway`: those who do are not connected;
+ * - `keyLeased`: a consumer has a message of its key, and more may not be with consumers;
+ * - `keyReturned`: a message of its key has come back, and goes first, but not yet;
+ * - `keyRate`: so many of its key were delivered in a second as may be;
  * - `noCredit`: each consumer holds as many messages as it may;
  * - `underWay`: a consumer can take it, and gets it now;
  * - `noQuorum`: too few nodes answer for the shard to work;
@@ -32,6 +42,9 @@ export type ExplanationReason =
   | "paused"
   | "noConsumer"
   | "consumersAway"
+  | "keyLeased"
+  | "keyReturned"
+  | "keyRate"
   | "noCredit"
   | "underWay"
   | "noQuorum"
@@ -147,11 +160,34 @@ function explainLease({ id, deliveryCount, lease }: PeekedMessage, nowMs: number
   return { reason: "leased", sentence, id };
 }
 
+function explainBlock(
+  { id, queue, partition }: PeekedMessage,
+  block: KeyBlockReport,
+  nowMs: number,
+): Explanation {
+  if (block.by === "rate") {
+    const sentence = `${id} is ready, and its key is over its rate until ` +
+      at(block.untilMs, nowMs);
+    return { reason: "keyRate", sentence, id };
+  }
+  const other = formatMessageId({ queue, partition, offset: block.offset });
+  if (block.by === "returned") {
+    const sentence = `${id} is ready, and ${other} of its key came back, and goes first: it is ` +
+      `delayed until ${at(block.untilMs, nowMs)}`;
+    return { reason: "keyReturned", sentence, id };
+  }
+  const { consumer, sinceMs } = block.lease;
+  const sentence = `${id} is ready, and its key is in flight at ${nameOf(consumer)} since ` +
+    `${at(sinceMs, nowMs)}: ${other}${absence(consumer, nowMs)}`;
+  return { reason: "keyLeased", sentence, id };
+}
+
 function explainReady(
-  { id }: PeekedMessage,
+  message: PeekedMessage,
   { paused, consumerCount, consumers }: PartitionInspection,
   nowMs: number,
 ): Explanation {
+  const { id, block } = message;
   if (paused) {
     return { reason: "paused", sentence: `${id} is ready, and its queue is paused`, id };
   }
@@ -171,6 +207,7 @@ function explainReady(
       id,
     };
   }
+  if (block !== undefined) return explainBlock(message, block, nowMs);
   const free = present.find(({ held, prefetch }) => held < prefetch);
   if (free !== undefined) {
     return { reason: "underWay", sentence: `${id} is on its way: ${nameOf(free)} has credit`, id };

@@ -101,6 +101,30 @@ Deno.test("a ready message of a queue that is paused", () => {
   assertEquals(explained({}, [{ ...mailer, held: 0 }], true), ["paused", sentence]);
 });
 
+Deno.test("a ready message that waits for others of its key", () => {
+  const times = { sinceMs: nowMs - 12_000, endsAtMs: nowMs + 18_000 };
+  const leased = { by: "leased", offset: 12, lease: { consumer: mailer, ...times } } as const;
+  const idle = [{ ...mailer, held: 0 }];
+  assertEquals(explained({ block: leased }, idle), [
+    "keyLeased",
+    "orders/0/17 is ready, and its key is in flight at mailer (10.0.0.1:4000) since " +
+    "2026-01-01T11:59:48.000Z (12.0 s ago): orders/0/12",
+  ]);
+  assertEquals(
+    explained({ block: { by: "returned", offset: 12, untilMs: nowMs + 500 } }, idle),
+    [
+      "keyReturned",
+      "orders/0/17 is ready, and orders/0/12 of its key came back, and goes first: it is delayed until " +
+      "2026-01-01T12:00:00.500Z (in 0.5 s)",
+    ],
+  );
+  assertEquals(explained({ block: { by: "rate", untilMs: nowMs + 250 } }, idle), [
+    "keyRate",
+    "orders/0/17 is ready, and its key is over its rate until 2026-01-01T12:00:00.250Z (in 0.3 s)",
+  ]);
+  assertEquals(explained({ block: leased })[0], "noConsumer", "that comes first");
+});
+
 Deno.test("a ready message, and no consumer", () => {
   assertEquals(explained({}), [
     "noConsumer",

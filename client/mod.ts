@@ -74,9 +74,10 @@ export type {
   ConsumerReport,
   FlowRates,
   FoundMessage,
+  KeyBlockReport,
   LeaseReport,
   PartitionInspection,
 } from "../wire/look_messages.ts";
-export type { LiveState } from "../queue/message_view.ts";
+export type { KeyCounts, LiveState } from "../queue/message_view.ts";
 export type { DeathNote } from "../wire/dead_letter.ts";
 export type { DeathReason } from "../queue/commands.ts";

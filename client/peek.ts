@@ -6,6 +6,7 @@
 
 import {
   ErrorCode,
+  type KeyBlockReport,
   type LeaseReport,
   type LiveState,
   type PartitionInfo,
@@ -55,6 +56,8 @@ export class PeekedMessage extends ReceivedMessage {
   readonly lease: LeaseReport | undefined;
   /** Of a delayed message: when it is due, in milliseconds since the epoch. */
   readonly dueAtMs: number | undefined;
+  /** Of a ready message that has to wait for others of its key, or for its key's rate: for what. */
+  readonly block: KeyBlockReport | undefined;
 
   /**
    * Messages to look at are made by `Queue.peek()`.
@@ -73,6 +76,7 @@ export class PeekedMessage extends ReceivedMessage {
     this.publishedAtMs = peeked.publishedAtMs;
     this.lease = peeked.lease;
     this.dueAtMs = peeked.dueAtMs;
+    this.block = peeked.block;
   }
 }
 

@@ -31,6 +31,7 @@ import type {
 } from "./commands.ts";
 import type { PartitionToSettle } from "./catalog.ts";
 import type { MachineLimits } from "./limits.ts";
+import { KeyModel } from "./_key_model.ts";
 import { ScheduleListModel } from "./_schedule_model.ts";
 import type { ScheduleCommand } from "./schedule.ts";
 import type { SessionInfo } from "./session_table.ts";
@@ -63,7 +64,10 @@ interface Message {
   offset: number;
   entryIndex: number;
   position: number;
-  state: "ready" | "delayed" | "leased" | Outcome;
+  /** `out` for a moment: it comes back, or comes to an end. */
+  state: "ready" | "delayed" | "leased" | "out" | Outcome;
+  /** Where keys mattered when it was published. */
+  key: string | undefined;
   deliveryCount: number;
   priority: number;
   unique: string | undefined;
@@ -109,6 +113,7 @@ interface ModelPartition {
   revision: number;
   messages: Message[];
   ranges: Range[];
+  keys: KeyModel;
   passedOver: number;
   /** In the order in which they first attached. */
   consumers: ModelConsumer[];
@@ -419,6 +424,7 @@ export class Model {
           revision,
           messages: [],
           ranges: [],
+          keys: new KeyModel(settings),
           passedOver: 0,
           consumers: [],
           turns: [],
@@ -442,6 +448,7 @@ export class Model {
           state === "ready" || state === "delayed"
         );
         for (const message of waiting) message.state = "purged";
+        partition.keys.purge();
         return { kind: "purged", count: waiting.length };
       }
       case "deletePartition": {
@@ -460,12 +467,14 @@ export class Model {
         return { kind: "ok" };
       }
       case "removeMessage": {
-        const message = this.#partition(command.partitionId)?.messages[command.offset];
-        if (this.#partition(command.partitionId) === undefined) return refused("partitionNotFound");
+        const partition = this.#partition(command.partitionId);
+        if (partition === undefined) return refused("partitionNotFound");
+        const message = partition.messages[command.offset];
         if (message === undefined) return refused("messageNotFound");
         if (!isLive(message)) return refused("messageGone");
         if (message.state === "leased") return refused("messageLeased");
         message.state = "purged";
+        partition.keys.wake(partition.messages, message.key);
         return { kind: "ok" };
       }
       case "createQueue": {
@@ -604,8 +613,8 @@ export class Model {
       return refused("overloaded");
     }
     for (const offset of offsets) {
+      this.#takeOut(partition, partition.messages[offset]!);
       partition.messages[offset]!.state = "acked";
-      partition.messages[offset]!.holder = undefined;
     }
     command.targets.forEach((target, position) => {
       this.outbox.push({ id: this.#nextTransferId++, target, entryIndex: meta.index, position });
@@ -639,8 +648,9 @@ export class Model {
     if (!partition.messages.some(isLive)) partition.ranges = [];
     const repeats: Repeat[] = [];
     for (let position = 0; position < count; position++) {
-      const { delayMs = 0, atMs, ttlMs = Infinity, priority = 0, unique } = details?.at(position) ??
-        {};
+      const { key, delayMs = 0, atMs, ttlMs = Infinity, priority = 0, unique } =
+        details?.at(position) ??
+          {};
       const dueMs = atMs ?? this.nowMs + delayMs;
       const earlier = partition.messages.find((message) =>
         unique !== undefined && message.unique === unique && isLive(message)
@@ -659,6 +669,7 @@ export class Model {
         entryIndex: index,
         position,
         state: earlier !== undefined ? "repeated" : dueMs > this.nowMs ? "delayed" : "ready",
+        key: partition.keys.matter ? key : undefined,
         deliveryCount: 0,
         priority,
         dueMs,
@@ -667,6 +678,7 @@ export class Model {
         bytes: Math.ceil(bytes / count),
         leaseNumber: 0,
       });
+      partition.keys.wake(partition.messages, key);
       const last = partition.ranges.at(-1);
       if (last?.expiresAtMs === expiresAtMs) last.end = offset + 1;
       else {
@@ -694,14 +706,14 @@ export class Model {
       if (operation === 2) this.#extend(message);
       else if (operation === 1) this.#fail(partition, message, command.reason, command.delayMs);
       else {
-        message.holder = undefined;
+        this.#takeOut(partition, message);
         if (operation === 0) message.state = "acked";
         else if (partition.queueName.endsWith(".dead")) message.state = "dropped";
         else if (
           this.#bury(partition, message, message.deliveryCount, "rejected", command.reason)
         ) {
           message.state = "dead";
-        } else this.#delay(message, 1_000);
+        } else this.#delay(partition, message, 1_000);
       }
       return 0;
     });
@@ -723,6 +735,7 @@ export class Model {
       for (const one of messages) one.bytes = Math.ceil(bytesPublished / messages.length);
     }
     Object.assign(partition, { settings, paused, revision });
+    partition.keys.update(partition.messages, settings);
     partition.consumers.forEach((consumer, at) => {
       if (this.#leaseMs(consumer) === lastedMs[at]) return;
       for (const message of this.held(consumer)) this.#extend(message);
@@ -745,13 +758,18 @@ export class Model {
     while (!partition.paused) {
       const ready = partition.messages.filter(({ state }) => state === "ready");
       if (ready.length === 0 || partition.turns.length === 0) return;
-      const message = this.#choose(partition, ready);
+      const turn = partition.keys.next(partition.messages, this.nowMs);
+      if (turn === "nobody") return;
+      const message = turn.key === undefined
+        ? this.#choose(partition, ready.filter(({ key }) => key === undefined))
+        : partition.keys.first(ready, turn.key);
       const consumer = partition.turns.shift()!;
       if (message.deliveryCount > 0) partition.redelivered++;
       message.state = "leased";
       message.deliveryCount++;
       message.holder = consumer;
       this.#extend(message);
+      partition.keys.taken(partition.messages, turn.key, this.nowMs);
       const { sessionId, consumerId, partitionId } = consumer;
       const { offset, deliveryCount, entryIndex, position } = message;
       this.effects.deliveries.push({
@@ -804,11 +822,23 @@ export class Model {
         this.#fail(partition, message, failure, 0);
         continue;
       }
-      message.holder = undefined;
+      this.#takeOut(partition, message);
       if (message.expiresAtMs <= this.nowMs) {
         this.#expire(partition, message, message.deliveryCount);
-      } else message.state = "ready";
+      } else this.#putBack(partition, message);
     }
+  }
+
+  /** It is with nobody, and waits for nothing: others of its key may go. */
+  #takeOut(partition: ModelPartition, message: Message): void {
+    message.holder = undefined;
+    message.state = "out";
+    partition.keys.wake(partition.messages, message.key);
+  }
+
+  #putBack(partition: ModelPartition, message: Message): void {
+    message.state = "ready";
+    partition.keys.wake(partition.messages, message.key);
   }
 
   /** What time brings to a partition first: a lease that ends, a message that is due, or expires. */
@@ -818,6 +848,7 @@ export class Model {
       ...messages.filter(({ state }) => state === "leased").map(({ deadlineMs }) => deadlineMs),
       ...messages.filter(({ state }) => state === "delayed").map(({ dueMs }) => dueMs),
       ...this.#rangesToCome(partition).map(({ expiresAtMs }) => expiresAtMs),
+      ...partition.keys.rests.values(),
     );
   }
 
@@ -843,15 +874,17 @@ export class Model {
       this.#fail(partition, message, "leaseExpired");
       this.#updateTurn(consumer);
     }
+    partition.keys.passTime(partition.messages, this.nowMs);
     let count = 0;
     const due = partition.messages.filter(({ state, dueMs }) =>
       state === "delayed" && dueMs <= this.nowMs
     );
     for (const message of due.sort((a, b) => a.dueMs - b.dueMs || a.offset - b.offset)) {
       if (count === countMax) return count;
+      this.#takeOut(partition, message);
       if (message.expiresAtMs <= this.nowMs) {
         this.#expire(partition, message, message.deliveryCount);
-      } else message.state = "ready";
+      } else this.#putBack(partition, message);
       count++;
     }
     for (const range of ranges) {
@@ -864,6 +897,7 @@ export class Model {
         this.#expire(partition, message, 0);
         // One that cannot go, and is delayed anyway, stays what it is.
         if (before.state === "delayed" && isLive(message)) Object.assign(message, before);
+        partition.keys.wake(partition.messages, message.key);
       }
       count += Math.max(1, expired.length);
     }
@@ -884,7 +918,7 @@ export class Model {
   /** A consumer has failed with a message. */
   #fail(partition: ModelPartition, message: Message, detail?: string, delayMs?: number): void {
     const { settings, queueName } = partition;
-    message.holder = undefined;
+    this.#takeOut(partition, message);
     if (message.expiresAtMs <= this.nowMs) {
       return this.#expire(partition, message, message.deliveryCount);
     }
@@ -892,10 +926,14 @@ export class Model {
     const isLast = settings.maxDeliveries > 0 && deliveryCount >= settings.maxDeliveries &&
       !queueName.endsWith(".dead");
     if (!isLast) {
-      this.#delay(message, delayMs ?? backoffMs(settings, partition.id, offset, deliveryCount));
+      this.#delay(
+        partition,
+        message,
+        delayMs ?? backoffMs(settings, partition.id, offset, deliveryCount),
+      );
     } else if (this.#bury(partition, message, deliveryCount, "maxDeliveries", detail)) {
       message.state = "dead";
-    } else this.#delay(message, 1_000);
+    } else this.#delay(partition, message, 1_000);
   }
 
   #expire(partition: ModelPartition, message: Message, deliveryCount: number): void {
@@ -905,13 +943,14 @@ export class Model {
     else {
       message.deliveryCount = deliveryCount;
       message.priority = 0;
-      this.#delay(message, 1_000);
+      this.#delay(partition, message, 1_000);
     }
   }
 
-  #delay(message: Message, waitMs: number): void {
-    message.state = waitMs > 0 ? "delayed" : "ready";
+  #delay(partition: ModelPartition, message: Message, waitMs: number): void {
     message.dueMs = this.nowMs + waitMs;
+    if (waitMs > 0) message.state = "delayed";
+    else this.#putBack(partition, message);
   }
 
   #bury(

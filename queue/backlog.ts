@@ -8,6 +8,7 @@
  * - passed (at or above `freshOffset`, and not fresh, because it was published with a delay or a
  *   priority, or has expired or was removed before its turn): one bit;
  * - delayed, or ready again, or ready ahead of others: a place among the waiting ones;
+ * - with a key, where keys take turns: what `KeyedMessages` keeps of it, until it is gone;
  * - gone: nothing. What lies below `freshOffset`, or was passed, and neither waits nor is leased, is gone.
  *
  * @module
@@ -18,6 +19,10 @@ import type { PublishDetails } from "./commands.ts";
 import { ExpiryIndex } from "./expiry_index.ts";
 import { HeldBytes } from "./held_bytes.ts";
 import { invariant } from "./invariant.ts";
+import { hashKey } from "./key_hash.ts";
+import { keyLimits, NO_LIMITS } from "./key_limits.ts";
+import type { KeyedCapture } from "./keyed_capture.ts";
+import { KeyedMessages, type KeyedPart } from "./keyed_messages.ts";
 import type { BatchRun, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
 import { OffsetSet } from "./offset_set.ts";
 import type { NumberRanges, RangeCapture } from "./range_index.ts";
@@ -37,6 +42,8 @@ export interface BacklogState {
   readonly waiting: WaitingCapture;
   readonly expiries: RangeCapture;
   readonly sizes: RangeCapture;
+  /** Absent where no message has a key that matters. */
+  readonly keyed: KeyedCapture | undefined;
 }
 
 /** The fields of a partition's part of a snapshot that are of its backlog. */
@@ -74,6 +81,10 @@ export class Backlog {
   /** The lowest fresh offset, or the next one where nothing is fresh. */
   #freshOffset = 0;
   #bytesPublished = 0;
+  /** Those with a key, where keys take turns, or did. */
+  #keyed: KeyedMessages | undefined;
+  /** Whether what is published with a key is one of them. */
+  #keysMatter = false;
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
@@ -97,7 +108,8 @@ export class Backlog {
 
   /** Messages that could be delivered now. */
   get ready(): number {
-    return this.#nextOffset - this.#freshOffset - this.#passed.size + this.#waiting.ready;
+    const others = this.#readyOthers;
+    return this.#keyed === undefined ? others : others + this.#keyed.ready;
   }
 
   /** Messages that wait for a time. */
@@ -107,7 +119,8 @@ export class Backlog {
 
   /** Whether all messages that wait are fresh. */
   get isFreshOnly(): boolean {
-    return this.#waiting.ready === 0 && this.#waiting.delayed === 0;
+    return this.#waiting.ready === 0 && this.#waiting.delayed === 0 &&
+      (this.#keyed === undefined || this.#keyed.ready === 0);
   }
 
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
@@ -119,8 +132,35 @@ export class Backlog {
   get firstDeadlineMs(): number | undefined {
     const dueMs = this.#waiting.firstDueMs;
     const expiresAtMs = this.#expiries.firstDueMs();
-    if (dueMs === undefined) return expiresAtMs;
-    return expiresAtMs === undefined ? dueMs : Math.min(dueMs, expiresAtMs);
+    const rateMs = this.#keyed?.firstDueMs;
+    if (rateMs === undefined && expiresAtMs === undefined) return dueMs;
+    return Math.min(dueMs ?? Infinity, expiresAtMs ?? Infinity, rateMs ?? Infinity);
+  }
+
+  /** Whether keys of what is published mean anything. */
+  get keysMatter(): boolean {
+    return this.#keysMatter;
+  }
+
+  /** What there is to know about keys, where they take turns. */
+  get keyed(): KeyedMessages | undefined {
+    return this.#keyed;
+  }
+
+  /**
+   * Takes note of what the settings allow keys. What was published before, when keys meant nothing, has
+   * none.
+   *
+   * @param settings The settings of the queue.
+   */
+  limitKeys(settings: QueueSettings): void {
+    const limits = keyLimits(settings);
+    const size = this.#keyed?.size ?? 0;
+    if (!this.#keysMatter && size === 0) {
+      this.#keyed = limits === undefined ? undefined : new KeyedMessages();
+    }
+    this.#keysMatter = limits !== undefined;
+    this.#keyed?.limit(limits ?? NO_LIMITS);
   }
 
   /**
@@ -169,7 +209,7 @@ export class Backlog {
   ): void {
     for (let offset = firstOffset; offset < this.#nextOffset; offset++) {
       const asked = details.at(offset - firstOffset);
-      const { delayMs = 0, atMs = nowMs + delayMs, ttlMs = 0, priority: wanted = 0 } = asked;
+      const { key, delayMs = 0, atMs = nowMs + delayMs, ttlMs = 0, priority: wanted = 0 } = asked;
       if (asked.unique !== undefined && isRepeat(offset, asked.unique)) {
         this.#expiries.append(offset, 0);
         this.#pass(offset);
@@ -181,9 +221,12 @@ export class Backlog {
         ? Math.min(ttlMs, settings.ttlMs)
         : ttlMs || settings.ttlMs;
       this.#expiries.append(offset, livesMs > 0 ? nowMs + livesMs : 0);
-      if (atMs > nowMs) this.#waiting.addDelayed(atMs, offset, 0, priority);
-      else if (priority > 0) this.#waiting.addReady(offset, 0, priority);
-      else continue;
+      const isDelayed = atMs > nowMs;
+      const hasKey = this.#keysMatter && key !== undefined;
+      if (hasKey) this.#keyed!.publish(offset, hashKey(key), priority, isDelayed, nowMs);
+      if (isDelayed) this.#waiting.addDelayed(atMs, offset, 0, priority);
+      else if (priority > 0 && !hasKey) this.#waiting.addReady(offset, 0, priority);
+      else if (!hasKey) continue;
       this.#pass(offset);
     }
   }
@@ -192,16 +235,22 @@ export class Backlog {
    * Takes the next message, and leaves what it is in `offset`, `deliveryCount` and `priority`.
    *
    * @param starvationLimit How many deliveries in a row may pass over an older message; 0 for any.
+   * @param nowMs The time of the log.
+   * @returns Whether there was one: keys may hold back all that are ready.
    */
-  take(starvationLimit: number): void {
+  take(starvationLimit: number, nowMs: number): boolean {
+    if (this.#keyed !== undefined) {
+      const turn = this.#keyed.take(this.#readyOthers, nowMs);
+      if (turn === undefined) return false;
+      if (turn === "key") return this.#takenFrom(this.#keyed);
+    }
     const waiting = this.#waiting;
     if (waiting.ready > 0) {
       const fresh = this.#freshOffset < this.#nextOffset ? this.#freshOffset : Infinity;
       const line = waiting.next(fresh, starvationLimit);
       if (line !== FRESH) {
         waiting.take(line);
-        this.#taken();
-        return;
+        return this.#takenFrom(waiting);
       }
     } else {
       waiting.passedOver = 0;
@@ -210,20 +259,33 @@ export class Backlog {
     this.deliveryCount = 0;
     this.priority = 0;
     this.#nextFresh();
+    return true;
   }
 
   /** Takes the oldest message that is ready, whatever its priority, and leaves it in `offset`. */
   takeOldest(): void {
-    const line = this.#waiting.oldest(
-      this.#freshOffset < this.#nextOffset ? this.#freshOffset : Infinity,
-    );
-    if (line === FRESH) {
-      this.offset = this.#freshOffset;
-      this.#nextFresh();
-    } else {
+    const fresh = this.#freshOffset < this.#nextOffset ? this.#freshOffset : Infinity;
+    const keyed = this.#keyed?.oldest(this.#nextOffset) ?? Infinity;
+    const line = this.#waiting.oldest(Math.min(fresh, keyed));
+    if (line !== FRESH) {
       this.#waiting.take(line);
-      this.#taken();
+      this.offset = this.#waiting.offset;
+    } else if (keyed < fresh) {
+      this.#keyed!.takeOut(keyed);
+      this.offset = keyed;
+    } else {
+      this.offset = fresh;
+      this.#nextFresh();
     }
+  }
+
+  /**
+   * Notes that a consumer has a message no more.
+   *
+   * @param offset One that was taken.
+   */
+  release(offset: number): void {
+    this.#keyed?.takeOut(offset);
   }
 
   /**
@@ -234,6 +296,7 @@ export class Backlog {
    * @param priority Its priority.
    */
   putBack(offset: number, deliveryCount: number, priority: number): void {
+    if (this.#keyed?.putBack(offset, deliveryCount, priority)) return;
     this.#waiting.addReady(offset, deliveryCount, priority);
   }
 
@@ -246,7 +309,17 @@ export class Backlog {
    * @param priority Its priority.
    */
   delay(dueMs: number, offset: number, deliveryCount: number, priority: number): void {
+    this.#keyed?.delay(offset, deliveryCount, priority);
     this.#waiting.addDelayed(dueMs, offset, deliveryCount, priority);
+  }
+
+  /**
+   * Lets keys go on that have some of their rate again.
+   *
+   * @param nowMs The time of the log.
+   */
+  passKeyTime(nowMs: number): void {
+    this.#keyed?.passTime(nowMs);
   }
 
   /**
@@ -257,7 +330,9 @@ export class Backlog {
    * @returns Whether there was one.
    */
   takeDue(nowMs: number): boolean {
-    return this.#waiting.takeDue(nowMs) && this.#taken();
+    if (!this.#waiting.takeDue(nowMs)) return false;
+    this.#keyed?.takeOut(this.#waiting.offset);
+    return this.#takenFrom(this.#waiting);
   }
 
   /**
@@ -294,7 +369,8 @@ export class Backlog {
    * @returns Whether it does.
    */
   has(offset: number): boolean {
-    return this.#waiting.has(offset) || this.#isFresh(offset);
+    return this.#waiting.has(offset) || this.#isFresh(offset) ||
+      (this.#keyed !== undefined && this.#keyed.hasReady(offset));
   }
 
   /**
@@ -305,6 +381,15 @@ export class Backlog {
    */
   isDelayed(offset: number): boolean {
     return this.#waiting.isDelayed(offset);
+  }
+
+  /**
+   * Goes over delayed messages, and others that wait and are not fresh.
+   *
+   * @returns All of them, in no order.
+   */
+  waiting(): Iterable<WaitingMessage> {
+    return this.#waiting;
   }
 
   /**
@@ -319,6 +404,9 @@ export class Backlog {
     for (const message of this.#waiting) {
       if (message.offset >= start && message.offset < end) found.set(message.offset, message);
     }
+    for (let offset = start; offset < end && this.#keyed !== undefined; offset++) {
+      if (this.#keyed.hasReady(offset)) found.set(offset, this.#keyed.view(offset));
+    }
     return found;
   }
 
@@ -328,8 +416,9 @@ export class Backlog {
    * @param offset One that waits here.
    */
   remove(offset: number): void {
-    if (this.#isFresh(offset)) this.#pass(offset);
-    else this.#waiting.remove(offset);
+    if (this.#isFresh(offset)) return this.#pass(offset);
+    this.#keyed?.takeOut(offset);
+    if (this.#waiting.has(offset)) this.#waiting.remove(offset);
   }
 
   /**
@@ -341,6 +430,7 @@ export class Backlog {
     const count = this.ready + this.delayed;
     this.#waiting.clear();
     this.#passed.clear();
+    this.#keyed?.clear();
     this.#freshOffset = this.#nextOffset;
     return count;
   }
@@ -416,10 +506,13 @@ export class Backlog {
   /**
    * Takes hold of the messages as they are now.
    *
+   * @param nowMs The time of the log.
    * @returns What is in other parts of a snapshot, however this goes on.
    */
-  capture(): BacklogState {
+  capture(nowMs: number): BacklogState {
+    const isEmpty = !this.#keysMatter && this.#keyed?.size === 0;
     return {
+      keyed: isEmpty ? undefined : this.#keyed?.capture(nowMs),
       batches: this.#batches.capture(),
       passed: this.#passed.size === 0 ? NOTHING_PASSED : this.#passed.capture(),
       waiting: this.#waiting.capture(),
@@ -479,6 +572,16 @@ export class Backlog {
   }
 
   /**
+   * Takes up what was in a snapshot of messages with a key.
+   *
+   * @param part A part of it.
+   */
+  restoreKeyed(part: KeyedPart): void {
+    this.#keyed ??= new KeyedMessages();
+    this.#keyed.restore(part);
+  }
+
+  /**
    * Checks what must hold between two commands.
    *
    * @param lowOffset The lowest offset that is alive.
@@ -490,6 +593,7 @@ export class Backlog {
     this.#waiting.checkInvariants();
     this.#expiries.checkInvariants();
     this.#held.checkInvariants(() => this.#liveFrom(lowOffset, isLeased));
+    this.#keyed?.checkInvariants(isLeased, (offset) => this.isDelayed(offset));
     invariant(
       lowOffset <= this.#freshOffset && this.#freshOffset <= this.#nextOffset,
       "Offsets that are gone, that were delivered and that are fresh follow each other",
@@ -521,10 +625,15 @@ export class Backlog {
     }
   }
 
-  #taken(): true {
-    this.offset = this.#waiting.offset;
-    this.deliveryCount = this.#waiting.deliveryCount;
-    this.priority = this.#waiting.priority;
+  /** Ready messages that are not among those with a key. */
+  get #readyOthers(): number {
+    return this.#nextOffset - this.#freshOffset - this.#passed.size + this.#waiting.ready;
+  }
+
+  #takenFrom({ offset, deliveryCount, priority }: WaitingMessages | KeyedMessages): true {
+    this.offset = offset;
+    this.deliveryCount = deliveryCount;
+    this.priority = priority;
     return true;
   }
 

@@ -68,6 +68,7 @@ export class LiveEntries {
       case "leases":
       case "returned":
       case "delayed":
+      case "keyed":
         this.#current?.known.push(part.offset);
         return;
       case "passed":

@@ -32,7 +32,7 @@ import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "
 import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
-import type { LookOptions, MessagesSeen, PartitionFlow } from "./message_view.ts";
+import type { KeyCounts, LookOptions, MessagesSeen, PartitionFlow } from "./message_view.ts";
 import { partsOfPartition } from "./partition_capture.ts";
 import type { TransferLane } from "./outbox.ts";
 import { settleAndPublish, transfer, transferDone } from "./outbox_commands.ts";
@@ -328,7 +328,17 @@ export class ShardMachine {
    * @returns What there is to see of them, or `undefined` when the partition does not live here.
    */
   look(partitionId: number, options: LookOptions): MessagesSeen | undefined {
-    return this.#tables.partitions.get(partitionId)?.look(options);
+    return this.#tables.partitions.get(partitionId)?.look(options, this.timestampMs);
+  }
+
+  /**
+   * Counts the keys that wait in a partition, where keys take turns. Goes over all of them.
+   *
+   * @param partitionId The partition.
+   * @returns The counts, or `undefined` where keys mean nothing.
+   */
+  keyCounts(partitionId: number): KeyCounts | undefined {
+    return this.#tables.partitions.get(partitionId)?.keyCounts(this.timestampMs);
   }
 
   /**
@@ -479,7 +489,9 @@ export class ShardMachine {
    */
   capturePartition(id: number): Generator<SnapshotPart> | undefined {
     const partition = this.#tables.partitions.get(id);
-    return partition === undefined ? undefined : partsOfPartition(partition.capture());
+    return partition === undefined
+      ? undefined
+      : partsOfPartition(partition.capture(this.timestampMs));
   }
 
   /**

@@ -4,7 +4,7 @@
  * One iteration is `MESSAGES` messages; divide to get messages a second.
  */
 
-import type { CommandMeta } from "./commands.ts";
+import type { CommandMeta, PublishDetails, QueueSettings } from "./commands.ts";
 import { ShardMachine } from "./machine.ts";
 import { queueSettings } from "./settings.ts";
 
@@ -12,7 +12,6 @@ const BATCH = 32;
 const BATCHES = 1_000;
 const MESSAGES = BATCH * BATCHES;
 const CONSUMERS = 4;
-const SETTINGS = queueSettings();
 
 /** A machine with one partition and a session; it goes on from one iteration to the next. */
 class Bench {
@@ -21,7 +20,7 @@ class Bench {
   #index = 0;
   #sequence = 0;
 
-  constructor() {
+  constructor(settings: Partial<QueueSettings> = {}) {
     const { machine } = this;
     machine.apply(this.#meta(), {
       kind: "createPartition",
@@ -29,7 +28,7 @@ class Bench {
       queueId: 1,
       queueName: "bench",
       partitionNumber: 0,
-      settings: SETTINGS,
+      settings: queueSettings(settings),
     });
     machine.apply(this.#meta(), { kind: "openSession", timeoutMs: 10_000, clientName: "bench" });
     this.sessionId = this.#index;
@@ -48,7 +47,7 @@ class Bench {
     }
   }
 
-  publish(count: number): void {
+  publish(count: number, details?: PublishDetails): void {
     this.machine.apply(this.#meta(), {
       kind: "publish",
       sessionId: this.sessionId,
@@ -56,6 +55,7 @@ class Bench {
       baseSequence: this.#sequence,
       count,
       bytes: count * 256,
+      ...(details === undefined ? {} : { details }),
     });
     this.#sequence += count;
   }
@@ -98,6 +98,26 @@ Deno.bench(`publish ${BATCH}, deliver to ${CONSUMERS}, ack: ${MESSAGES} messages
     keptUp.ackDelivered();
   }
 });
+
+const KEYS = Array.from({ length: 100_000 }, (_, at) => `customer-${at}`);
+
+for (const [keys, settings] of [[100, { fairKeys: true }], [100_000, { order: "key" }]] as const) {
+  const keyed = new Bench(settings);
+  keyed.attach(1_000);
+  let next = 0;
+  const details = {
+    hasOptions: false,
+    at: (position: number) => ({ key: KEYS[(next + position) % keys]! }),
+  };
+
+  const what = JSON.stringify(settings).replaceAll('"', "");
+  Deno.bench(`the same of ${keys} keys, ${what}: ${MESSAGES} messages`, () => {
+    for (let batch = 0; batch < BATCHES; batch++, next += BATCH) {
+      keyed.publish(BATCH, details);
+      keyed.ackDelivered();
+    }
+  });
+}
 
 const unread = new Bench();
 

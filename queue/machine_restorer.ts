@@ -162,6 +162,11 @@ export class TablesRestorer {
         return partition.restoreSizes({ firstOffset: part.firstOffset, value: part.bytes });
       case "uniques":
         return partition.restoreUniques(part);
+      case "keyed":
+      case "keyTurns":
+      case "keyRests":
+      case "keyRates":
+        return partition.restoreKeyed(part);
       case "returned":
         for (const [offset, count, priority] of waitingIn(part)) {
           partition.restoreReady(offset, count, priority);

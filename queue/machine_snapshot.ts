@@ -61,6 +61,14 @@ export type SnapshotPart =
   | SizeSnapshot & { readonly kind: "sizes" }
   /** From the one that is looked at next on. */
   | UniqueSnapshot & { readonly kind: "uniques" }
+  /** Messages with a key, where keys take turns or did; in the order of their offsets. */
+  | KeyedSnapshot & { readonly kind: "keyed" }
+  /** Keys in the order of their turns, as hashes; 0 is what messages without a key have. */
+  | { readonly kind: "keyTurns"; readonly hash: Float64Array }
+  /** Keys that wait for some of their rate, by when they have it. */
+  | KeyTimes & { readonly kind: "keyRests" }
+  /** When the rates of keys are unused again; in the order of the hashes. */
+  | KeyTimes & { readonly kind: "keyRates" }
   /** The shortest first, each kind in the order of the deadlines. */
   | LeaseSnapshot & { readonly kind: "leases" }
   /** Ready ones; by priority from 0, then in the order of their offsets. */
@@ -207,6 +215,24 @@ export interface WaitingSnapshot {
   readonly deliveryCount: Uint32Array;
   /** Absent where all are 0. */
   readonly priority?: Uint8Array;
+}
+
+/** Messages with a key. Those that are leased or delayed are in a part of that kind, too. */
+export interface KeyedSnapshot {
+  readonly offset: Float64Array;
+  /** Of the key: `hashKey`. */
+  readonly hash: Float64Array;
+  /** What the message does: a `KeyedState`. */
+  readonly state: Uint8Array;
+  /** A delivery under way is not counted. */
+  readonly deliveryCount: Uint32Array;
+  readonly priority: Uint8Array;
+}
+
+/** Times of keys. */
+export interface KeyTimes {
+  readonly hash: Float64Array;
+  readonly atMs: Float64Array;
 }
 
 /** Runs of neighbouring offsets: steps of how many are left out, and how many follow. */

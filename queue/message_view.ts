@@ -25,7 +25,18 @@ export interface MessageView {
   readonly lease?: LeaseView;
   /** Of a delayed message: when it is due. */
   readonly dueAtMs?: number;
+  /** Of a ready message that has to wait for others of its key, or for its key's rate: for what. */
+  readonly block?: KeyBlockView;
 }
+
+/** What a ready message waits for. */
+export type KeyBlockView =
+  /** A consumer has a message of its key; of several, this one for the longest time. */
+  | { readonly by: "leased"; readonly offset: number; readonly lease: LeaseView }
+  /** A message of its key has come back, and is delayed. */
+  | { readonly by: "returned"; readonly offset: number; readonly untilMs: number }
+  /** So many of its key were delivered in a second as may be. */
+  | { readonly by: "rate"; readonly untilMs: number };
 
 /** A lease of a message. */
 export interface LeaseView {
@@ -53,6 +64,14 @@ export interface MessagesSeen {
   readonly messages: readonly MessageView[];
   /** Where to go on; `undefined` when there is nothing more. */
   readonly nextOffset: number | undefined;
+}
+
+/** How the keys of a partition are, where they take turns. */
+export interface KeyCounts {
+  /** How many keys the ready messages have. */
+  readonly keys: number;
+  /** Ready messages that wait for others of their key, or for its rate. */
+  readonly blocked: number;
 }
 
 /** What has gone through a partition, ever. */

@@ -128,6 +128,10 @@ const settings: fc.Arbitrary<QueueSettings> = fc.record({
   ttlMs: fc.constantFrom(0, 0, 400),
   deadLetterExpired: fc.boolean(),
   starvationLimit: fc.constantFrom(0, 0, 1, 3),
+  order: fc.constantFrom("fifo", "fifo", "key"),
+  keyConcurrency: fc.constantFrom(0, 0, 0, 2),
+  keyRatePerSecond: fc.constantFrom(0, 0, 0, 1, 3, 20),
+  fairKeys: fc.boolean(),
   ...limits,
 }, { requiredKeys: ["partitions"] }).map(queueSettings);
 /** Half of the messages of such a batch are plain all the same. */
@@ -139,7 +143,9 @@ const messageDetails: fc.Arbitrary<MessageDetails> = fc.oneof(
     ttlMs: fc.constantFrom(20, 150, 600),
     priority: fc.integer({ min: 0, max: 9 }),
     unique: fc.constantFrom("u", "v", "w"),
+    key: fc.constantFrom("a", "b", "c"),
   }, { requiredKeys: [] }),
+  fc.record({ key: fc.constantFrom("a", "b") }),
 );
 const scheduleId = fc.constantFrom("x", "y");
 const queueName = fc.constantFrom("a", "b", "c");

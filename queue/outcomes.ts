@@ -190,6 +190,7 @@ export class Outcomes {
       priority: leases.priorityAt(slot),
     };
     leases.release(slot);
+    this.#backlog.release(released.offset);
     return released;
   }
 

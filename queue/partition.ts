@@ -23,6 +23,8 @@ import { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
+import { KeyBlocks } from "./key_blocks.ts";
+import type { KeyedPart } from "./keyed_messages.ts";
 import type {
   BatchRun,
   ConsumerSnapshot,
@@ -30,7 +32,13 @@ import type {
   PartitionPart,
   UniqueSnapshot,
 } from "./machine_snapshot.ts";
-import type { LookOptions, MessagesSeen, MessageView } from "./message_view.ts";
+import type {
+  KeyCounts,
+  LeaseView,
+  LookOptions,
+  MessagesSeen,
+  MessageView,
+} from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
@@ -151,7 +159,7 @@ export class Partition {
     const { settings } = this.#identity;
     const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
     this.repeats = undefined;
-    if (details?.hasOptions === true) {
+    if (details !== undefined && (details.hasOptions || this.#backlog.keysMatter)) {
       const isRepeat = (offset: number, unique: string) =>
         this.#isRepeat(firstOffset, offset, unique, term);
       this.#backlog.consider(firstOffset, details, settings, nowMs, isRepeat);
@@ -275,6 +283,7 @@ export class Partition {
         statuses[at] = SettleStatus.leaseLost;
       } else if (operation === SettleOperation.ack) {
         leases.release(slot);
+        this.#backlog.release(offset);
         this.#backlog.forget(offset);
       } else if (operation === SettleOperation.extend) {
         leases.extend(slot, nowMs);
@@ -320,6 +329,7 @@ export class Partition {
     }
     let count = 0;
     const backlog = this.#backlog;
+    backlog.passKeyTime(nowMs);
     for (; count < countMax && backlog.takeDue(nowMs); count++) {
       const { offset, deliveryCount, priority } = backlog;
       this.#outcomes.putBack(offset, deliveryCount, priority, nowMs);
@@ -385,7 +395,7 @@ export class Partition {
       consumer !== undefined && backlog.ready > 0 && !paused;
       consumer = ring.head
     ) {
-      backlog.take(starvationLimit);
+      if (!backlog.take(starvationLimit, nowMs)) break;
       const { offset, priority } = backlog;
       const deliveryCount = backlog.deliveryCount + 1;
       if (deliveryCount > 1) this.#redelivered++;
@@ -422,16 +432,21 @@ export class Partition {
    * Looks at messages that are not gone.
    *
    * @param options Which ones.
+   * @param nowMs The time of the log.
    * @returns What there is to see of them.
    */
-  look({ fromOffset, state, messagesMax, offsetsMax }: LookOptions): MessagesSeen {
+  look(
+    { fromOffset, state, messagesMax, offsetsMax }: LookOptions,
+    nowMs: number,
+  ): MessagesSeen {
     const messages: MessageView[] = [];
     const first = Math.max(fromOffset, this.#lowOffset);
     const end = Math.min(this.#backlog.nextOffset, first + offsetsMax);
     const waiting = this.#backlog.waitingBetween(first, end);
+    const blocks = this.#keyBlocks(nowMs);
     let offset = first;
     while (offset < end && messages.length < messagesMax) {
-      const view = this.#view(offset, waiting.get(offset));
+      const view = this.#view(offset, waiting.get(offset), blocks);
       offset++;
       if (view !== undefined && (state === undefined || view.state === state)) messages.push(view);
     }
@@ -446,6 +461,16 @@ export class Partition {
    */
   heldSinceMs({ firstLease, lane }: Consumer): number | undefined {
     return firstLease === NO_SLOT ? undefined : this.#leases.deadlineAt(firstLease) - lane!.leaseMs;
+  }
+
+  /**
+   * Counts the keys that wait, where keys take turns.
+   *
+   * @param nowMs The time of the log.
+   * @returns The counts, or `undefined` where no message has a key that matters.
+   */
+  keyCounts(nowMs: number): KeyCounts | undefined {
+    return this.#backlog.keyed?.counts(nowMs);
   }
 
   /** Deliveries there have been, each delivery of a message counted. */
@@ -487,9 +512,10 @@ export class Partition {
   /**
    * Takes hold of the partition as it is now.
    *
+   * @param nowMs The time of the log.
    * @returns Its whole state, however the partition goes on.
    */
-  capture(): PartitionState {
+  capture(nowMs: number): PartitionState {
     const { id, queueId, queueName, number, settings, paused, revision } = this.#identity;
     const { nextOffset, freshOffset, bytesPublished, ...rest } = this.#backlog.part;
     return {
@@ -511,7 +537,7 @@ export class Partition {
         ...this.#outcomes.part,
       },
       ...this.#consumers.capture(),
-      backlog: this.#backlog.capture(),
+      backlog: this.#backlog.capture(nowMs),
       leases: this.#leases.capture(),
       uniques: this.#uniques?.capture(),
     };
@@ -613,6 +639,17 @@ export class Partition {
   }
 
   /**
+   * Takes up what was in a snapshot of messages with a key.
+   *
+   * @param part A part of it.
+   */
+  restoreKeyed(part: KeyedPart): void {
+    this.#backlog.restoreKeyed(part);
+    if (part.kind !== "keyed") return;
+    for (const offset of part.offset) this.#lowOffset = Math.min(this.#lowOffset, offset);
+  }
+
+  /**
    * Adds a lease as it was in a snapshot, in the order of the deadlines in its lane.
    *
    * @param offset The message.
@@ -693,13 +730,18 @@ export class Partition {
     }
     invariant(held === this.#leases.size, "Every lease is held by an attached consumer");
     invariant(
-      this.ready === 0 || this.#consumers.ring.head === undefined || this.#identity.paused,
+      this.ready === 0 || this.#consumers.ring.head === undefined || this.#identity.paused ||
+        this.#backlog.keyed?.hasTurns === false,
       "Nothing is ready while somebody has credit",
     );
   }
 
   /** What there is to see of a message, `undefined` when it is gone. */
-  #view(offset: number, waiting: WaitingMessage | undefined): MessageView | undefined {
+  #view(
+    offset: number,
+    waiting: WaitingMessage | undefined,
+    blocks: KeyBlocks | undefined,
+  ): MessageView | undefined {
     const slot = this.#find(offset);
     if (slot === NO_SLOT && !this.#backlog.has(offset)) return undefined;
     this.#backlog.locate(offset);
@@ -707,14 +749,28 @@ export class Partition {
     const place = { offset, entryIndex, position };
     if (slot === NO_SLOT) {
       const { deliveryCount = 0, dueMs } = waiting ?? {};
-      return dueMs === undefined
-        ? { ...place, state: "ready", deliveryCount }
-        : { ...place, state: "delayed", deliveryCount, dueAtMs: dueMs };
+      if (dueMs !== undefined) return { ...place, state: "delayed", deliveryCount, dueAtMs: dueMs };
+      const block = blocks?.of(offset);
+      return { ...place, state: "ready", deliveryCount, ...(block === undefined ? {} : { block }) };
     }
+    const lease = this.#leaseView(slot);
+    return { ...place, state: "leased", deliveryCount: this.#leases.deliveryCountAt(slot), lease };
+  }
+
+  #leaseView(slot: number): LeaseView {
     const { sessionId, consumerId, lane } = this.#leases.holderAt(slot);
     const endsAtMs = this.#leases.deadlineAt(slot);
-    const lease = { sessionId, consumerId, sinceMs: endsAtMs - lane!.leaseMs, endsAtMs };
-    return { ...place, state: "leased", deliveryCount: this.#leases.deliveryCountAt(slot), lease };
+    return { sessionId, consumerId, sinceMs: endsAtMs - lane!.leaseMs, endsAtMs };
+  }
+
+  #keyBlocks(nowMs: number): KeyBlocks | undefined {
+    const { keyed } = this.#backlog;
+    if (keyed === undefined) return undefined;
+    const leases = this.#leases;
+    const slots = () => Iterator.from(this.consumers).flatMap((one) => leases.slotsOf(one));
+    const leased = () =>
+      slots().map((slot) => ({ offset: leases.offsetAt(slot), lease: this.#leaseView(slot) }));
+    return new KeyBlocks(keyed, nowMs, leased, () => this.#backlog.waiting());
   }
 
   *#leasedOffsets(): Generator<number> {
@@ -759,6 +815,7 @@ export class Partition {
 
   /** Takes the limits from the settings. */
   #limit(): void {
+    this.#backlog.limitKeys(this.#identity.settings);
     const { maxMessages, maxBytes, partitions, overflow } = this.#identity.settings;
     const share = (most: number) =>
       most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));

@@ -42,7 +42,7 @@ export interface PartitionState {
  */
 export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart> {
   const { consumers, ring, leases } = state;
-  const { batches, passed, waiting, expiries, sizes } = state.backlog;
+  const { batches, passed, waiting, expiries, sizes, keyed } = state.backlog;
   yield state.partition;
   for (let at = 0; at < consumers.length; at += PART_ITEMS_MAX) {
     yield { kind: "consumers", consumers: consumers.slice(at, at + PART_ITEMS_MAX) };
@@ -57,6 +57,7 @@ export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart
     yield { kind: "sizes", firstOffset, bytes: value };
   }
   for (const part of state.uniques?.parts() ?? []) yield { kind: "uniques", ...part };
+  if (keyed !== undefined) yield* keyed.parts();
   for (let at = 0; at < leases.offset.length; at += PART_LEASES_MAX) {
     const end = at + PART_LEASES_MAX;
     yield {

@@ -304,7 +304,7 @@ Deno.test("Partition.purge() removes what nobody holds, and its batch records", 
   assertEquals(bench.settle(one, ack, [2]), [0]);
   assertEquals(bench.dispatch(0), "1:10");
   assertEquals(bench.partition.purge(), 0);
-  assertEquals([...bench.partition.capture().backlog.batches.runs(1)].length, 1);
+  assertEquals([...bench.partition.capture(0).backlog.batches.runs(1)].length, 1);
 });
 
 Deno.test("Partition.dispatch() hands out nothing while the queue is paused, and says drained", () => {
@@ -434,7 +434,7 @@ Deno.test("Partition drops batch records behind the lowest message that is not a
   const one = bench.consumer(1, 100);
   for (let batch = 0; batch < 20; batch++) bench.publish(2);
   bench.dispatch(0);
-  const records = () => [...bench.partition.capture().backlog.batches.runs(1)].length;
+  const records = () => [...bench.partition.capture(0).backlog.batches.runs(1)].length;
   bench.settle(one, ack, Array.from({ length: 39 }, (_, at) => at + 1));
   assertEquals(records(), 20, "all behind the one at the head");
   bench.settle(one, ack, [0]);
@@ -448,8 +448,8 @@ Deno.test("Partition.capture() holds the partition of its moment, however it goe
   bench.publish(9);
   bench.dispatch(100);
   bench.settle(one, nack, [2], 1, 200);
-  const before = [...partsOfPartition(bench.partition.capture())];
-  const capture = bench.partition.capture();
+  const before = [...partsOfPartition(bench.partition.capture(0))];
+  const capture = bench.partition.capture(0);
   bench.settle(two, extend, [1], 1, 200);
   bench.dispatch(200);
   bench.settle(two, ack, [3], 1, 300);

@@ -46,6 +46,14 @@ export interface QueueSettings {
    * is delivered; 0 for strict priority. @default {0}
    */
   readonly starvationLimit: number;
+  /** What is delivered one after the other: nothing, or the messages of each key. @default {"fifo"} */
+  readonly order: "fifo" | "key";
+  /** How many messages of a key may be with consumers at a time; 0 for any number. @default {0} */
+  readonly keyConcurrency: number;
+  /** How many messages of a key may be delivered in a second; 0 for any number. @default {0} */
+  readonly keyRatePerSecond: number;
+  /** Whether keys take turns. They do anyway in an order by key, and with limits. @default {false} */
+  readonly fairKeys: boolean;
 }
 
 /** What a setting is when nobody says, and what it may be. */
@@ -151,6 +159,28 @@ export const QUEUE_SETTINGS = {
     min: 0,
     max: 1_000_000_000_000_000,
     rule: (range) => `The most bytes of a queue must be ${range} (0: without limit)`,
+  }),
+  order: oneOf(["fifo", "key"], {
+    default: "fifo",
+    rule: (range) => `The order of a queue must be ${range}`,
+  }),
+  keyConcurrency: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    rule: (range) =>
+      `Of a key, ${range} messages may be with consumers at a time, where 0 is any number`,
+  }),
+  keyRatePerSecond: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 1_000_000,
+    rule: (range) =>
+      `Of a key, ${range} messages may be delivered in a second, where 0 is any number`,
+  }),
+  fairKeys: onOrOff({
+    default: false,
+    rule: (range) => `Whether keys take turns must be ${range}`,
   }),
 } satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
 

@@ -165,7 +165,7 @@ export class ShardTables {
         transfers: [...outbox.values()],
         marks: this.transferMarks.capture(),
       },
-      Array.from(this.#partitions.values(), (partition) => partition.capture()),
+      Array.from(this.#partitions.values(), (partition) => partition.capture(this.nowMs)),
       this.schedules.capture(),
     );
   }

@@ -4,7 +4,7 @@
  * @module
  */
 
-import type { LiveState } from "../queue/message_view.ts";
+import type { KeyBlockView, KeyCounts, LiveState } from "../queue/message_view.ts";
 import type { CborMap } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
 import {
@@ -77,6 +77,12 @@ export interface LeaseReport {
   readonly endsAtMs: number;
 }
 
+/** What a ready message waits for: a `KeyBlockView`, with what there is to know about the consumer. */
+export type KeyBlockReport =
+  | Exclude<KeyBlockView, { by: "leased" }>
+  /** A consumer has a message of its key; of several, this one for the longest time. */
+  | { readonly by: "leased"; readonly offset: number; readonly lease: LeaseReport };
+
 /** A message as it is looked at. */
 export interface PeekedRecord {
   readonly offset: number;
@@ -92,6 +98,8 @@ export interface PeekedRecord {
   readonly lease?: LeaseReport;
   /** Of a delayed message: when it is due. */
   readonly dueAtMs?: number;
+  /** Of a ready message that has to wait for others of its key, or for its key's rate: for what. */
+  readonly block?: KeyBlockReport;
   /** The message itself, as in `publish_batch.ts`. */
   readonly record: Uint8Array;
 }
@@ -136,6 +144,8 @@ export interface PartitionInspection {
   /** When the oldest message that is not gone was published; absent when there is none. */
   readonly oldestAtMs?: number;
   readonly rates: FlowRates;
+  /** Where keys take turns: what there is of them. */
+  readonly keys?: KeyCounts;
   /** How many consumers it has. */
   readonly consumerCount: number;
   /** The first of them, in the order in which they attached; a thousand at most. */
@@ -155,7 +165,7 @@ export type LookReply =
   | FoundMessage & { readonly kind: "findMessageReply" }
   | Inspection & { readonly kind: "inspectReply" };
 
-export type { LiveState };
+export type { KeyCounts, LiveState };
 
 const u32Max = 0xffff_ffff;
 
@@ -219,6 +229,7 @@ export function readInspectReply(map: CborMap): LookReply {
       paused: booleanField(partition, "paused"),
       ...optional(partition, "oldestAtMs", uintField),
       rates: readRates(mapField(partition, "rates")),
+      ...optional(partition, "keys", (fields, name) => readKeyCounts(mapField(fields, name))),
       consumerCount: uintField(partition, "consumerCount"),
       consumers: mapsField(partition, "consumers", readConsumer),
     })),
@@ -241,8 +252,29 @@ function readPeeked(map: CborMap): PeekedRecord {
     publishedAtMs: uintField(map, "publishedAtMs"),
     ...optional(map, "lease", (fields, name) => readLease(mapField(fields, name))),
     ...optional(map, "dueAtMs", uintField),
+    ...optional(map, "block", (fields, name) => readBlock(mapField(fields, name))),
     record: bytesField(map, "record"),
   };
+}
+
+function readBlock(map: CborMap): KeyBlockReport {
+  const by = textField(map, "by");
+  switch (by) {
+    case "leased": {
+      const lease = readLease(mapField(map, "lease"));
+      return { by, offset: uintField(map, "offset"), lease };
+    }
+    case "returned":
+      return { by, offset: uintField(map, "offset"), untilMs: uintField(map, "untilMs") };
+    case "rate":
+      return { by, untilMs: uintField(map, "untilMs") };
+    default:
+      throw new MalformedFrameError(`Cannot read what holds a message back: ${by}`);
+  }
+}
+
+function readKeyCounts(map: CborMap): KeyCounts {
+  return { keys: uintField(map, "keys"), blocked: uintField(map, "blocked") };
 }
 
 function readLease(map: CborMap): LeaseReport {

@@ -19,8 +19,8 @@ export const explain = defineCommand({
     "Where a shard does not work, the sentence says so, and which nodes do not answer.",
     "With --json each line is an object with reason, sentence, and the id of the message or the number " +
     "of the shard. The reason is one of empty, unpublished, gone, leased, delayed, paused, " +
-    "noConsumer, " +
-    "consumersAway, noCredit, underWay, noQuorum and noLeader.",
+    "noConsumer, consumersAway, keyLeased, keyReturned, keyRate, noCredit, underWay, noQuorum and " +
+    "noLeader.",
   ],
   positionals: [{ name: "TARGET", help: "A queue, or a message: QUEUE/PARTITION/OFFSET." }],
   flags: { ...clientFlags, json: jsonFlag },

@@ -30,6 +30,14 @@ export const queueAdd = defineCommand({
       command: "flowmq queue add video --partitions 8 --lease 10m",
       note: "For long work by many consumers.",
     },
+    {
+      command: "flowmq queue add orders --order key",
+      note: "One message of each key at a time, in order.",
+    },
+    {
+      command: "flowmq queue add calls --key-rate 10 --key-concurrency 2",
+      note: "No key gets more than that, and none waits for another.",
+    },
   ],
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {

@@ -9,7 +9,7 @@ import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { formatBytes, formatCount, formatMany, formatMs, formatTable } from "../format.ts";
-import { consumersOf, consumerTable, queueRecord, trafficLine } from "../queue_report.ts";
+import { consumersOf, consumerTable, keyLine, queueRecord, trafficLine } from "../queue_report.ts";
 import { describeSettings } from "../queue_settings.ts";
 
 /** `flowmq queue info`. */
@@ -107,6 +107,7 @@ export const queueInfo = defineCommand({
         formatMany(consumersOf(report), "consumer")
       }`,
       trafficLine(activity),
+      ...keyLine(activity),
       "",
       ...table,
       ...consumerTable(activity, paint),

@@ -38,8 +38,8 @@ export const queuePeek = defineCommand({
     "Prints each body and a line end, as flowmq sub does, oldest first over all partitions. Nothing " +
     "about the messages changes: they are not leased, and not counted as delivered.",
     "With --long each line tells id, state and age, and shows the beginning of the body. With --json " +
-    "each line is an object with what flowmq sub --json prints and id, state, term, index, and lease " +
-    "or dueAt where there is one.",
+    "each line is an object with what flowmq sub --json prints and id, state, term, index, and lease, " +
+    "dueAt or block where there is one.",
   ],
   positionals: [{ name: "QUEUE", help: "The queue." }],
   flags: {

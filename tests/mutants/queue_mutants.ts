@@ -303,6 +303,52 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "lets-two-of-a-key-be-in-flight",
+    breaks: "in an order by key, a message goes when the one before is done with",
+    edits: [{
+      file: "queue/key_line.ts",
+      find: "leased[key]! < this.#limits.concurrency &&",
+      replace: "leased[key]! <= this.#limits.concurrency &&",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "a-back-off-does-not-hold-its-key",
+    breaks: "in an order by key, what comes back goes before the others of its key",
+    edits: [{
+      file: "queue/key_line.ts",
+      find: "      !(this.#limits.holds && returned[key]! > 0);",
+      replace: "      returned[key]! >= 0;",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "forgets-a-key-that-was-settled",
+    breaks: "a key whose message is done with goes on",
+    edits: [{
+      file: "queue/keyed_messages.ts",
+      find: "    this.#line.wake(key);\n",
+      replace: "    if (state !== KeyedState.leased) this.#line.wake(key);\n",
+    }, {
+      file: "queue/key_line.ts",
+      find: "      invariant(places[key] !== Place.none || !this.#mayGo(key), " +
+        '"A key that may go has a turn");',
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "forgets-the-rates-of-keys-in-a-snapshot",
+    breaks: "what a key has used of its rate outlives a restart",
+    edits: [{
+      file: "queue/key_line.ts",
+      find: "      this.#keys.restedAtMs[key] = atMs[at]!;",
+      replace: "      this.#keys.restedAtMs[key] = 0;",
+    }],
+    foundBy: "model",
+    why: "a key has its whole rate again so soon that few of its checks would see it",
+  },
+  {
     name: "lets-a-removed-message-come-back",
     breaks: "what was taken out of the middle of a line is not delivered",
     edits: [{

@@ -10,6 +10,7 @@
 import { isDeadLetterQueue, type QueueSettings } from "../../queue/mod.ts";
 import { backoffMs } from "../../queue/backoff.ts";
 import type { DeathReason } from "../../queue/commands.ts";
+import { KeyChecker } from "./key_checker.ts";
 import { ReadyLines } from "./ready_lines.ts";
 
 /** What may become of a message. */
@@ -121,7 +122,11 @@ export class ModelPartition {
   };
   readonly consumers = new Map<string, ModelConsumer>();
   readonly leased = new Set<ModelMessage>();
+  /** Ready messages without a key, or in whose queue keys mean nothing. */
   readonly ready = new ReadyLines<ModelMessage>();
+  /** Those of keys that take turns. */
+  readonly #readyOfKeys = new ReadyLines<ModelMessage>();
+  readonly keys: KeyChecker;
   readonly #delayed = new Set<ModelMessage>();
   /** Bytes of those alive, by their shares. */
   #liveBytes = 0;
@@ -143,6 +148,7 @@ export class ModelPartition {
     this.number = number;
     this.settings = settings;
     this.#host = host;
+    this.keys = new KeyChecker(settings);
   }
 
   /** Messages that wait or are leased. */
@@ -199,6 +205,7 @@ export class ModelPartition {
     };
     this.messages.push(stored);
     this.#bytesPublished += message.bytes;
+    if (!isRepeat) this.keys.published(stored);
     this.#enter(stored);
     if (isRepeat) {
       this.#host.count("queue: messages not stored, as a unique one was alive");
@@ -320,7 +327,8 @@ export class ModelPartition {
       const isTooMany = this.live > messages;
       // The last message stays, however large it is.
       const isTooLarge = this.#liveBytes > bytes && this.live > 1;
-      const oldest = this.ready.oldest();
+      const [one, other] = [this.ready.oldest(), this.#readyOfKeys.oldest()];
+      const oldest = one !== undefined && one.offset < (other?.offset ?? Infinity) ? one : other;
       if (oldest === undefined || !(isTooMany || isTooLarge)) return;
       this.#become(oldest, "dropped");
       this.#host.count(
@@ -353,6 +361,10 @@ export class ModelPartition {
     this.#host.died(this, message, reason, deliveryCount);
   }
 
+  #linesOf({ offset }: ModelMessage): ReadyLines<ModelMessage> {
+    return this.keys.has(offset) ? this.#readyOfKeys : this.ready;
+  }
+
   #become(message: ModelMessage, state: MessageState): void {
     this.#leave(message);
     message.state = state;
@@ -365,7 +377,7 @@ export class ModelPartition {
   #enter(message: ModelMessage): void {
     this.counts[message.state]++;
     if (isAlive(message)) this.#liveBytes += message.share;
-    if (message.state === "ready") this.ready.add(message);
+    if (message.state === "ready") this.#linesOf(message).add(message);
     else if (message.state === "delayed") this.#delayed.add(message);
     else if (message.state === "leased") this.leased.add(message);
   }
@@ -373,7 +385,7 @@ export class ModelPartition {
   #leave(message: ModelMessage): void {
     this.counts[message.state]--;
     if (isAlive(message)) this.#liveBytes -= message.share;
-    if (message.state === "ready") this.ready.remove(message);
+    if (message.state === "ready") this.#linesOf(message).remove(message);
     else if (message.state === "delayed") {
       this.#delayed.delete(message);
       message.dueMs = 0;

@@ -305,6 +305,7 @@ export class ShardModel implements PartitionHost {
     const isRenewed = settings.leaseMs !== partition.settings.leaseMs;
     Object.assign(partition, { paused, revision });
     partition.update(settings);
+    partition.keys.update(settings);
     if (isRenewed) partition.renewLeases(({ leaseMs }) => leaseMs === 0);
     partition.dropOldest();
     this.count(`queue: partitions ${paused ? "paused" : "changed or resumed"}`);
@@ -536,14 +537,20 @@ export class ShardModel implements PartitionHost {
       if (message.index !== deliveries.entryIndex[i]) {
         this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
       }
-      const next = partition.ready.next(partition.settings.starvationLimit)!;
-      if (next !== message) {
-        const before = `offset ${next.offset} of priority ${next.priority} comes before it`;
-        this.#violated(
-          "in order of priority, then first in, first out",
-          entry,
-          `${what}; ${before}`,
-        );
+      if (partition.keys.has(offset)) {
+        const broken = partition.keys.delivered(message, this.nowMs);
+        if (broken !== undefined) this.#violated(broken[0], entry, `${what}: ${broken[1]}`);
+        this.count("queue: deliveries of keys that take turns");
+      } else {
+        const next = partition.ready.next(partition.settings.starvationLimit)!;
+        if (next !== message) {
+          const before = `offset ${next.offset} of priority ${next.priority} comes before it`;
+          this.#violated(
+            "in order of priority, then first in, first out",
+            entry,
+            `${what}; ${before}`,
+          );
+        }
       }
       if (deliveryCount > 1) this.count("queue: redeliveries");
       const consumer = partition.consumers.get(name);

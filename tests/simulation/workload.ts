@@ -26,7 +26,7 @@ import { publishNumbered } from "./named_producers.ts";
 import { redrive } from "./redriver.ts";
 import { keepSchedules } from "./scheduler.ts";
 import { nameOfMessage } from "./message_name.ts";
-import type { WorkloadSettings } from "./workload_settings.ts";
+import { drawKeys, type WorkloadSettings } from "./workload_settings.ts";
 import { Machine, type Process, type World } from "./world.ts";
 
 /** How long a publish may take when all is well again, in virtual milliseconds. */
@@ -289,6 +289,7 @@ async function manageQueues(application: Application, client: Client): Promise<v
             { maxDeliveries: random.pick([0, 2, 5]) },
             { ttlMs: random.pick([0, 0, 5_000]), deadLetterExpired: random.chance(0.5) },
             { starvationLimit: random.pick([0, 3]) },
+            drawKeys(random),
           ]);
           queueChecker.edited(await client.editQueue(name, change));
         }

@@ -24,6 +24,10 @@ export type QueuePlan =
     | "maxMessages"
     | "maxBytes"
     | "overflow"
+    | "order"
+    | "keyConcurrency"
+    | "keyRatePerSecond"
+    | "fairKeys"
   >;
 
 /** How the applications of a run behave. */
@@ -112,6 +116,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     maxMessages: random.chance(0.3) ? Math.round(random.magnitude(4, 2_000)) : 0,
     maxBytes: random.chance(0.2) ? Math.round(random.magnitude(100, 500_000)) : 0,
     overflow: random.pick(["reject", "reject", "dropOldest"] as const),
+    ...drawKeys(random),
   }));
   const consumers = random.integer(1, 4);
   const requestTimeoutMs = Math.round(random.magnitude(2_000, 30_000));
@@ -160,5 +165,19 @@ function drawAsks(random: Random): AskChances {
     delayMsMax: random.magnitude(50, 10_000),
     ttl: random.pick([0, 0, 0, 0.05, 0.3]),
     ttlMsMax: random.magnitude(100, 20_000),
+  };
+}
+
+/**
+ * Draws what keys of a queue may do: nothing special, most often.
+ *
+ * @param random Decides.
+ */
+export function drawKeys(random: Random) {
+  return {
+    order: random.pick(["fifo", "fifo", "key"] as const),
+    keyConcurrency: random.pick([0, 0, 0, 1, 3]),
+    keyRatePerSecond: random.pick([0, 0, 0, 20, 500]),
+    fairKeys: random.chance(0.2),
   };
 }
