@@ -212,6 +212,7 @@ export class ModelPartition {
       return earlier;
     }
     if (unique !== undefined) this.#uniques.set(unique, stored);
+    if (earlier !== undefined) this.#host.count(`queue: unique texts used again: ${earlier.state}`);
     if (stored.expiresAtMs < Infinity) this.#mortal.add(stored);
     if (isDelayed) this.#host.count("queue: messages published with a delay");
     if (stored.priority > 0) this.#host.count("queue: messages published with a priority");

@@ -215,6 +215,7 @@ export class ShardModel implements PartitionHost {
         const consumer = consumers.get(name);
         if (consumer === undefined) {
           const state = { attached: true, held: 0 };
+          if (leaseMs > 0) this.count("queue: consumers with leases of their own");
           consumers.set(name, { sessionId, consumerId, prefetch, leaseMs, ...state });
         } else {
           consumer.prefetch = prefetch;
