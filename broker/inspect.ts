@@ -5,7 +5,12 @@
  */
 
 import type { ConsumerInfo } from "../queue/mod.ts";
-import { commandTimestampMs, type ConsumerReport, type PartitionInspection } from "../wire/mod.ts";
+import {
+  commandTimestampMs,
+  type ConsumerReport,
+  type FoundHistory,
+  type PartitionInspection,
+} from "../wire/mod.ts";
 import type { LocalShard } from "./local_shard.ts";
 
 /** An answer names no more consumers of a partition. */
@@ -29,6 +34,7 @@ export function inspectPartition(
   const entryIndex = oldest!.messages[0]?.entryIndex;
   const keys = machine.keyCounts(partitionId);
   const consumers = machine.consumers(partitionId).slice(0, CONSUMERS_MAX);
+  const history = machine.historyReport(partitionId);
   return {
     partitionId,
     paused: machine.partition(partitionId)!.paused,
@@ -39,6 +45,38 @@ export function inspectPartition(
     ...(keys === undefined ? {} : { keys }),
     consumerCount: stats.consumers,
     consumers: consumers.map((consumer) => reportOf(local, consumer)),
+    ...(history === undefined ? {} : { history }),
+  };
+}
+
+/**
+ * Shows what happened to a message.
+ *
+ * @param local The shard of the partition, which is led here and known to be current.
+ * @param partitionId The partition.
+ * @param offset The message.
+ * @param nowMs The leader's time.
+ * @returns What is remembered, or `undefined` where there is no such partition.
+ */
+export function messageHistory(
+  { shard: { machine } }: LocalShard,
+  partitionId: number,
+  offset: number,
+  nowMs: number,
+): FoundHistory | undefined {
+  const stats = machine.stats(partitionId);
+  if (stats === undefined) return undefined;
+  const { nextOffset } = stats;
+  const look = { fromOffset: offset, messagesMax: 1, offsetsMax: 1 };
+  const found = machine.look(partitionId, look)!.messages[0];
+  const isAlive = found?.offset === offset;
+  const { historyMs } = machine.partition(partitionId)!.settings;
+  return {
+    nowMs,
+    state: isAlive ? found.state : offset < nextOffset ? "gone" : "unpublished",
+    nextOffset,
+    historyMs,
+    ...(machine.messageHistory(partitionId, offset) ?? { sinceMs: nowMs, happenings: [] }),
   };
 }
 

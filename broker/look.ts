@@ -6,7 +6,7 @@
 
 import type { LookReply, LookRequest } from "../wire/mod.ts";
 import type { Clock } from "../client/runtime.ts";
-import { inspectPartition } from "./inspect.ts";
+import { inspectPartition, messageHistory } from "./inspect.ts";
 import type { LocalShard } from "./local_shard.ts";
 import { findMessage, peek } from "./peek.ts";
 
@@ -33,10 +33,15 @@ export async function look(
       const found = findMessage(local, request.partitionId, request.offset, nowMs);
       return found && { kind: "findMessageReply", ...found };
     }
+    case "messageHistory": {
+      const found = messageHistory(local, request.partitionId, request.offset, nowMs);
+      return found && { kind: "messageHistoryReply", ...found };
+    }
     case "inspect": {
       const inspections = request.partitionIds.map((id) => inspectPartition(local, id));
       const partitions = inspections.filter((one) => one !== undefined);
-      return { kind: "inspectReply", nowMs, partitions };
+      const index = local.shard.machine.appliedIndex;
+      return { kind: "inspectReply", nowMs, index, partitions };
     }
   }
 }

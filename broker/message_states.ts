@@ -4,7 +4,13 @@
  * @module
  */
 
-import type { BatchRun, PartitionPart, ShardMachine, TransferLane } from "../queue/mod.ts";
+import type {
+  BatchRun,
+  OffsetRuns,
+  PartitionPart,
+  ShardMachine,
+  TransferLane,
+} from "../queue/mod.ts";
 import { offsetRanges } from "../queue/offset_set.ts";
 import { StepReader } from "../queue/step_codec.ts";
 
@@ -70,6 +76,8 @@ export interface PartitionContents extends PartitionPart {
   readonly delayed: Set<number>;
   /** Offsets above `freshOffset` of messages that are not fresh. */
   readonly passed: Set<number>;
+  /** Offsets of messages that were acked, and may be brought back. */
+  readonly kept: Set<number>;
 }
 
 /**
@@ -90,6 +98,7 @@ export function partitionsOf(machine: ShardMachine): Map<number, PartitionConten
         returned: new Set(),
         delayed: new Set(),
         passed: new Set(),
+        kept: new Set(),
       };
       partitions.set(part.id, current);
     } else if (part.kind === "batches") {
@@ -101,12 +110,18 @@ export function partitionsOf(machine: ShardMachine): Map<number, PartitionConten
     } else if (part.kind === "delayed") {
       for (const offset of part.offset) current!.delayed.add(offset);
     } else if (part.kind === "passed") {
-      for (const [start, end] of offsetRanges(part)) {
-        for (let offset = start; offset < end; offset++) current!.passed.add(offset);
-      }
+      addRanges(current!.passed, part);
+    } else if (part.kind === "replayable" || part.kind === "replaying") {
+      addRanges(current!.kept, part);
     }
   }
   return partitions;
+}
+
+function addRanges(set: Set<number>, runs: OffsetRuns): void {
+  for (const [start, end] of offsetRanges(runs)) {
+    for (let offset = start; offset < end; offset++) set.add(offset);
+  }
 }
 
 /** The messages of a shard at one moment. */
@@ -133,7 +148,8 @@ export class MessageStates {
   }
 
   /**
-   * Lists the entries of the log that hold a message which is not acked, or on its way to another queue.
+   * Lists the entries of the log that hold a message which is not acked, may be brought back, or is on
+   * its way to another queue.
    *
    * @returns Their indexes, ascending.
    */
@@ -162,7 +178,7 @@ function stateIn(
 
 function isAlive(known: PartitionContents, { firstOffset, endOffset }: PlacedBatch): boolean {
   for (let offset = firstOffset; offset < endOffset; offset++) {
-    if (stateIn(known, offset) !== "acked") return true;
+    if (stateIn(known, offset) !== "acked" || known.kept.has(offset)) return true;
   }
   return false;
 }

@@ -32,6 +32,7 @@ import {
   PublishArena,
   PublishBatch,
   withDeathNote,
+  withReplayNote,
 } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { InternalClient } from "./internal_client.ts";
@@ -199,22 +200,12 @@ export class OutboxKeeper {
     const bounds: MessageBounds = { start: 0, end: 0 };
     const ids: number[] = [];
     let entry: Entry | undefined;
-    for (const { id, entryIndex, position, death } of transfers.values()) {
+    for (const transfer of transfers.values()) {
+      const { id, entryIndex, position } = transfer;
       if (ids.length === BATCH_COUNT_MAX || messages.bytes >= BATCH_BYTES_MAX) break;
       if (entry?.index !== entryIndex) entry = this.#entry(entryIndex);
       messageBoundsIn(entry.data, position, bounds);
-      if (death === undefined) {
-        messages.addRecord(entry.data.subarray(bounds.start, bounds.end));
-      } else {
-        const { key, headers, options, body } = decodeMessage(
-          entry.data,
-          bounds.start,
-          bounds.end,
-        );
-        const { ttlMs, priority = 0 } = options;
-        const noted = encodeHeaders(withDeathNote(headers, death, ttlMs));
-        messages.add(body, key, noted, encodeMessageOptions({ priority }));
-      }
+      addTransferred(messages, transfer, entry.data, bounds);
       ids.push(id);
     }
     const head = {
@@ -262,6 +253,31 @@ export class OutboxKeeper {
     const made = await client.findQueue(name);
     if (made === undefined) throw new Error(`Queue ${JSON.stringify(name)} is gone again`);
     return made;
+  }
+}
+
+/**
+ * Lays a message out as it arrives. What it asked for when it was published has been done, but for the
+ * priority; a message that is brought back lives anew, and a dead letter does not expire.
+ */
+function addTransferred(
+  messages: PublishBatch,
+  { death, replayOf }: Transfer,
+  data: Uint8Array,
+  { start, end }: MessageBounds,
+): void {
+  if (death === undefined && replayOf === undefined) {
+    return void messages.addRecord(data.subarray(start, end));
+  }
+  const { key, headers, options, body } = decodeMessage(data, start, end);
+  const { ttlMs, priority = 0 } = options;
+  if (death !== undefined) {
+    const noted = encodeHeaders(withDeathNote(headers, death, ttlMs));
+    messages.add(body, key, noted, encodeMessageOptions({ priority }));
+  } else {
+    const noted = encodeHeaders(withReplayNote(headers, replayOf!));
+    const lives = ttlMs === undefined ? {} : { ttlMs };
+    messages.add(body, key, noted, encodeMessageOptions({ priority, ...lives }));
   }
 }
 

@@ -31,18 +31,34 @@ export function partitionStorage(
   const captured = partitionIds.map((partitionId) => {
     const index = machine.oldestEntryIndex(partitionId);
     const oldestAtMs = index === undefined ? 0 : commandTimestampMs(store.entry(index).data);
-    return { partitionId, parts: machine.capturePartition(partitionId), oldestAtMs };
+    const parts = machine.capturePartition(partitionId);
+    const hasHistory = machine.historyReport(partitionId) !== undefined;
+    const aliveParts = hasHistory ? machine.capturePartition(partitionId) : undefined;
+    return { partitionId, parts, aliveParts, oldestAtMs };
   });
   const measureAll = async () => {
     const slices = new Slices(clock);
     const found: PartitionStorage[] = [];
-    for (const { partitionId, parts, oldestAtMs } of captured) {
+    for (const { partitionId, parts, aliveParts, oldestAtMs } of captured) {
       if (parts === undefined) continue;
-      found.push({ partitionId, oldestAtMs, ...await measure(parts, segments, slices) });
+      const all = await measure(parts, segments, slices);
+      if (aliveParts === undefined) {
+        found.push({ partitionId, oldestAtMs, ...all, historyRecords: 0, historyBytes: 0 });
+        continue;
+      }
+      const alive = await measure(aliveParts.filter(isOfTheLiving), segments, slices);
+      const historyRecords = all.records - alive.records;
+      const historyBytes = Math.max(0, all.bytes - alive.bytes);
+      found.push({ partitionId, oldestAtMs, ...all, historyRecords, historyBytes });
     }
     return found;
   };
   return measureAll();
+}
+
+/** What is only kept so that it can be brought back is left out. */
+function isOfTheLiving({ kind }: SnapshotPart): boolean {
+  return kind !== "replayable" && kind !== "replaying";
 }
 
 async function measure(

@@ -233,6 +233,11 @@ export class RequestHandler {
           if (reply.kind !== "purged") return refuseReply(link, frame, reply);
           answer(link, frame, { ...reply, term, index });
         });
+      case "replay":
+        return this.#propose(link, frame, local, request, ({ reply, term, index }) => {
+          if (reply.kind !== "replayed") return refuseReply(link, frame, reply);
+          answer(link, frame, { ...reply, term, index });
+        });
       case "findQueue":
         return this.#findQueue(link, frame, local, request.name);
       case "listQueues":
@@ -261,6 +266,7 @@ export class RequestHandler {
         return serveScheduleRequest(link, frame, local, request);
       case "peek":
       case "findMessage":
+      case "messageHistory":
       case "inspect":
         return this.#look(link, frame, local, request);
       default:

@@ -499,6 +499,56 @@ Deno.test("flowmq msg get and explain tell about a message", async () => {
   });
 });
 
+Deno.test("flowmq msg history and queue replay tell about what was acked, and bring it back", async () => {
+  await withNode(async (call) => {
+    await call("pub mail early");
+    const none = await call("msg history mail/0/0");
+    assertEquals(none.code, ExitCode.notFound);
+    assertMatch(
+      none.stderr[0]!,
+      /queue mail keeps no history: flowmq queue edit mail --history 10m/,
+    );
+    const unable = await call("queue replay mail --since 1h");
+    assertEquals(unable.code, ExitCode.refused);
+    assertMatch(unable.stderr[0]!, /queue "mail" keeps no history.*queue edit QUEUE --history 10m/);
+    assertMatch((await call("queue edit mail --history 10m")).stdout, /history of 10 min 0 s/);
+    await call("pub mail late --key k");
+    assertEquals((await call("sub mail --count 2")).stdout, "early\nlate\n");
+    const { stdout } = await call("msg history mail/0/1");
+    assertMatch(stdout, /^when +what +who +delivery +why +index\n/);
+    const words = [...stdout.matchAll(/ ago {2}(\w+) .*\(session \d+(, consumer \d+)?\)/g)];
+    assertEquals(words.map(([, word]) => word), ["published", "delivered", "acked"]);
+    assertMatch(stdout, /\n\nmail\/0\/1 is gone now\n$/);
+    const lines = (await call("msg history mail/0/0 --json")).stdout.trim().split("\n");
+    const happened = lines.map((line) => JSON.parse(line));
+    assertEquals(happened.map(({ what, deliveryCount }) => [what, deliveryCount]), [
+      ["leased", 1],
+      ["acked", 1],
+    ]);
+    assertMatch(
+      (await call("queue info mail")).stdout,
+      /^history of the last .*: 2 acked messages can be replayed, \d.* B in 2 records on disk/m,
+    );
+    const replayed = await call("queue replay mail --since 1h");
+    assertEquals(replayed.stdout, "2 messages on the way back into queue mail\n");
+    assertMatch(replayed.stderr[0]!, /queue mail remembers since .*: what was acked before stays/);
+    const again = (await call("sub mail --count 2 --json")).stdout.trim().split("\n");
+    assertEquals(
+      again.map((line) => JSON.parse(line)).map(({ body, key, headers, offset }) => [
+        body,
+        key,
+        headers["flowmq-replayed-from"],
+        offset,
+      ]),
+      [["early", null, "mail/0/0", 2], ["late", "k", "mail/0/1", 3]],
+    );
+    const soon = await call("queue replay mail --since 1ms --json");
+    assertEquals(JSON.parse(soon.stdout).replayed, 0);
+    assertEquals((await call("queue replay mail")).code, ExitCode.usage);
+    assertMatch((await call("msg history mail/0/9")).stderr[0]!, /mail\/0\/9 is not published yet/);
+  });
+});
+
 Deno.test("flowmq cluster status asks the nodes", async () => {
   await withNode(async (call) => {
     await call("queue add mail"); // waits for a leader

@@ -47,6 +47,7 @@ const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.diskFull,
   ErrorCode.queueFull,
   ErrorCode.messageLeased,
+  ErrorCode.noHistory,
 ]);
 
 function describeClientError(error: FlowMQError): ErrorDescription {
@@ -88,6 +89,7 @@ function adviceOn(code: number): string {
   if (code === ErrorCode.scheduleExists) {
     return ": flowmq queue schedule ls shows it, flowmq queue schedule rm makes room";
   }
+  if (code === ErrorCode.noHistory) return " (flowmq queue edit QUEUE --history 10m)";
   if (code === ErrorCode.messageLeased) return " (flowmq msg get shows who has it)";
   if (code === ErrorCode.diskFull) return " (flowmq cluster status shows how much there is)";
   return "";

@@ -4,8 +4,16 @@
  * @module
  */
 
-import type { FlowRates, PartitionActivity, QueueReport } from "../mod.ts";
-import { formatCount, formatMany, formatMs, formatRate, formatTable, oneLine } from "./format.ts";
+import type { FlowRates, PartitionActivity, PartitionStorageReport, QueueReport } from "../mod.ts";
+import {
+  formatBytes,
+  formatCount,
+  formatMany,
+  formatMs,
+  formatRate,
+  formatTable,
+  oneLine,
+} from "./format.ts";
 import type { Paint } from "./terminal.ts";
 
 /**
@@ -65,6 +73,35 @@ export function keyLine(activity: readonly PartitionActivity[]): string[] {
   return [
     `ready messages have ${formatMany(keys, "key")}; ${formatCount(blocked)} of them wait for ` +
     "others of their key, or for its rate",
+  ];
+}
+
+/**
+ * Says what the history of a queue holds.
+ *
+ * @param activity Its partitions.
+ * @param storage What they hold on disk.
+ * @returns One line, or none where there is no history.
+ */
+export function historyLine(
+  activity: readonly PartitionActivity[],
+  storage: readonly PartitionStorageReport[],
+): string[] {
+  const histories = activity.flatMap(({ history, nowMs }) =>
+    history === undefined ? [] : [{ ...history, ageMs: nowMs - history.sinceMs }]
+  );
+  if (histories.length === 0) return [];
+  const total = (count: "replayable" | "replaying" | "happenings" | "bytes") =>
+    histories.reduce((sum, history) => sum + history[count], 0);
+  const disk = storage.reduce((sum, { historyBytes }) => sum + historyBytes, 0);
+  const records = storage.reduce((sum, { historyRecords }) => sum + historyRecords, 0);
+  const replaying = total("replaying");
+  return [
+    `history of the last ${formatMs(Math.max(0, ...histories.map(({ ageMs }) => ageMs)))}: ` +
+    `${formatMany(total("replayable"), "acked message")} can be replayed, ` +
+    `${formatBytes(disk)} in ${formatMany(records, "record")} on disk are kept for that; ` +
+    `${formatMany(total("happenings"), "happening")} in ${formatBytes(total("bytes"))} of memory` +
+    (replaying === 0 ? "" : `; ${formatMany(replaying, "message")} wait to come back`),
   ];
 }
 

@@ -33,6 +33,7 @@ const {
   order,
   keyConcurrency,
   keyRatePerSecond,
+  historyMs,
 } = QUEUE_SETTINGS;
 
 /** The flags of `queue add`. One that is not given leaves the setting at its default. */
@@ -137,6 +138,14 @@ export const settingFlags = {
       "Keys take turns, so that many messages of one do not make others wait. They do anyway with " +
       "--order key and with limits for keys.",
   }),
+  history: durationFlag({
+    help:
+      "For how long it is remembered what happened to messages, and acked ones can be replayed; 0 for " +
+      "not at all. Such messages stay on disk as long.",
+    minimumMs: historyMs.min,
+    maximumMs: historyMs.max,
+    defaultText: "0",
+  }),
 };
 
 /** The flags of `queue edit`. One that is not given leaves the setting as it is. */
@@ -163,6 +172,7 @@ const SETTING_OF = {
   keyConcurrency: "keyConcurrency",
   keyRate: "keyRatePerSecond",
   fairKeys: "fairKeys",
+  history: "historyMs",
 } as const satisfies Record<keyof typeof settingFlags, keyof QueueSettings>;
 
 /** How a setting is told to people. */
@@ -184,6 +194,7 @@ const SHOWN: { readonly [K in keyof QueueSettings]: (value: QueueSettings[K]) =>
   keyConcurrency: (count) => `${count} of a key at a time`,
   keyRatePerSecond: (count) => `${count} of a key a second`,
   fairKeys: (on) => on ? "keys take turns" : "keys take no turns",
+  historyMs: (ms) => ms === 0 ? "no history" : `history of ${formatMs(ms)}`,
 };
 
 /** The settings that are told whatever they are; others only when they are not the default. */

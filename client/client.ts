@@ -13,6 +13,7 @@ import { denoClientRuntime } from "./deno_runtime.ts";
 import { ConnectionLostError, RequestTimeoutError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
+import { messageHistory, type MessageHistoryReport } from "./history.ts";
 import { findMessage, messagePlace, type MessageReport } from "./look.ts";
 import { type ConnectOptions, resolveOptions } from "./options.ts";
 import type { MessagePlace } from "./message_id.ts";
@@ -263,6 +264,28 @@ export class Client implements AsyncDisposable {
   ): Promise<Removal> {
     const place = typeof message === "string" ? messagePlace(message) : message;
     return await removeMessage(this.#core, place, options);
+  }
+
+  /**
+   * Tells what happened to a message, as far as its queue remembers (`historyMs`): also after it was
+   * acked.
+   *
+   * @param id `QUEUE/PARTITION/OFFSET`, as in `orders/0/17`.
+   * @param options How long to wait.
+   * @returns What happened, oldest first; nothing where the queue keeps no history.
+   * @throws {TypeError} when that is no id.
+   * @throws {FlowMQError} with code `partitionNotFound` when the queue has no such partition.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time.
+   *
+   * @example Usage
+   * ```ts ignore
+   * const { happenings } = await client.messageHistory("orders/0/17");
+   * for (const { what, clientName } of happenings) console.log(what, clientName);
+   * ```
+   */
+  async messageHistory(id: string, options: WaitOptions = {}): Promise<MessageHistoryReport> {
+    return await messageHistory(this.#core, messagePlace(id), options);
   }
 
   /**

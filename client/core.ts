@@ -370,6 +370,7 @@ const readingKinds: ReadonlySet<ClientRequest["kind"]> = new Set([
   "listSchedules",
   "peek",
   "findMessage",
+  "messageHistory",
   "inspect",
 ]);
 

@@ -36,6 +36,7 @@ export {
 } from "./errors.ts";
 export type { MessageProperties } from "./message_properties.ts";
 export type { Explanation, ExplanationReason } from "./explanation.ts";
+export type { MessageHistoryReport, ReplayOptions, ReplayReport } from "./history.ts";
 export type { MessageReport, PartitionActivity } from "./look.ts";
 export { formatMessageId, type MessagePlace, parseMessageId } from "./message_id.ts";
 export type { ConnectOptions } from "./options.ts";
@@ -74,8 +75,10 @@ export type {
   ConsumerReport,
   FlowRates,
   FoundMessage,
+  HistoryReport,
   KeyBlockReport,
   LeaseReport,
+  MessageHappening,
   PartitionInspection,
 } from "../wire/look_messages.ts";
 export type { KeyCounts, LiveState } from "../queue/message_view.ts";

@@ -21,6 +21,7 @@ import {
   type RedriveOptions,
 } from "./dead_letters.ts";
 import { QueueNotFoundError } from "./errors.ts";
+import { type ReplayOptions, replayQueue, type ReplayReport } from "./history.ts";
 import { type PartitionActivity, queueActivity } from "./look.ts";
 import type { MessageProperties } from "./message_properties.ts";
 import { NamedProducer, type ProducerOptions } from "./named_producer.ts";
@@ -416,6 +417,28 @@ export class Queue {
     } catch (error) {
       throw asQueueError(error, this.name);
     }
+  }
+
+  /**
+   * Brings messages back that were acked, as far as the queue remembers (`historyMs`): as new messages,
+   * in the order of their offsets, behind those that are there, each in the partition that it was in. A
+   * header, `flowmq-replayed-from`, tells the id that each had. Whatever is repeated on the way, none
+   * comes back twice; a second replay brings back what was acked since the first.
+   *
+   * @param options Since when.
+   * @returns How many come back, and whether the queue remembers as far back; they arrive a little later.
+   * @throws {TypeError} when `since` is no time.
+   * @throws {FlowMQError} with code `noHistory` when the queue keeps no history.
+   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {RequestTimeoutError} when no answer comes in time; some may come back all the same.
+   *
+   * @example Usage
+   * ```ts ignore
+   * await client.queue("orders").replay({ since: Date.now() - 600_000 });
+   * ```
+   */
+  async replay(options: ReplayOptions): Promise<ReplayReport> {
+    return await replayQueue(this.#host.core, this.name, options);
   }
 
   /**

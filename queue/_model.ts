@@ -31,6 +31,8 @@ import type {
 } from "./commands.ts";
 import type { PartitionToSettle } from "./catalog.ts";
 import type { MachineLimits } from "./limits.ts";
+import { HistoryModel } from "./_history_model.ts";
+import { type Happening, HappeningKind } from "./happenings.ts";
 import { KeyModel } from "./_key_model.ts";
 import { ScheduleListModel } from "./_schedule_model.ts";
 import type { ScheduleCommand } from "./schedule.ts";
@@ -50,6 +52,7 @@ export type ModelLimits = Pick<
   | "namedProducerRetentionMs"
   | "dueAtOnce"
   | "outboxTransfers"
+  | "historyBytes"
 >;
 
 /** The effects of one command, one object each. */
@@ -123,6 +126,7 @@ interface ModelPartition {
   redelivered: number;
   /** The newest transfer that came from each shard. */
   taken: Map<number, number>;
+  readonly history: HistoryModel;
 }
 
 interface Batch {
@@ -162,6 +166,9 @@ export class Model {
   outbox: Transfer[] = [];
   effects: ModelEffects = noEffects();
   nowMs = 0;
+  /** What the clients of sessions were called, of all that ever were. */
+  readonly clientNames = new Map<number, string>();
+  #index = 0;
   #deleted = new Set<number>();
   #leaseNumber = 0;
   #nextTransferId = 1;
@@ -173,6 +180,7 @@ export class Model {
   apply(meta: CommandMeta, command: Command): ModelReply {
     this.effects = noEffects();
     this.nowMs = Math.max(this.nowMs, meta.timestampMs);
+    this.#index = meta.index;
     if (command.kind === "beginTerm") this.#beginTerm();
     this.#passTime();
     const reply = this.#execute(meta, command);
@@ -196,7 +204,9 @@ export class Model {
   /** The entries that hold a message which is not done with, or on its way out, ascending. */
   liveEntries(): number[] {
     const live = [
-      ...this.partitions.flatMap(({ messages }) => messages.filter(isLive)),
+      ...this.partitions.flatMap(({ messages, history: { kept } }) =>
+        messages.filter((message) => isLive(message) || kept.has(message.offset))
+      ),
       ...this.outbox,
     ];
     return [...new Set(live.map(({ entryIndex }) => entryIndex))].sort((a, b) => a - b);
@@ -319,6 +329,7 @@ export class Model {
         return { kind: "ok" };
       case "openSession": {
         const { clientName, timeoutMs, producer } = command;
+        this.clientNames.set(meta.index, clientName);
         const before = this.sessions.find((one) =>
           producer !== undefined && one.producer === producer
         );
@@ -431,7 +442,9 @@ export class Model {
           bytesPublished: 0,
           redelivered: 0,
           taken: new Map(),
+          history: new HistoryModel(),
         });
+        this.#remember(this.#partition(partitionId)!);
         return { kind: "ok" };
       }
       case "updatePartition": {
@@ -447,8 +460,15 @@ export class Model {
         const waiting = partition.messages.filter(({ state }) =>
           state === "ready" || state === "delayed"
         );
+        const low = partition.messages.findIndex(isLive);
         for (const message of waiting) message.state = "purged";
         partition.keys.purge();
+        if (waiting.length > 0) {
+          this.#note(partition, HappeningKind.purged, {
+            offset: low,
+            count: partition.messages.length - low,
+          });
+        }
         return { kind: "purged", count: waiting.length };
       }
       case "deletePartition": {
@@ -475,7 +495,16 @@ export class Model {
         if (message.state === "leased") return refused("messageLeased");
         message.state = "purged";
         partition.keys.wake(partition.messages, message.key);
+        this.#note(this.#partition(command.partitionId)!, HappeningKind.removed, message);
         return { kind: "ok" };
+      }
+      case "replay": {
+        const partition = this.#partition(command.partitionId);
+        if (partition === undefined) return refused("partitionNotFound");
+        const { history, settings } = partition;
+        if (settings.historyMs === 0) return refused("noHistory");
+        const { sinceMs, untilIndex } = command;
+        return { kind: "replayed", count: history.replay(sinceMs, untilIndex, this.nowMs) };
       }
       case "createQueue": {
         const { name, settings, shardCount, acceptExisting } = command;
@@ -583,7 +612,7 @@ export class Model {
     let reply: ModelReply = refused("partitionNotFound");
     if (partition !== undefined) {
       if (isFull(partition)) return refused("queueFull");
-      reply = this.#store(meta, partition, count, bytes, command.details);
+      reply = this.#store(meta, partition, count, bytes, command.details, sessionId);
     }
     published.batches.push({ base, count, reply });
     published.next += count;
@@ -613,6 +642,7 @@ export class Model {
       return refused("overloaded");
     }
     for (const offset of offsets) {
+      this.#noteLease(partition, HappeningKind.acked, partition.messages[offset]!);
       this.#takeOut(partition, partition.messages[offset]!);
       partition.messages[offset]!.state = "acked";
     }
@@ -642,6 +672,7 @@ export class Model {
     count: number,
     bytes: number,
     details?: PublishDetails,
+    sessionId = 0,
   ): ModelReply & { kind: "published" } {
     const { index, term, timestampMs: publishedAtMs } = meta;
     const firstOffset = partition.messages.length;
@@ -686,6 +717,7 @@ export class Model {
       }
     }
     partition.bytesPublished += bytes;
+    this.#note(partition, HappeningKind.published, { offset: firstOffset, count, sessionId });
     this.#dropOldest(partition);
     const receipt = { firstOffset, count, index, term, publishedAtMs, duplicate: false };
     return { kind: "published", ...receipt, ...(repeats.length === 0 ? {} : { repeats }) };
@@ -704,12 +736,18 @@ export class Model {
         message.holder === consumer && message.deliveryCount === deliveryCounts[at];
       if (!isCurrent) return 1;
       if (operation === 2) this.#extend(message);
-      else if (operation === 1) this.#fail(partition, message, command.reason, command.delayMs);
-      else {
+      else if (operation === 1) {
+        this.#noteLease(partition, HappeningKind.nacked, message, command.reason);
+        this.#fail(partition, message, command.reason, command.delayMs);
+      } else {
+        const what = operation === 0 ? HappeningKind.acked : HappeningKind.rejected;
+        this.#noteLease(partition, what, message, operation === 0 ? undefined : command.reason);
         this.#takeOut(partition, message);
         if (operation === 0) message.state = "acked";
-        else if (partition.queueName.endsWith(".dead")) message.state = "dropped";
-        else if (
+        else if (partition.queueName.endsWith(".dead")) {
+          message.state = "dropped";
+          this.#note(partition, HappeningKind.dropped, message);
+        } else if (
           this.#bury(partition, message, message.deliveryCount, "rejected", command.reason)
         ) {
           message.state = "dead";
@@ -736,6 +774,7 @@ export class Model {
     }
     Object.assign(partition, { settings, paused, revision });
     partition.keys.update(partition.messages, settings);
+    this.#remember(partition);
     partition.consumers.forEach((consumer, at) => {
       if (this.#leaseMs(consumer) === lastedMs[at]) return;
       for (const message of this.held(consumer)) this.#extend(message);
@@ -750,7 +789,9 @@ export class Model {
       const { live, bytes } = held(partition);
       const isTooMany = live > shareOf(maxMessages, partition);
       const isTooLarge = bytes > shareOf(maxBytes, partition) && live > 1;
-      if (isTooMany || isTooLarge) message.state = "dropped";
+      if (!isTooMany && !isTooLarge) continue;
+      message.state = "dropped";
+      this.#note(partition, HappeningKind.dropped, message);
     }
   }
 
@@ -770,6 +811,7 @@ export class Model {
       message.holder = consumer;
       this.#extend(message);
       partition.keys.taken(partition.messages, turn.key, this.nowMs);
+      this.#noteLease(partition, HappeningKind.leased, message);
       const { sessionId, consumerId, partitionId } = consumer;
       const { offset, deliveryCount, entryIndex, position } = message;
       this.effects.deliveries.push({
@@ -818,6 +860,8 @@ export class Model {
     partition.consumers.splice(partition.consumers.indexOf(consumer), 1);
     partition.turns = partition.turns.filter((other) => other !== consumer);
     for (const message of this.held(consumer)) {
+      const what = failure === undefined ? "returned" : "sessionTimedOut";
+      this.#noteLease(partition, HappeningKind[what], message);
       if (failure !== undefined) {
         this.#fail(partition, message, failure, 0);
         continue;
@@ -843,8 +887,9 @@ export class Model {
 
   /** What time brings to a partition first: a lease that ends, a message that is due, or expires. */
   #firstDeadlineMs(partition: ModelPartition): number {
-    const { messages } = partition;
+    const { messages, history } = partition;
     return Math.min(
+      history.firstDeadlineMs(),
       ...messages.filter(({ state }) => state === "leased").map(({ deadlineMs }) => deadlineMs),
       ...messages.filter(({ state }) => state === "delayed").map(({ dueMs }) => dueMs),
       ...this.#rangesToCome(partition).map(({ expiresAtMs }) => expiresAtMs),
@@ -857,8 +902,30 @@ export class Model {
     return ranges.filter(({ end, hadItsTurn }) => end > low && !hadItsTurn);
   }
 
-  /** Returns how many messages were due or expired, where a range in which none was left counts too. */
+  /** Returns how many messages were due, expired, or went to the outbox to come back. */
   #passTimeIn(partition: ModelPartition, countMax: number): number {
+    const count = this.#passTimeOf(partition, countMax);
+    const { history, queueName: queue, number, messages } = partition;
+    history.forget(this.nowMs);
+    if (history.feedMs > this.nowMs) return count;
+    const target = { queue, partition: number };
+    const fed = history.replaying.slice(0, Math.max(0, countMax - count));
+    for (const [at, offset] of fed.entries()) {
+      if (this.outbox.length * 2 >= this.limits.outboxTransfers) {
+        history.feedMs = this.nowMs + 1_000;
+        return count + at;
+      }
+      const { entryIndex, position } = messages[offset]!;
+      const replayOf = { ...target, offset };
+      this.outbox.push({ id: this.#nextTransferId++, target, entryIndex, position, replayOf });
+      history.replaying.shift();
+      this.#note(partition, HappeningKind.replayed, { offset });
+    }
+    return count + fed.length;
+  }
+
+  /** Returns how many messages were due or expired, where a range in which none was left counts too. */
+  #passTimeOf(partition: ModelPartition, countMax: number): number {
     const ranges = this.#rangesToCome(partition)
       .filter(({ expiresAtMs }) => expiresAtMs <= this.nowMs)
       .sort((a, b) => a.expiresAtMs - b.expiresAtMs || a.start - b.start);
@@ -871,6 +938,7 @@ export class Model {
     );
     for (const message of ended) {
       const consumer = message.holder!;
+      this.#noteLease(partition, HappeningKind.leaseExpired, message);
       this.#fail(partition, message, "leaseExpired");
       this.#updateTurn(consumer);
     }
@@ -938,8 +1006,10 @@ export class Model {
 
   #expire(partition: ModelPartition, message: Message, deliveryCount: number): void {
     const { settings, queueName } = partition;
-    if (!settings.deadLetterExpired || queueName.endsWith(".dead")) message.state = "expired";
-    else if (this.#bury(partition, message, deliveryCount, "expired")) message.state = "dead";
+    if (!settings.deadLetterExpired || queueName.endsWith(".dead")) {
+      message.state = "expired";
+      this.#note(partition, HappeningKind.expired, message);
+    } else if (this.#bury(partition, message, deliveryCount, "expired")) message.state = "dead";
     else {
       message.deliveryCount = deliveryCount;
       message.priority = 0;
@@ -954,13 +1024,14 @@ export class Model {
   }
 
   #bury(
-    { queueName: queue, number: partition }: ModelPartition,
+    owner: ModelPartition,
     { offset, entryIndex, position }: Message,
     deliveryCount: number,
     reason: Death["reason"],
     detail?: string,
   ): boolean {
     if (this.outbox.length >= this.limits.outboxTransfers) return false;
+    const { queueName: queue, number: partition } = owner;
     this.outbox.push({
       id: this.#nextTransferId++,
       target: { queue: `${queue}.dead`, partition: 0 },
@@ -976,7 +1047,56 @@ export class Model {
         atMs: this.nowMs,
       },
     });
+    this.#note(owner, HappeningKind.dead, { offset, deliveryCount, detail: reason });
     return true;
+  }
+
+  /** Begins or ends a history. */
+  #remember({ history, settings: { historyMs } }: ModelPartition): void {
+    const isNew = history.windowMs === 0 && historyMs > 0;
+    history.setWindow(historyMs, this.nowMs);
+    if (!isNew) return;
+    for (const partition of this.partitions) {
+      partition.history.trim(this.#historyShare, this.clientNames);
+    }
+  }
+
+  get #historyShare(): number {
+    const count = this.partitions.filter(({ history }) => history.windowMs > 0).length;
+    return Math.floor(this.limits.historyBytes / Math.max(1, count));
+  }
+
+  #noteLease(
+    partition: ModelPartition,
+    kind: HappeningKind,
+    { offset, deliveryCount, holder }: Message,
+    detail?: string,
+  ): void {
+    const { sessionId, consumerId } = holder!;
+    const said = detail === undefined ? {} : { detail };
+    this.#note(partition, kind, { offset, deliveryCount, sessionId, consumerId, ...said });
+  }
+
+  #note(
+    { history }: ModelPartition,
+    kind: HappeningKind,
+    happening: Pick<Happening, "offset"> & Partial<Happening>,
+  ): void {
+    if (history.windowMs === 0) return;
+    const { offset, count = 1, sessionId = 0, consumerId = 0, detail } = happening;
+    const isAboutDelivery = sessionId !== 0 || detail !== undefined;
+    history.happenings.push({
+      kind,
+      offset,
+      count,
+      index: this.#index,
+      atMs: this.nowMs,
+      sessionId,
+      consumerId,
+      deliveryCount: isAboutDelivery ? happening.deliveryCount ?? 0 : 0,
+      ...(detail === undefined ? {} : { detail }),
+    });
+    history.trim(this.#historyShare, this.clientNames);
   }
 
   #extend(message: Message): void {

@@ -481,9 +481,10 @@ export class Backlog {
    * Forgets what is known about messages below an offset.
    *
    * @param low The lowest offset that is still alive.
+   * @param kept The lowest offset whose place in the log is still needed, at or below `low`.
    */
-  dropBelow(low: number): void {
-    this.#batches.dropBelow(low, this.#nextOffset);
+  dropBelow(low: number, kept: number): void {
+    this.#batches.dropBelow(kept, this.#nextOffset);
     this.#expiries.dropBelow(low, this.#nextOffset);
     this.#held.dropBelow(low, this.#nextOffset);
   }
@@ -585,9 +586,14 @@ export class Backlog {
    * Checks what must hold between two commands.
    *
    * @param lowOffset The lowest offset that is alive.
+   * @param keptOffset The lowest offset whose place in the log is needed.
    * @param isLeased Tells whether a consumer holds a message.
    */
-  checkInvariants(lowOffset: number, isLeased: (offset: number) => boolean): void {
+  checkInvariants(
+    lowOffset: number,
+    keptOffset: number,
+    isLeased: (offset: number) => boolean,
+  ): void {
     this.#batches.checkInvariants();
     this.#passed.checkInvariants();
     this.#waiting.checkInvariants();
@@ -612,10 +618,10 @@ export class Backlog {
     }
     const { firstOffset } = this.#batches;
     invariant(
-      lowOffset === this.#nextOffset
+      keptOffset === this.#nextOffset
         ? firstOffset === undefined
-        : firstOffset !== undefined && firstOffset <= lowOffset,
-      "The batches of live messages are recorded, and none when there is no message",
+        : firstOffset !== undefined && firstOffset <= keptOffset,
+      "The batches of messages that are kept are recorded, and none when there is no message",
     );
   }
 

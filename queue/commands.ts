@@ -255,6 +255,18 @@ export interface RemoveMessageCommand {
   readonly offset: number;
 }
 
+/**
+ * Put acked messages back into a partition, as far as its history has them: those whose ack was applied
+ * at `sinceMs` or later, by the entry `untilIndex` or one before. Said again, it finds none.
+ */
+export interface ReplayCommand {
+  readonly kind: "replay";
+  readonly partitionId: number;
+  /** By the time of the log. */
+  readonly sinceMs: number;
+  readonly untilIndex: number;
+}
+
 /** The partition and everything in it is gone. Idempotent. */
 export interface DeletePartitionCommand {
   readonly kind: "deletePartition";
@@ -318,6 +330,7 @@ export type Command =
   | BeginTermCommand
   | TickCommand
   | RemoveMessageCommand
+  | ReplayCommand
   | CreatePartitionCommand
   | UpdatePartitionCommand
   | PurgePartitionCommand
@@ -345,6 +358,8 @@ export type RefusalReason =
   | "messageGone"
   /** A consumer holds the message. */
   | "messageLeased"
+  /** The queue keeps no history. */
+  | "noHistory"
   | "sequenceGap"
   /** The partition has as many messages as its queue allows. Try again. */
   | "queueFull"
@@ -430,6 +445,8 @@ export type Reply =
     readonly producers?: readonly ProducerPosition[];
   }
   | { readonly kind: "purged"; readonly count: number }
+  /** So many messages are on their way back. */
+  | { readonly kind: "replayed"; readonly count: number }
   | { readonly kind: "queue"; readonly queue: QueueInfo; readonly created: boolean }
   | { readonly kind: "schedule"; readonly schedule: Schedule; readonly created: boolean };
 
@@ -516,8 +533,10 @@ export interface Transfer {
   readonly entryIndex: number;
   /** Its place in that entry. */
   readonly position: number;
-  /** What became of it, where it is a dead letter; absent where it was published with an ack. */
+  /** What became of it, where it is a dead letter. */
   readonly death?: Omit<Death, "entryIndex" | "position">;
+  /** Where it was, where it is brought back after it was acked. */
+  readonly replayOf?: TransferTarget & { readonly offset: number };
 }
 
 /** What a partition is, beside what is in it. */

@@ -35,6 +35,10 @@ export interface MachineLimits {
   readonly schedulesPerPartition: number;
   /** Schedules of all partitions of a shard. @default {10_000} */
   readonly schedulesPerShard: number;
+  /** Memory for the histories of a shard, about, which share it evenly. @default {67_108_864} */
+  readonly historyBytes: number;
+  /** Messages of a partition that are being brought back at a time. @default {1_000_000} */
+  readonly replaying: number;
 }
 
 /** The limits of a machine that was not told otherwise. */
@@ -52,6 +56,8 @@ export const DEFAULT_LIMITS: MachineLimits = {
   outboxTransfers: 100_000,
   schedulesPerPartition: 1_000,
   schedulesPerShard: 10_000,
+  historyBytes: 64 * 1024 * 1024,
+  replaying: 1_000_000,
 };
 
 /** What a command may ask for; outside, it is refused as `invalidArgument` or `settingsInvalid`. */

@@ -1,9 +1,9 @@
 /**
- * Which entries of the log hold a message that is not acked, or is on its way to another queue, read
- * out of the parts of a snapshot.
+ * Which entries of the log hold a message that is not acked, is on its way to another queue, or may be
+ * brought back, read out of the parts of a snapshot.
  *
  * The bodies of messages are nowhere but in the log, so these are the entries that must stay, and the
- * only ones that anybody will ever ask for: what is acked never comes back.
+ * only ones that anybody will ever ask for: what else is acked never comes back.
  *
  * @module
  */
@@ -20,6 +20,10 @@ interface PartitionSoFar {
   readonly known: Float64Array[];
   /** What is not fresh above `freshOffset`. */
   readonly passed: OffsetRuns[];
+  /** What was acked, and is kept by the history. */
+  readonly replayable: OffsetRuns[];
+  /** What was acked, and is being brought back. */
+  readonly replaying: OffsetRuns[];
 }
 
 /** Goes along with the parts of a snapshot. */
@@ -57,7 +61,14 @@ export class LiveEntries {
     switch (part.kind) {
       case "partition":
         this.#endPartition();
-        this.#current = { partition: part, runs: [], known: [], passed: [] };
+        this.#current = {
+          partition: part,
+          runs: [],
+          known: [],
+          passed: [],
+          replayable: [],
+          replaying: [],
+        };
         return;
       case "transfers":
         for (const { entryIndex } of part.transfers) this.#found(entryIndex);
@@ -73,6 +84,10 @@ export class LiveEntries {
         return;
       case "passed":
         this.#current?.passed.push(part);
+        return;
+      case "replayable":
+      case "replaying":
+        this.#current?.[part.kind].push(part);
         return;
       case "end":
         this.end();
@@ -102,12 +117,15 @@ export class LiveEntries {
   }
 
   /** Stops after each run of batches. */
-  *#search({ partition, runs, known, passed }: PartitionSoFar): Generator<void> {
+  *#search(
+    { partition, runs, known, passed, replayable, replaying }: PartitionSoFar,
+  ): Generator<void> {
     const { freshOffset, nextOffset } = partition;
     const offsets = sorted(known);
     let next = 0;
     const notFresh = rangesIn(passed);
     let range = notFresh.next();
+    const kept = [new RangeCursor(replayable), new RangeCursor(replaying)];
     let lastOffset = -1;
     let lastIndex = 0;
     /** The batch before ends here, and another one may begin. */
@@ -120,7 +138,8 @@ export class LiveEntries {
         if (fresh > offset) break;
         range = notFresh.next();
       }
-      if (lastOffset >= 0 && (fresh < offset || holdsKnown)) this.#found(lastIndex);
+      const isKept = kept.some((ranges) => ranges.meets(lastOffset, offset));
+      if (lastOffset >= 0 && (fresh < offset || holdsKnown || isKept)) this.#found(lastIndex);
       lastOffset = offset;
       lastIndex = entryIndex;
     };
@@ -138,6 +157,31 @@ export class LiveEntries {
       yield;
     }
     pass(nextOffset, 0);
+  }
+}
+
+/** Ranges of offsets that are gone through once. */
+class RangeCursor {
+  readonly #ranges: Iterator<readonly [start: number, end: number]>;
+  #range: readonly [start: number, end: number] | undefined;
+
+  constructor(parts: readonly OffsetRuns[]) {
+    this.#ranges = rangesIn(parts);
+    this.#next();
+  }
+
+  /**
+   * Tells whether some offset from `start` on, and below `end`, is in a range. Neither falls from one call
+   * to the next.
+   */
+  meets(start: number, end: number): boolean {
+    while (this.#range !== undefined && this.#range[1] <= start) this.#next();
+    return this.#range !== undefined && this.#range[0] < end;
+  }
+
+  #next(): void {
+    const { done, value } = this.#ranges.next();
+    this.#range = done ? undefined : value;
   }
 }
 

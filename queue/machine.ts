@@ -28,6 +28,9 @@ import type {
 } from "./commands.ts";
 import type { Consumer } from "./consumer.ts";
 import { invariant, unreachable } from "./invariant.ts";
+import { type MessageHistory, messageHistory } from "./message_history.ts";
+import { replay } from "./history_commands.ts";
+import type { HistoryReport } from "./history.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "./limits.ts";
 import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
@@ -342,6 +345,28 @@ export class ShardMachine {
   }
 
   /**
+   * Tells what happened to a message, as far as that is remembered.
+   *
+   * @param partitionId The partition.
+   * @param offset The message.
+   * @returns What is known, or `undefined` when the partition does not live here, or has no history.
+   */
+  messageHistory(partitionId: number, offset: number): MessageHistory | undefined {
+    const history = this.#tables.partitions.get(partitionId)?.history;
+    return history && messageHistory(history, offset);
+  }
+
+  /**
+   * Tells what the history of a partition holds.
+   *
+   * @param partitionId The partition.
+   * @returns The counts, or `undefined` when the partition does not live here, or has no history.
+   */
+  historyReport(partitionId: number): HistoryReport | undefined {
+    return this.#tables.partitions.get(partitionId)?.history?.report;
+  }
+
+  /**
    * Counts what has gone through a partition.
    *
    * @param partitionId The partition.
@@ -582,6 +607,8 @@ export class ShardMachine {
         return OK;
       case "removeMessage":
         return removeMessage(tables, command);
+      case "replay":
+        return replay(tables, command);
       case "createPartition":
         return createPartition(tables, command);
       case "updatePartition":

@@ -125,7 +125,7 @@ export class TablesRestorer {
         for (const saved of part.schedules) tables.schedules.put(saved);
         return;
       case "partition":
-        this.#partition = Partition.restore(part, tables.outbox);
+        this.#partition = Partition.restore(part, tables.outbox, tables);
         this.#consumers = [];
         tables.addPartition(this.#partition);
         return;
@@ -177,6 +177,11 @@ export class TablesRestorer {
           partition.restoreDelayed(part.dueMs[at]!, offset, count, priority);
         }
         return;
+      case "history":
+      case "happenings":
+      case "replayable":
+      case "replaying":
+        return partition.restoreHistory(part);
       default:
         unreachable(part);
     }

@@ -75,6 +75,14 @@ export type SnapshotPart =
   | WaitingSnapshot & { readonly kind: "returned" }
   /** In the order in which they are due. */
   | WaitingSnapshot & { readonly kind: "delayed"; readonly dueMs: Float64Array }
+  /** Only where the partition has a history. */
+  | HistoryPart & { readonly kind: "history" }
+  /** Oldest first. */
+  | HappeningsSnapshot
+  /** Acked messages that can be brought back, ascending. */
+  | OffsetRuns & { readonly kind: "replayable" }
+  /** Messages that are being brought back, and are not in the outbox yet; ascending. */
+  | OffsetRuns & { readonly kind: "replaying" }
   /** Of the shard again: what its partitions have taken from outboxes. */
   | { readonly kind: "transferMarks"; readonly marks: readonly TransferMark[] }
   /** The last part: `parts` came before it. */
@@ -261,4 +269,29 @@ export interface ExpirySnapshot {
 export interface SizeSnapshot {
   readonly firstOffset: Float64Array;
   readonly bytes: Float64Array;
+}
+
+/** A history, without what happened. */
+export interface HistoryPart {
+  /** It knows all that happened from then on, as far as its window reaches. */
+  readonly beganMs: number;
+  /** When the next messages that are brought back go to the outbox. */
+  readonly feedMs: number;
+  /** Sessions, and what their clients were called, in the order in which they first did something. */
+  readonly clients: readonly (readonly [sessionId: number, name: string])[];
+}
+
+/** What happened: see `happenings.ts`. */
+export interface HappeningsSnapshot {
+  readonly kind: "happenings";
+  readonly what: Uint8Array;
+  readonly offset: Float64Array;
+  readonly count: Float64Array;
+  readonly index: Float64Array;
+  readonly atMs: Float64Array;
+  readonly sessionId: Float64Array;
+  readonly consumerId: Uint32Array;
+  readonly deliveryCount: Uint32Array;
+  /** Those that there are, by place. */
+  readonly details?: readonly (readonly [at: number, text: string])[];
 }

@@ -33,6 +33,9 @@ export {
 } from "./machine.ts";
 export type { MachineCapture } from "./machine_capture.ts";
 export * from "./machine_snapshot.ts";
+export type { HappeningName } from "./happenings.ts";
+export type { HistoryReport } from "./history.ts";
+export type * from "./message_history.ts";
 export type * from "./message_view.ts";
 export type { TransferLane } from "./outbox.ts";
 export { queueNameProblem } from "./queue_name.ts";

@@ -20,6 +20,7 @@ import type {
   Reply,
   Transfer,
 } from "./commands.ts";
+import { HappeningKind } from "./happenings.ts";
 import { LiveEntries } from "./live_entries.ts";
 import { ShardMachine } from "./machine.ts";
 import type { MachineCapture } from "./machine_capture.ts";
@@ -33,6 +34,7 @@ const LIMITS = {
   namedProducerRetentionMs: 2_500,
   dueAtOnce: 4,
   outboxTransfers: 6,
+  historyBytes: 4_000,
 };
 const OPTIONS = { shard: 0, limits: LIMITS };
 
@@ -70,6 +72,14 @@ type Step =
     sequence: number;
     answered: number;
     targets: number;
+    passMs: number;
+  }
+  /** Somebody wants acked messages back. */
+  | {
+    kind: "replay";
+    partitionId: number;
+    sinceMs: number;
+    indexBack: number;
     passMs: number;
   }
   /** The keeper takes something out of the outbox. */
@@ -132,6 +142,7 @@ const settings: fc.Arbitrary<QueueSettings> = fc.record({
   keyConcurrency: fc.constantFrom(0, 0, 0, 2),
   keyRatePerSecond: fc.constantFrom(0, 0, 0, 1, 3, 20),
   fairKeys: fc.boolean(),
+  historyMs: fc.constantFrom(0, 300, 2_500),
   ...limits,
 }, { requiredKeys: ["partitions"] }).map(queueSettings);
 /** Half of the messages of such a batch are plain all the same. */
@@ -317,6 +328,17 @@ const step: fc.Arbitrary<Step> = fc.oneof(
         ...fields,
       })),
     ),
+  },
+  {
+    weight: 5,
+    arbitrary: fc.record({
+      kind: fc.constant("replay" as const),
+      partitionId: knownPartition,
+      sinceMs: fc.constantFrom(0, 1_200, 2_000),
+      /** So many entries ago, as a request that comes late. */
+      indexBack: fc.constantFrom(0, 0, 0, 3, 20),
+      passMs,
+    }),
   },
   { weight: 5, arbitrary: createPartition },
   {
@@ -537,6 +559,7 @@ class Pair {
     assertSame(machine.sessions(), model.sessions.map((s) => model.sessionInfo(s)), "sessions");
     for (const partition of model.partitions) {
       assertSame(machine.stats(partition.id), model.stats(partition), "stats");
+      this.#compareHistory(partition);
       for (const consumer of partition.consumers) {
         const { sessionId, consumerId, partitionId } = consumer;
         const leases = machine.leases(sessionId, consumerId, partitionId);
@@ -558,6 +581,31 @@ class Pair {
     assertSame(found, schedules, "schedules");
     assertSame(machine.nextScheduleMs(), model.schedules.nextMs(), "nextScheduleMs");
     assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");
+  }
+
+  /** All of what is held, and what happened to one message: another one each time. */
+  #compareHistory({ id, history, messages }: Model["partitions"][number]): void {
+    const { machine, model: { nowMs, clientNames } } = this;
+    const report = history.report(nowMs, clientNames);
+    assertSame(machine.historyReport(id), report, "what a history holds");
+    const offset = this.#index % (messages.length + 1);
+    const found = machine.messageHistory(id, offset)?.happenings;
+    const expected = report && history.of(offset).map((happening) => {
+      const { kind, atMs, index, sessionId, consumerId, deliveryCount, detail } = happening;
+      const what = Object.entries(HappeningKind).find(([, one]) => one === kind)![0];
+      const clientName = clientNames.get(sessionId);
+      return {
+        what,
+        atMs,
+        index,
+        sessionId: sessionId || undefined,
+        clientName,
+        consumerId: consumerId || undefined,
+        deliveryCount: deliveryCount || undefined,
+        detail,
+      };
+    });
+    assertSame(found, expected, "what happened to a message");
   }
 
   /** As if the other shard were this one too. */
@@ -640,6 +688,10 @@ class Pair {
         return step.what === "fire"
           ? { kind: "fireSchedule", partitionId, number, dueMs, nextMs, bytes: 4 }
           : { kind: "resumeSchedule", partitionId, id, number, nextMs };
+      }
+      case "replay": {
+        const { kind, partitionId, sinceMs, indexBack } = step;
+        return { kind, partitionId, sinceMs, untilIndex: Math.max(0, this.#index - indexBack) };
       }
       case "transferDone":
         return {

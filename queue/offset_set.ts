@@ -118,6 +118,16 @@ export class OffsetSet {
   }
 
   /**
+   * Lists the lowest offsets.
+   *
+   * @param countMax How many.
+   * @returns That many, or all, ascending.
+   */
+  first(countMax: number): number[] {
+    return this[Symbol.iterator]().take(countMax).toArray();
+  }
+
+  /**
    * Makes plain data of the set, the same for the same offsets.
    *
    * @param runsMax How many runs of neighbours may be together.

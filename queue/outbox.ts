@@ -1,6 +1,7 @@
 /**
  * Messages on their way from this shard to queues that may live in others: those that died, to the
- * dead-letter queue, and those that were published together with an ack.
+ * dead-letter queue, those that were published together with an ack, and acked ones that are replayed,
+ * which go to the partition that they were in.
  *
  * A transfer says which message it is, by its place in the log of this shard, and where it is to go. It
  * holds no body: the entry stays in the log for its sake. A keeper beside the leader brings transfers to
@@ -137,6 +138,22 @@ export class Outbox {
   post(target: TransferTarget, entryIndex: number, position: number): void {
     invariant(this.room > 0, "Whoever posts a message has looked for room");
     this.#add({ id: this.#nextId++, target, entryIndex, position });
+  }
+
+  /**
+   * Takes over a message that is brought back to where it was. Half of the outbox is kept free of them.
+   *
+   * @param target Where it was, and goes.
+   * @param offset Its offset there.
+   * @param entryIndex The entry that holds it.
+   * @param position Its place there.
+   * @returns Whether it was taken; if not, there is no room at the moment.
+   */
+  revive(target: TransferTarget, offset: number, entryIndex: number, position: number): boolean {
+    if (this.#transfers.size * 2 >= this.#capacity) return false;
+    const replayOf = { ...target, offset };
+    this.#add({ id: this.#nextId++, target, entryIndex, position, replayOf });
+    return true;
   }
 
   /**

@@ -11,6 +11,8 @@ import { backoffMs } from "./backoff.ts";
 import type { Backlog } from "./backlog.ts";
 import type { Death, DeathReason, PartitionIdentity } from "./commands.ts";
 import { isDeadLetterQueue } from "./dead_letter_queue.ts";
+import { HappeningKind } from "./happenings.ts";
+import type { History } from "./history.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import type { PartitionPart } from "./machine_snapshot.ts";
 import { FULL_RETRY_MS } from "./outbox.ts";
@@ -24,6 +26,12 @@ export interface Graveyard {
    * @returns Whether it was taken; if not, it stays and has to die later.
    */
   bury(death: Death): boolean;
+}
+
+/** The partition that messages come to an end in. */
+interface Scene {
+  readonly identity: PartitionIdentity;
+  readonly history: History | undefined;
 }
 
 /** Why a consumer has lost a message that it did not settle. */
@@ -52,7 +60,7 @@ export class Outcomes {
   /** Messages that were not stored, as one with the same unique text was alive. */
   repeated = 0;
 
-  readonly #partition: { readonly identity: PartitionIdentity };
+  readonly #partition: Scene;
   readonly #backlog: Backlog;
   readonly #leases: LeaseTable;
   readonly #graveyard: Graveyard;
@@ -64,7 +72,7 @@ export class Outcomes {
    * @param graveyard Takes those that die.
    */
   constructor(
-    partition: { readonly identity: PartitionIdentity },
+    partition: Scene,
     backlog: Backlog,
     leases: LeaseTable,
     graveyard: Graveyard,
@@ -125,6 +133,7 @@ export class Outcomes {
     if (isDeadLetterQueue(this.#partition.identity.queueName)) {
       this.dropped++;
       this.#backlog.forget(offset);
+      this.#partition.history?.note(HappeningKind.dropped, offset);
     } else if (!this.#bury(offset, deliveryCount, "rejected", detail, nowMs)) {
       this.#backlog.delay(nowMs + FULL_RETRY_MS, offset, deliveryCount, priority);
     }
@@ -209,6 +218,7 @@ export class Outcomes {
     }
     this.expired++;
     this.#backlog.forget(offset);
+    this.#partition.history?.note(HappeningKind.expired, offset);
     return true;
   }
 
@@ -236,6 +246,7 @@ export class Outcomes {
     if (!isTaken) return false;
     this.dead++;
     this.#backlog.forget(offset);
+    this.#partition.history?.note(HappeningKind.dead, offset, undefined, deliveryCount, reason);
     return true;
   }
 }

@@ -21,6 +21,8 @@ import {
 } from "./commands.ts";
 import { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
+import { HappeningKind } from "./happenings.ts";
+import { History, type HistoryShard, NO_SHARD } from "./history.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
 import { KeyBlocks } from "./key_blocks.ts";
@@ -30,6 +32,7 @@ import type {
   ConsumerSnapshot,
   OffsetRuns,
   PartitionPart,
+  SnapshotPart,
   UniqueSnapshot,
 } from "./machine_snapshot.ts";
 import type {
@@ -47,6 +50,12 @@ import type { NumberRanges } from "./range_index.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
 import { UniqueTable } from "./unique_table.ts";
+
+/** The parts of a snapshot that are of a history. */
+type HistorySnapshot = Extract<
+  SnapshotPart,
+  { kind: "history" | "happenings" | "replayable" | "replaying" }
+>;
 
 /** What a consumer says about deliveries. */
 export type SettleWords = Pick<
@@ -68,6 +77,9 @@ export class Partition {
   readonly #backlog = new Backlog();
   readonly #leases = new LeaseTable();
   readonly #outcomes: Outcomes;
+  /** Where the settings ask for one, or messages of it are still being brought back. */
+  #history: History | undefined;
+  readonly #shard: HistoryShard;
   /** The lowest offset that is not gone. Follows from the rest. */
   #lowOffset = 0;
   #redelivered = 0;
@@ -87,11 +99,14 @@ export class Partition {
    *
    * @param identity What it is.
    * @param graveyard Where its messages go that die.
+   * @param shard Its shard, as far as its history needs it.
    */
-  constructor(identity: PartitionIdentity, graveyard: Graveyard) {
+  constructor(identity: PartitionIdentity, graveyard: Graveyard, shard: HistoryShard = NO_SHARD) {
     this.#identity = identity;
+    this.#shard = shard;
     this.#outcomes = new Outcomes(this, this.#backlog, this.#leases, graveyard);
     this.#limit();
+    this.#remember();
   }
 
   /** What it is. */
@@ -102,6 +117,11 @@ export class Partition {
   /** The consumers, in the order in which they first attached. */
   get consumers(): ReadonlySet<Consumer> {
     return this.#consumers.all;
+  }
+
+  /** What happened to its messages, where that is remembered. */
+  get history(): History | undefined {
+    return this.#history;
   }
 
   /** The offset that the next message gets. */
@@ -129,12 +149,17 @@ export class Partition {
     return this.#backlog.firstEntryIndex;
   }
 
-  /** When time brings something: a lease ends, a message is due or expires; `undefined` for never. */
+  /**
+   * When time brings something: a lease ends, a message is due or expires, something may be forgotten;
+   * `undefined` for never.
+   */
   get firstDeadlineMs(): number | undefined {
-    const leaseMs = this.#leases.firstDeadlineMs;
-    const waitMs = this.#backlog.firstDeadlineMs;
-    if (leaseMs === undefined) return waitMs;
-    return waitMs === undefined ? leaseMs : Math.min(leaseMs, waitMs);
+    const first = Math.min(
+      this.#leases.firstDeadlineMs ?? Infinity,
+      this.#backlog.firstDeadlineMs ?? Infinity,
+      this.#history?.firstDeadlineMs ?? Infinity,
+    );
+    return first === Infinity ? undefined : first;
   }
 
   /**
@@ -146,6 +171,7 @@ export class Partition {
    * @param term The term of that entry.
    * @param details What they ask for; `undefined` for nothing.
    * @param nowMs The time of the log.
+   * @param sessionId Whose client publishes them, 0 for nobody's.
    * @returns The offset of the first one; `repeats` has those that are not stored.
    */
   publish(
@@ -155,6 +181,7 @@ export class Partition {
     term: number,
     details: PublishDetails | undefined,
     nowMs: number,
+    sessionId = 0,
   ): number {
     const { settings } = this.#identity;
     const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
@@ -164,6 +191,7 @@ export class Partition {
         this.#isRepeat(firstOffset, offset, unique, term);
       this.#backlog.consider(firstOffset, details, settings, nowMs, isRepeat);
     } else this.#backlog.limit(firstOffset, settings.ttlMs, nowMs);
+    this.#history?.noteAll(HappeningKind.published, firstOffset, count, sessionId);
     if (this.#isOverfull) this.#dropOldest();
     return firstOffset;
   }
@@ -181,6 +209,7 @@ export class Partition {
     this.#identity = { ...this.#identity, settings, paused, revision };
     for (const consumer of this.consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
     this.#limit();
+    this.#remember();
     if (this.#isOverfull) this.#dropOldest();
   }
 
@@ -190,9 +219,11 @@ export class Partition {
    * @returns How many.
    */
   purge(): number {
+    const low = this.#lowOffset;
     const count = this.#backlog.clear();
     this.#backlog.forgetAllBut(this.#leasedOffsets());
     this.#outcomes.purged += count;
+    if (count > 0) this.#history?.noteAll(HappeningKind.purged, low, this.nextOffset - low);
     this.#dropGone();
     return count;
   }
@@ -230,7 +261,9 @@ export class Partition {
    */
   detach(consumer: Consumer, failure: Failure | undefined, nowMs: number): void {
     this.#consumers.remove(consumer);
+    const what = failure === undefined ? HappeningKind.returned : HappeningKind[failure];
     for (const slot of this.#leases.slotsOf(consumer)) {
+      this.#noteLease(what, slot, consumer);
       if (failure === undefined) this.#outcomes.return(slot, nowMs);
       // It counts as a failure, but the message need not wait: it was the consumer that went.
       else this.#outcomes.fail(slot, failure, 0, nowMs);
@@ -282,14 +315,17 @@ export class Partition {
       ) {
         statuses[at] = SettleStatus.leaseLost;
       } else if (operation === SettleOperation.ack) {
+        this.#noteLease(HappeningKind.acked, slot, consumer);
         leases.release(slot);
         this.#backlog.release(offset);
         this.#backlog.forget(offset);
       } else if (operation === SettleOperation.extend) {
         leases.extend(slot, nowMs);
       } else if (operation === SettleOperation.nack) {
+        this.#noteLease(HappeningKind.nacked, slot, consumer, reason);
         this.#outcomes.fail(slot, reason, delayMs, nowMs);
       } else {
+        this.#noteLease(HappeningKind.rejected, slot, consumer, reason);
         this.#outcomes.reject(slot, reason, nowMs);
       }
     }
@@ -324,6 +360,7 @@ export class Partition {
       const slot = this.#leases.first;
       if (slot === NO_SLOT || this.#leases.firstDeadlineMs! > nowMs) break;
       const consumer = this.#leases.holderAt(slot);
+      this.#noteLease(HappeningKind.leaseExpired, slot, consumer);
       this.#outcomes.fail(slot, "leaseExpired", undefined, nowMs);
       this.refresh(consumer);
     }
@@ -340,6 +377,7 @@ export class Partition {
       for (const offset of expired) this.#outcomes.expireWaiting(offset, nowMs);
       count += Math.max(1, expired.length);
     }
+    if (this.#history !== undefined) count += this.#passHistory(this.#history, countMax - count);
     this.#dropGone();
     return count;
   }
@@ -364,6 +402,7 @@ export class Partition {
     this.#backlog.remove(offset);
     this.#backlog.forget(offset);
     this.#outcomes.purged++;
+    this.#history?.note(HappeningKind.removed, offset);
     this.#dropGone();
     return true;
   }
@@ -390,6 +429,7 @@ export class Partition {
     const { ring } = this.#consumers;
     const leases = this.#leases;
     const backlog = this.#backlog;
+    const history = this.#history;
     for (
       let consumer = ring.head;
       consumer !== undefined && backlog.ready > 0 && !paused;
@@ -401,6 +441,7 @@ export class Partition {
       if (deliveryCount > 1) this.#redelivered++;
       this.#delivered++;
       leases.lease(offset, deliveryCount, priority, consumer, nowMs + consumer.lane!.leaseMs);
+      history?.note(HappeningKind.leased, offset, consumer, deliveryCount);
       backlog.locate(offset);
       effects.deliver(consumer, offset, deliveryCount, backlog.entryIndex, backlog.position);
       if (consumer.held < consumer.prefetch) ring.rotate();
@@ -540,6 +581,7 @@ export class Partition {
       backlog: this.#backlog.capture(nowMs),
       leases: this.#leases.capture(),
       uniques: this.#uniques?.capture(),
+      history: this.#history?.capture(),
     };
   }
 
@@ -548,14 +590,20 @@ export class Partition {
    *
    * @param part What `capture` gave.
    * @param graveyard Where its messages go that die.
+   * @param shard Its shard, as far as its history needs it.
    * @returns The partition.
    */
-  static restore(part: PartitionPart, graveyard: Graveyard): Partition {
+  static restore(
+    part: PartitionPart,
+    graveyard: Graveyard,
+    shard: HistoryShard = NO_SHARD,
+  ): Partition {
     const { id, queueId, queueName, number, paused = false, revision = 0 } = part;
     const settings = queueSettings(part.settings);
     const partition = new Partition(
       { id, queueId, queueName, number, settings, paused, revision },
       graveyard,
+      shard,
     );
     partition.#backlog.restore(part);
     partition.#lowOffset = part.freshOffset;
@@ -694,12 +742,32 @@ export class Partition {
     this.#lowOffset = Math.min(this.#lowOffset, offset);
   }
 
+  /**
+   * Adds a part of its history, as it was in a snapshot.
+   *
+   * @param part The part; that of the history itself comes first.
+   */
+  restoreHistory(part: HistorySnapshot): void {
+    const history = this.#history ??= this.#newHistory();
+    switch (part.kind) {
+      case "history":
+        return history.restore(part);
+      case "happenings":
+        return history.restoreHappenings(part);
+      case "replayable":
+        return history.restoreReplayable(part);
+      case "replaying":
+        return history.restoreReplaying(part);
+    }
+  }
+
   /** Checks everything that must hold between two commands. */
   checkInvariants(): void {
     const low = this.#lowOffset;
     this.#leases.checkInvariants();
     this.#uniques?.checkInvariants();
-    this.#backlog.checkInvariants(low, (offset) => this.isLeased(offset));
+    this.#backlog.checkInvariants(low, this.#keptOffset, (offset) => this.isLeased(offset));
+    this.#history?.checkInvariants((offset) => !this.isLeased(offset) && this.#isGone(offset));
     invariant(!this.touched, "Nothing waits for a dispatch between two commands");
     invariant(
       low === this.#backlog.nextOffset || this.#backlog.has(low) || this.isLeased(low),
@@ -839,9 +907,60 @@ export class Partition {
     while (backlog.ready > 0 && this.#isOverfull) {
       backlog.takeOldest();
       backlog.forget(backlog.offset);
+      this.#history?.note(HappeningKind.dropped, backlog.offset);
       this.#outcomes.dropped++;
     }
     this.#dropGone();
+  }
+
+  /** Begins or ends the history as the settings say. */
+  #remember(): void {
+    const { historyMs } = this.#identity.settings;
+    if (historyMs > 0) this.#history ??= this.#newHistory();
+    if (this.#history === undefined) return;
+    this.#history.setWindow(historyMs);
+    this.#forgetOver();
+  }
+
+  /** What time brings to the history. */
+  #passHistory(history: History, countMax: number): number {
+    history.passTime();
+    const { queueName: queue, number: partition } = this.#identity;
+    // More may have expired than there was room for.
+    const count = history.feed(Math.max(0, countMax), (offset) => {
+      this.#backlog.locate(offset);
+      const { entryIndex, position } = this.#backlog;
+      return this.#shard.outbox.revive({ queue, partition }, offset, entryIndex, position);
+    });
+    this.#forgetOver();
+    return count;
+  }
+
+  #newHistory(): History {
+    return new History(this.#shard, () => this.#dropUnneeded());
+  }
+
+  /** Forgets where messages are in the log that nobody will ask for any more. */
+  #dropUnneeded(): void {
+    this.#backlog.dropBelow(this.#lowOffset, this.#keptOffset);
+  }
+
+  /** Lets go of what is not remembered any more. */
+  #forgetOver(): void {
+    if (this.#history?.isOver) this.#history = undefined;
+    this.#dropUnneeded();
+  }
+
+  /** Notes what happens to a message that a consumer holds. */
+  #noteLease(what: HappeningKind, slot: number, consumer: Consumer, detail?: string): void {
+    if (this.#history === undefined) return;
+    const deliveryCount = this.#leases.deliveryCountAt(slot);
+    this.#history.note(what, this.#leases.offsetAt(slot), consumer, deliveryCount, detail);
+  }
+
+  /** The lowest offset whose place in the log is needed. */
+  get #keptOffset(): number {
+    return this.#history?.lowestKept(this.#lowOffset) ?? this.#lowOffset;
   }
 
   /** Each offset is passed once in the life of the partition. */
@@ -853,6 +972,6 @@ export class Partition {
       this.#lowOffset < freshOffset && this.#leases.find(this.#lowOffset) === NO_SLOT &&
       !this.#backlog.has(this.#lowOffset)
     ) this.#lowOffset++;
-    if (this.#lowOffset > before) this.#backlog.dropBelow(this.#lowOffset);
+    if (this.#lowOffset > before || this.#history !== undefined) this.#dropUnneeded();
   }
 }

@@ -9,6 +9,7 @@
  */
 
 import type { BacklogState } from "./backlog.ts";
+import type { HistoryState } from "./history.ts";
 import {
   type ConsumerSnapshot,
   type LeaseSnapshot,
@@ -32,6 +33,8 @@ export interface PartitionState {
   readonly leases: LeaseSnapshot;
   /** Absent where no message was ever unique by something. */
   readonly uniques: UniqueCapture | undefined;
+  /** Where there is one. */
+  readonly history: HistoryState | undefined;
 }
 
 /**
@@ -76,6 +79,14 @@ export function* partsOfPartition(state: PartitionState): Generator<SnapshotPart
     const dueMs = Float64Array.from(messages, ({ dueMs }) => dueMs!);
     yield { kind: "delayed", dueMs, ...waitingSnapshot(messages) };
   }
+  if (state.history !== undefined) yield* partsOfHistory(state.history);
+}
+
+function* partsOfHistory(state: HistoryState): Generator<SnapshotPart> {
+  yield { kind: "history", ...state.part };
+  yield* state.happenings.parts();
+  for (const runs of state.replayable.runs(PART_RUNS_MAX)) yield { kind: "replayable", ...runs };
+  for (const runs of state.replaying.runs(PART_RUNS_MAX)) yield { kind: "replaying", ...runs };
 }
 
 function waitingSnapshot(messages: readonly WaitingMessage[]): WaitingSnapshot {

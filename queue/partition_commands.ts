@@ -80,7 +80,15 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
   // Its numbers are not used: the same batch may come again.
   if (partition.isFull) return queueFull(partition.identity);
   const { index, term, timestampMs: publishedAtMs } = meta;
-  const firstOffset = partition.publish(count, bytes, index, term, details, tables.nowMs);
+  const firstOffset = partition.publish(
+    count,
+    bytes,
+    index,
+    term,
+    details,
+    tables.nowMs,
+    sessionId,
+  );
   const { repeats } = partition;
   window.recordPublished(count, firstOffset, index, term, publishedAtMs, repeats);
   tables.touch(partition);
@@ -179,15 +187,19 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
     return limitReached("partitions of a shard", partitionsPerShard);
   }
   tables.addPartition(
-    new Partition({
-      id: partitionId,
-      queueId,
-      queueName,
-      number: partitionNumber,
-      settings: queueSettings(settings),
-      paused,
-      revision,
-    }, tables.outbox),
+    new Partition(
+      {
+        id: partitionId,
+        queueId,
+        queueName,
+        number: partitionNumber,
+        settings: queueSettings(settings),
+        paused,
+        revision,
+      },
+      tables.outbox,
+      tables,
+    ),
   );
   return OK;
 }

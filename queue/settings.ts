@@ -54,6 +54,11 @@ export interface QueueSettings {
   readonly keyRatePerSecond: number;
   /** Whether keys take turns. They do anyway in an order by key, and with limits. @default {false} */
   readonly fairKeys: boolean;
+  /**
+   * For how long it is remembered what happened to messages, and for how long acked ones can be brought
+   * back; 0 for not at all. @default {0}
+   */
+  readonly historyMs: number;
 }
 
 /** What a setting is when nobody says, and what it may be. */
@@ -181,6 +186,12 @@ export const QUEUE_SETTINGS = {
   fairKeys: onOrOff({
     default: false,
     rule: (range) => `Whether keys take turns must be ${range}`,
+  }),
+  historyMs: wholeNumber({
+    default: 0,
+    min: 0,
+    max: 30 * DAY_MS,
+    rule: (range) => `A history must reach back ${range} milliseconds, where 0 is none`,
   }),
 } satisfies { readonly [K in keyof QueueSettings]: Setting<QueueSettings[K]> };
 

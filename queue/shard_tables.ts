@@ -10,6 +10,7 @@
 import { Catalog } from "./catalog.ts";
 import { DeadlineWatch } from "./deadline_watch.ts";
 import { EffectBuffer } from "./effects.ts";
+import { HistoryRoom } from "./history_room.ts";
 import { invariant } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import { MachineCapture } from "./machine_capture.ts";
@@ -34,6 +35,8 @@ export class ShardTables {
   readonly outbox: Outbox;
   /** What has come of the outboxes of others, and of this one. */
   readonly transferMarks = new TransferMarks();
+  /** The memory for what is remembered of messages. */
+  readonly historyRoom: HistoryRoom;
   /** In shard 0 only. */
   readonly catalog: Catalog | undefined;
   readonly effects = new EffectBuffer();
@@ -60,6 +63,7 @@ export class ShardTables {
     this.tombstones = new Tombstones(limits.tombstones);
     this.schedules = new ScheduleTable(limits);
     this.outbox = new Outbox(limits.outboxTransfers);
+    this.historyRoom = new HistoryRoom(limits.historyBytes);
     this.catalog = shard === 0 ? new Catalog(limits) : undefined;
   }
 
@@ -87,6 +91,7 @@ export class ShardTables {
   removePartition(partition: Partition): void {
     const { id } = partition.identity;
     this.#partitions.delete(id);
+    partition.history?.leave();
     this.#watch.forget(partition);
     this.transferMarks.forgetPartition(id);
   }

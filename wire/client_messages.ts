@@ -55,6 +55,8 @@ export const RequestType = {
   findMessage: 51,
   inspect: 52,
   removeMessage: 53,
+  messageHistory: 54,
+  replay: 55,
 } as const;
 
 /** Frame types of the answers to requests. */
@@ -78,6 +80,8 @@ export const ReplyType = {
   peekReply: 178,
   findMessageReply: 179,
   inspectReply: 180,
+  messageHistoryReply: 182,
+  replayed: 183,
   error: 255,
 } as const;
 
@@ -155,6 +159,14 @@ export type ClientRequest =
   }
   | { readonly kind: "purgePartition"; readonly partitionId: number }
   | { readonly kind: "removeMessage"; readonly partitionId: number; readonly offset: number }
+  | {
+    readonly kind: "replay";
+    readonly partitionId: number;
+    /** Messages that were acked at this time or later, by the time of the log, */
+    readonly sinceMs: number;
+    /** and by this entry of it, or one before. */
+    readonly untilIndex: number;
+  }
   | { readonly kind: "deleteQueue"; readonly name: string }
   | { readonly kind: "findQueue"; readonly name: string }
   | { readonly kind: "listQueues" }
@@ -353,6 +365,13 @@ export type ServerReply =
     readonly term: number;
     readonly index: number;
   }
+  | {
+    readonly kind: "replayed";
+    /** How many messages come back. */
+    readonly count: number;
+    readonly term: number;
+    readonly index: number;
+  }
   | { readonly kind: "queueStatsReply"; readonly partitions: readonly PartitionStats[] }
   | {
     readonly kind: "queueStorageReply";
@@ -371,7 +390,7 @@ export type ReplyOf<K extends ServerReply["kind"]> = Extract<ServerReply, { kind
 export interface PartitionStorage {
   /** The partition. */
   readonly partitionId: number;
-  /** Records of the log with a message that is not acked. */
+  /** Records of the log with a message that is not acked, or is kept by the history. */
   readonly records: number;
   /** About how many bytes those records have. */
   readonly bytes: number;
@@ -379,8 +398,12 @@ export interface PartitionStorage {
   readonly segments: number;
   /** The bytes of those files. */
   readonly segmentBytes: number;
-  /** When the oldest message that is not acked was published, 0 where there is none. */
+  /** When the oldest message that is not acked, or is kept by the history, was published; 0 for none. */
   readonly oldestAtMs: number;
+  /** Those of the records that only the history of the queue keeps. An older broker says 0. */
+  readonly historyRecords: number;
+  /** About how many bytes those have. */
+  readonly historyBytes: number;
 }
 
 /** A consumer that asked to drain has got all there was. */

@@ -98,6 +98,8 @@ const requests: ClientRequest[] = [
   },
   { kind: "findMessage", partitionId: 3, offset: 2 ** 40 },
   { kind: "removeMessage", partitionId: 3, offset: 2 ** 40 },
+  { kind: "messageHistory", partitionId: 3, offset: 2 ** 40 },
+  { kind: "replay", partitionId: 3, sinceMs: 2 ** 40, untilIndex: 2 ** 41 },
   { kind: "inspect", partitionIds: [4, 5] },
 ];
 
@@ -246,8 +248,31 @@ const replies: ServerReply[] = [
     message: { ...peeked, state: "ready" },
   },
   {
+    kind: "messageHistoryReply",
+    nowMs: 5,
+    state: "gone",
+    nextOffset: 2 ** 40,
+    historyMs: 60_000,
+    sinceMs: 3,
+    happenings: [
+      { what: "published", atMs: 4, index: 8 },
+      {
+        what: "nacked",
+        atMs: 5,
+        index: 9,
+        sessionId: 3,
+        clientName: "mailer",
+        consumerId: 1,
+        deliveryCount: 2,
+        detail: "no such address",
+      },
+    ],
+  },
+  { kind: "replayed", count: 3, term: 2, index: 9 },
+  {
     kind: "inspectReply",
     nowMs: 5,
+    index: 77,
     partitions: [{
       partitionId: 9,
       paused: true,
@@ -255,6 +280,7 @@ const replies: ServerReply[] = [
       rates: { published: 1.5, delivered: 0.25, acked: 0, windowMs: 7_300.5 },
       consumerCount: 1_001,
       consumers: [consumer, { ...away, address: null, receiving: false, sessionEndsAtMs: 8 }],
+      history: { sinceMs: 1, happenings: 2, bytes: 164, replayable: 3, replaying: 4 },
     }],
   },
   {
@@ -267,6 +293,8 @@ const replies: ServerReply[] = [
       segments: 3,
       segmentBytes: 2 ** 41,
       oldestAtMs: 1_700_000_000_000,
+      historyRecords: 1,
+      historyBytes: 2 ** 39,
     }],
   },
   { kind: "scheduleReply", schedule, created: true },

@@ -52,7 +52,12 @@ import {
 } from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { readScheduleInfo } from "./schedule_codec.ts";
-import { readFindMessageReply, readInspectReply, readPeekReply } from "./look_messages.ts";
+import {
+  readFindMessageReply,
+  readInspectReply,
+  readMessageHistoryReply,
+  readPeekReply,
+} from "./look_messages.ts";
 
 const publishedBytes = 48;
 const repeatBytes = 32;
@@ -361,6 +366,15 @@ export function decodeReply(type: number, payload: Uint8Array): ServerReply {
       return readPeekReply(map);
     case ReplyType.findMessageReply:
       return readFindMessageReply(map);
+    case ReplyType.messageHistoryReply:
+      return readMessageHistoryReply(map);
+    case ReplyType.replayed:
+      return {
+        kind: "replayed",
+        count: uintField(map, "count"),
+        term: uintField(map, "term"),
+        index: uintField(map, "index"),
+      };
     case ReplyType.inspectReply:
       return readInspectReply(map);
     case ReplyType.error:
@@ -488,6 +502,8 @@ function readStorage(map: CborMap): PartitionStorage {
     segments: uintField(map, "segments"),
     segmentBytes: uintField(map, "segmentBytes"),
     oldestAtMs: uintField(map, "oldestAtMs"),
+    historyRecords: optionalUintField(map, "historyRecords") ?? 0,
+    historyBytes: optionalUintField(map, "historyBytes") ?? 0,
   };
 }
 

@@ -20,7 +20,7 @@ import {
 } from "./fields.ts";
 import { encodeFrame } from "./frame.ts";
 import { readScheduledMessage, readScheduleTiming } from "./schedule_codec.ts";
-import { readFindMessage, readInspect, readPeek } from "./look_messages.ts";
+import { readFindMessage, readInspect, readMessageHistory, readPeek } from "./look_messages.ts";
 
 const u32Max = 0xffff_ffff;
 
@@ -152,6 +152,13 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
         partitionId: uintField(map, "partitionId", u32Max),
         offset: uintField(map, "offset"),
       };
+    case RequestType.replay:
+      return {
+        kind: "replay",
+        partitionId: uintField(map, "partitionId", u32Max),
+        sinceMs: uintField(map, "sinceMs"),
+        untilIndex: uintField(map, "untilIndex"),
+      };
     case RequestType.deleteQueue:
       return { kind: "deleteQueue", name: textField(map, "name") };
     case RequestType.findQueue:
@@ -179,6 +186,8 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
       return readPeek(map);
     case RequestType.findMessage:
       return readFindMessage(map);
+    case RequestType.messageHistory:
+      return readMessageHistory(map);
     case RequestType.inspect:
       return readInspect(map);
     default:

@@ -339,6 +339,13 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
       return { kind: "purgePartition", partitionId };
     case CommandKindCode.removeMessage:
       return { kind: "removeMessage", partitionId, offset: uintField(map, "offset") };
+    case CommandKindCode.replay:
+      return {
+        kind: "replay",
+        partitionId,
+        sinceMs: uintField(map, "sinceMs"),
+        untilIndex: uintField(map, "untilIndex"),
+      };
     case CommandKindCode.deletePartition:
       return { kind: "deletePartition", partitionId };
     case CommandKindCode.createQueue:

@@ -51,6 +51,7 @@ export const CommandKindCode = {
   pauseSchedule: 32,
   resumeSchedule: 33,
   fireSchedule: 34,
+  replay: 45,
 } as const;
 
 /** A number of {@linkcode CommandKindCode}. */

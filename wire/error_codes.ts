@@ -75,6 +75,8 @@ export const ErrorCode = {
   messageLeased: 42,
   /** The message is done with: acked, dead, expired, dropped or removed. */
   messageGone: 43,
+  /** The queue keeps no history: what it is asked for is not remembered. */
+  noHistory: 44,
   /** The queue has no schedule of that id. */
   scheduleNotFound: 50,
   /** The queue has a schedule of that id that does something else. */

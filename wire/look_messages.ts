@@ -4,6 +4,8 @@
  * @module
  */
 
+import type { HistoryReport } from "../queue/history.ts";
+import type { MessageHappening, MessageHistory } from "../queue/message_history.ts";
 import type { KeyBlockView, KeyCounts, LiveState } from "../queue/message_view.ts";
 import type { CborMap } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
@@ -14,6 +16,7 @@ import {
   mapField,
   mapsField,
   optional,
+  optionalUintField,
   textField,
   uintField,
   uintsField,
@@ -25,6 +28,8 @@ export type LookRequest =
   | PeekQuery & { readonly kind: "peek" }
   /** Shows one message. */
   | { readonly kind: "findMessage"; readonly partitionId: number; readonly offset: number }
+  /** Shows what happened to one message, as far as that is remembered. */
+  | { readonly kind: "messageHistory"; readonly partitionId: number; readonly offset: number }
   /** Shows what goes on in partitions: their consumers, and how fast messages go through. */
   | { readonly kind: "inspect"; readonly partitionIds: readonly number[] };
 
@@ -124,6 +129,18 @@ export interface FoundMessage {
   readonly message?: PeekedRecord;
 }
 
+/** What happened to one message. */
+export interface FoundHistory extends MessageHistory {
+  /** The leader's time. */
+  readonly nowMs: number;
+  /** As in {@linkcode FoundMessage}. */
+  readonly state: FoundMessage["state"];
+  /** The offset that the next published message gets. */
+  readonly nextOffset: number;
+  /** For how long the queue remembers; 0 for not at all. */
+  readonly historyMs: number;
+}
+
 /** How fast messages go through a partition: an average over the last few seconds. */
 export interface FlowRates {
   /** Messages published a second. */
@@ -150,12 +167,16 @@ export interface PartitionInspection {
   readonly consumerCount: number;
   /** The first of them, in the order in which they attached; a thousand at most. */
   readonly consumers: readonly ConsumerReport[];
+  /** Where the queue keeps one. */
+  readonly history?: HistoryReport;
 }
 
 /** What goes on in partitions. */
 export interface Inspection {
   /** The leader's time. */
   readonly nowMs: number;
+  /** All up to this entry of the log is in the answer. An older broker says 0. */
+  readonly index: number;
   readonly partitions: readonly PartitionInspection[];
 }
 
@@ -163,9 +184,10 @@ export interface Inspection {
 export type LookReply =
   | PeekedPage & { readonly kind: "peekReply" }
   | FoundMessage & { readonly kind: "findMessageReply" }
+  | FoundHistory & { readonly kind: "messageHistoryReply" }
   | Inspection & { readonly kind: "inspectReply" };
 
-export type { KeyCounts, LiveState };
+export type { HistoryReport, KeyCounts, LiveState, MessageHappening, MessageHistory };
 
 const u32Max = 0xffff_ffff;
 
@@ -192,6 +214,15 @@ export function readFindMessage(map: CborMap): LookRequest {
   };
 }
 
+/** Reads a request to show what happened to a message. */
+export function readMessageHistory(map: CborMap): LookRequest {
+  return {
+    kind: "messageHistory",
+    partitionId: uintField(map, "partitionId", u32Max),
+    offset: uintField(map, "offset"),
+  };
+}
+
 /** Reads a request to show what goes on. */
 export function readInspect(map: CborMap): LookRequest {
   return { kind: "inspect", partitionIds: uintsField(map, "partitionIds") };
@@ -209,13 +240,25 @@ export function readPeekReply(map: CborMap): LookReply {
 
 /** Reads one message. */
 export function readFindMessageReply(map: CborMap): LookReply {
-  const state = textField(map, "state");
   return {
     kind: "findMessageReply",
     nowMs: uintField(map, "nowMs"),
-    state: state === "gone" || state === "unpublished" ? state : readLiveState(map, "state"),
+    state: readState(map),
     nextOffset: uintField(map, "nextOffset"),
     ...optional(map, "message", (fields, name) => readPeeked(mapField(fields, name))),
+  };
+}
+
+/** Reads what happened to one message. */
+export function readMessageHistoryReply(map: CborMap): LookReply {
+  return {
+    kind: "messageHistoryReply",
+    nowMs: uintField(map, "nowMs"),
+    state: readState(map),
+    nextOffset: uintField(map, "nextOffset"),
+    historyMs: uintField(map, "historyMs"),
+    sinceMs: uintField(map, "sinceMs"),
+    happenings: mapsField(map, "happenings", readHappening),
   };
 }
 
@@ -224,6 +267,7 @@ export function readInspectReply(map: CborMap): LookReply {
   return {
     kind: "inspectReply",
     nowMs: uintField(map, "nowMs"),
+    index: optionalUintField(map, "index") ?? 0,
     partitions: mapsField(map, "partitions", (partition) => ({
       partitionId: uintField(partition, "partitionId"),
       paused: booleanField(partition, "paused"),
@@ -232,7 +276,37 @@ export function readInspectReply(map: CborMap): LookReply {
       ...optional(partition, "keys", (fields, name) => readKeyCounts(mapField(fields, name))),
       consumerCount: uintField(partition, "consumerCount"),
       consumers: mapsField(partition, "consumers", readConsumer),
+      ...optional(partition, "history", (fields, name) => readHistory(mapField(fields, name))),
     })),
+  };
+}
+
+function readState(map: CborMap): FoundMessage["state"] {
+  const state = textField(map, "state");
+  return state === "gone" || state === "unpublished" ? state : readLiveState(map, "state");
+}
+
+/** What happened may be something that a later broker knows: it is passed on as it is. */
+function readHappening(map: CborMap): MessageHappening {
+  return {
+    what: textField(map, "what") as MessageHappening["what"],
+    atMs: uintField(map, "atMs"),
+    index: uintField(map, "index"),
+    ...optional(map, "sessionId", uintField),
+    ...optional(map, "clientName", textField),
+    ...optional(map, "consumerId", uintField),
+    ...optional(map, "deliveryCount", uintField),
+    ...optional(map, "detail", textField),
+  };
+}
+
+function readHistory(map: CborMap): HistoryReport {
+  return {
+    sinceMs: uintField(map, "sinceMs"),
+    happenings: uintField(map, "happenings"),
+    bytes: uintField(map, "bytes"),
+    replayable: uintField(map, "replayable"),
+    replaying: uintField(map, "replaying"),
   };
 }
 

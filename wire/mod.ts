@@ -24,6 +24,7 @@ export * from "./frame_stream.ts";
 export * from "./limits.ts";
 export type * from "./look_messages.ts";
 export * from "./message_options.ts";
+export * from "./replay_note.ts";
 export * from "./message_record.ts";
 export * from "./peer_messages.ts";
 export * from "./publish_batch.ts";

@@ -15,6 +15,7 @@ import { logDump } from "./log_dump.ts";
 import { logInspect } from "./log_inspect.ts";
 import { logVerify } from "./log_verify.ts";
 import { msgGet } from "./msg_get.ts";
+import { msgHistory } from "./msg_history.ts";
 import { msgRm } from "./msg_rm.ts";
 import { pub } from "./pub.ts";
 import { queueAdd } from "./queue_add.ts";
@@ -28,6 +29,7 @@ import { queueDlqRedrive } from "./queue_dlq_redrive.ts";
 import { queuePurge } from "./queue_purge.ts";
 import { queueResume } from "./queue_resume.ts";
 import { queuePeek } from "./queue_peek.ts";
+import { queueReplay } from "./queue_replay.ts";
 import { queueRm } from "./queue_rm.ts";
 import { queueScheduleAdd } from "./queue_schedule_add.ts";
 import { queueScheduleLs } from "./queue_schedule_ls.ts";
@@ -55,6 +57,7 @@ export const commands: readonly Command[] = [
   queueDlqRedrive,
   queueDlqPurge,
   queuePeek,
+  queueReplay,
   queueRm,
   queueScheduleAdd,
   queueScheduleLs,
@@ -62,6 +65,7 @@ export const commands: readonly Command[] = [
   queueScheduleResume,
   queueScheduleRm,
   msgGet,
+  msgHistory,
   msgRm,
   explain,
   clusterStatus,

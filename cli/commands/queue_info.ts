@@ -9,7 +9,14 @@ import { defineCommand } from "../command.ts";
 import { clientFlags, jsonFlag } from "../common_flags.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { formatBytes, formatCount, formatMany, formatMs, formatTable } from "../format.ts";
-import { consumersOf, consumerTable, keyLine, queueRecord, trafficLine } from "../queue_report.ts";
+import {
+  consumersOf,
+  consumerTable,
+  historyLine,
+  keyLine,
+  queueRecord,
+  trafficLine,
+} from "../queue_report.ts";
 import { describeSettings } from "../queue_settings.ts";
 
 /** `flowmq queue info`. */
@@ -24,8 +31,8 @@ export const queueInfo = defineCommand({
     "one row for each partition that a consumer takes from, with how many messages it holds, how many it " +
     "may, and since when it has held the one it has held longest.",
     "The last table is of the disk of the node that leads each partition's shard; other nodes hold " +
-    "about the same. Live bytes are those of records with a message that is not acked, as good as " +
-    "can be told without reading them. Kept are the files that stay for the sake of such a record, of " +
+    "about the same. Live bytes are those of records with a message that is not acked, or that the " +
+    "history keeps, as good as can be told without reading them. Kept are the files that stay for the sake of such a record, of " +
     "this partition or of others: what is dead in them is given back after a later snapshot, once it is " +
     "half of a file.",
   ],
@@ -108,6 +115,7 @@ export const queueInfo = defineCommand({
       }`,
       trafficLine(activity),
       ...keyLine(activity),
+      ...historyLine(activity, storage),
       "",
       ...table,
       ...consumerTable(activity, paint),

@@ -43,6 +43,48 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "replays-what-was-acked-after-the-question",
+    breaks: "a replay that is repeated brings nothing back twice",
+    edits: [{
+      file: "queue/happenings.ts",
+      find: "if (chunk.index[at]! > untilIndex) return;",
+      replace: "",
+    }],
+    foundBy: "model",
+    why: "it takes an answer that is lost, and an ack at the same time",
+  },
+  {
+    name: "gives-the-log-of-its-history-back",
+    breaks: "what can be brought back stays in the log",
+    edits: [{
+      file: "queue/live_entries.ts",
+      find: "const isKept = kept.some((ranges) => ranges.meets(lastOffset, offset));",
+      replace: "const isKept = false;",
+    }],
+    foundBy: "model",
+    why: "segments are rewritten seldom in so short a time",
+  },
+  {
+    name: "leaves-the-history-out-of-the-snapshot",
+    breaks: "a snapshot holds the history",
+    edits: [{
+      file: "queue/partition_capture.ts",
+      find: "if (state.history !== undefined) yield* partsOfHistory(state.history);",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
+    name: "delivers-what-was-removed",
+    breaks: "a removed message is not delivered",
+    edits: [{
+      file: "queue/partition.ts",
+      find: "    this.#backlog.remove(offset);\n    this.#backlog.forget(offset);\n",
+      replace: "    this.#backlog.forget(offset);\n",
+    }],
+    foundBy: "cluster",
+  },
+  {
     name: "stores-a-repeated-batch-again",
     breaks: "a message is stored once, however often it is sent",
     edits: [{

@@ -104,8 +104,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "a segment that is rewritten keeps every entry with a message that is not acked",
     edits: [{
       file: "queue/live_entries.ts",
-      find: "(fresh < offset || holdsKnown)",
-      replace: "fresh < offset",
+      find: "(fresh < offset || holdsKnown || isKept)",
+      replace: "(fresh < offset || isKept)",
     }],
     foundBy: "cluster",
   },

@@ -10,7 +10,7 @@ const partitionId = 7;
 function setUp(): Conservation {
   const conservation = new Conservation(0, new World(1));
   const place = { shard: 0, id: partitionId, queue: "queue", number: 0 };
-  const host = { index: 0, nowMs: 0, died: () => {}, count: () => {} };
+  const host = { index: 0, nowMs: 0, died: () => {}, revived: () => {}, count: () => {} };
   const partition = new ModelPartition(place, queueSettings(), host);
   const partitions = new Map([[partitionId, partition]]);
   conservation.record(1, partitions);

@@ -6,7 +6,7 @@
  */
 
 import type { Death } from "../../queue/commands.ts";
-import { DeadLetterHeader, ScheduleHeader } from "../../wire/mod.ts";
+import { DeadLetterHeader, REPLAYED_FROM_HEADER, ScheduleHeader } from "../../wire/mod.ts";
 
 /** What is known of a message that died. */
 export type KnownDeath = Pick<
@@ -18,14 +18,17 @@ export type KnownDeath = Pick<
  * Names a message.
  *
  * @param text Its body: the name, up to the first space.
- * @param headers Its headers: those of a schedule add the due time, and those of a dead letter how it died.
+ * @param headers Its headers: those of a schedule add the due time, that of one that was acked and came
+ *   back where it was, and those of a dead letter how it died.
  * @returns The name.
  */
 export function nameOfMessage(text: string, headers: { readonly [name: string]: string }): string {
   const end = text.indexOf(" ");
   const body = end < 0 ? text : text.slice(0, end);
   const dueAt = headers[ScheduleHeader.dueAt];
-  const name = dueAt === undefined ? body : `${body}@${dueAt}`;
+  const own = dueAt === undefined ? body : `${body}@${dueAt}`;
+  const from = headers[REPLAYED_FROM_HEADER];
+  const name = from === undefined ? own : nameOfReplay(own, from);
   const queue = headers[DeadLetterHeader.queue];
   if (queue === undefined) return name;
   return nameOfDead(name, {
@@ -45,4 +48,16 @@ export function nameOfDead(name: string, death: KnownDeath): string {
 /** Where a message was when it died. */
 export function originOfDeath({ queue, partition, offset }: KnownDeath): string {
   return `${queue}/${partition}/${offset}`;
+}
+
+/**
+ * What a message is called that was acked as `name`, and came back.
+ *
+ * @param name The name.
+ * @param from Its id then.
+ * @returns The name now: of several such ids, the last one.
+ */
+export function nameOfReplay(name: string, from: string): string {
+  const [alive = "", ...death] = name.split("†");
+  return [`${alive.split("~")[0]}~${from}`, ...death].join("†");
 }

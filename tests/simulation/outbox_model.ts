@@ -1,6 +1,6 @@
 /**
- * What is on its way from a shard to queues, there or elsewhere: messages that died, and those that were
- * published with an ack.
+ * What is on its way from a shard to queues, there or elsewhere: messages that died, those that were
+ * published with an ack, and acked ones that come back.
  *
  * Each entry of the log says by itself what must go into the outbox; the machine is asked only which id
  * each of them got. From there on a transfer arrives once, in the order of the ids of its lane, as the
@@ -11,7 +11,7 @@
 
 import { deadLetterQueueOf, type Transfer, type TransferTarget } from "../../queue/mod.ts";
 import type { Entry } from "../../raft/mod.ts";
-import { type KnownDeath, nameOfDead, originOfDeath } from "./message_name.ts";
+import { type KnownDeath, nameOfDead, nameOfReplay, originOfDeath } from "./message_name.ts";
 
 /** A message that is to go somewhere. */
 interface Traveller {
@@ -20,6 +20,9 @@ interface Traveller {
   readonly target: TransferTarget;
   readonly isDead: boolean;
 }
+
+/** A message that was acked, and is on its way back. */
+export type Returning = NonNullable<Transfer["replayOf"]>;
 
 /** The outbox of a shard. */
 export class OutboxModel {
@@ -52,6 +55,17 @@ export class OutboxModel {
     this.#leaving.set(`${entryIndex}/${position}`, { name: id, target, isDead: false });
   }
 
+  /** A message that was acked comes back. Those of a partition are told in the order in which they come. */
+  revive(id: string, from: Returning): void {
+    const { queue, partition } = from;
+    const name = nameOfReplay(id, placeOf(from));
+    this.#leaving.set(`replay ${placeOf(from)}`, {
+      name,
+      target: { queue, partition },
+      isDead: false,
+    });
+  }
+
   /**
    * Compares what an entry has put into the outbox with what it must have put there.
    *
@@ -59,8 +73,20 @@ export class OutboxModel {
    * @param transfers What the machine has in its outbox, as far as that came with this entry.
    */
   settle(entry: Entry, transfers: readonly Transfer[]): void {
-    for (const { id, target, entryIndex, position, death } of transfers) {
-      const origin = death === undefined ? `${entryIndex}/${position}` : originOfDeath(death);
+    const lastOffsets = new Map<string, number>();
+    for (const { id, target, entryIndex, position, death, replayOf } of transfers) {
+      const origin = replayOf !== undefined
+        ? `replay ${placeOf(replayOf)}`
+        : death === undefined
+        ? `${entryIndex}/${position}`
+        : originOfDeath(death);
+      if (replayOf !== undefined) {
+        const partition = `${replayOf.queue}/${replayOf.partition}`;
+        if (replayOf.offset <= (lastOffsets.get(partition) ?? -1)) {
+          this.#violated("what was acked comes back in order", entry, `${id} ${origin}`);
+        }
+        lastOffsets.set(partition, replayOf.offset);
+      }
       const traveller = this.#leaving.get(origin);
       const isSame = traveller?.target.queue === target.queue &&
         traveller.target.partition === target.partition;
@@ -124,4 +150,8 @@ export class OutboxModel {
       this.#waiting.delete(id);
     }
   }
+}
+
+function placeOf({ queue, partition, offset }: Returning): string {
+  return `${queue}/${partition}/${offset}`;
 }

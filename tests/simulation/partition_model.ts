@@ -12,6 +12,7 @@ import { backoffMs } from "../../queue/backoff.ts";
 import type { DeathReason } from "../../queue/commands.ts";
 import { KeyChecker } from "./key_checker.ts";
 import { ReadyLines } from "./ready_lines.ts";
+import { ReplayModel } from "./replay_model.ts";
 
 /** What may become of a message. */
 export type MessageState =
@@ -94,6 +95,8 @@ export interface PartitionHost {
     reason: DeathReason,
     deliveryCount: number,
   ): void;
+  /** A message that was acked is on its way back. */
+  revived(partition: ModelPartition, message: ModelMessage): void;
   /** Counts something that happened. */
   count(what: string, by?: number): void;
 }
@@ -120,6 +123,8 @@ export class ModelPartition {
     purged: 0,
     repeated: 0,
   };
+  /** Acked messages that may come back. */
+  readonly history = new ReplayModel();
   readonly consumers = new Map<string, ModelConsumer>();
   readonly leased = new Set<ModelMessage>();
   /** Ready messages without a key, or in whose queue keys mean nothing. */
@@ -246,6 +251,9 @@ export class ModelPartition {
   ack(message: ModelMessage): void {
     this.#become(message, "acked");
     this.#host.count("queue: messages acked");
+    if (this.settings.historyMs === 0) return;
+    const { nowMs: atMs, index } = this.#host;
+    this.history.acked({ offset: message.offset, atMs, index });
   }
 
   /** The holder wants nobody to have a message. */
@@ -276,7 +284,7 @@ export class ModelPartition {
     this.#comeBack(message, delayMs ?? backoffMs(settings, this.id, offset, deliveryCount));
   }
 
-  /** What time brings: leases end, messages are due, messages expire. */
+  /** What time brings: leases end, messages are due, messages expire, acked ones are forgotten or go back. */
   passTime(): void {
     const { nowMs } = this.#host;
     for (const message of this.leased) {
@@ -292,6 +300,11 @@ export class ModelPartition {
     for (const message of this.#mortal) {
       if (message.expiresAtMs > nowMs || message.state === "leased") continue;
       this.#expire(message, 0);
+    }
+    this.history.forget(nowMs, this.settings.historyMs);
+    for (const offset of this.history.take()) {
+      this.#host.count("queue: messages on their way back");
+      this.#host.revived(this, this.messages[offset]!);
     }
   }
 

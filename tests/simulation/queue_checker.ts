@@ -263,7 +263,7 @@ export class QueueChecker {
     for (const { posted } of this.shards) {
       for (const id of posted.keys()) {
         if (this.#places.has(id)) continue;
-        this.#world.violated("what is published with an ack arrives", id);
+        this.#world.violated("what is published with an ack, or comes back, arrives", id);
       }
     }
     for (const record of this.publishes) {

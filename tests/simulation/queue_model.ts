@@ -32,7 +32,7 @@ import {
   messageStart,
   publishedWith,
 } from "../../wire/mod.ts";
-import { nameOfMessage } from "./message_name.ts";
+import { nameOfMessage, nameOfReplay } from "./message_name.ts";
 import { OutboxModel } from "./outbox_model.ts";
 import {
   isAlive,
@@ -82,7 +82,7 @@ export class ShardModel implements PartitionHost {
   readonly partitions = new Map<number, ModelPartition>();
   /** What is on its way to other queues. */
   readonly outbox: OutboxModel;
-  /** Messages that were published with an ack, by name: the entry. */
+  /** Messages that were published with an ack, or came back, by name: the entry. */
   readonly posted = new Map<string, number>();
   index = 0;
   nowMs = 0;
@@ -158,7 +158,7 @@ export class ShardModel implements PartitionHost {
   /** What waits: messages that are alive, or on their way to another queue. */
   waiting(): number {
     let count = this.outbox.size;
-    for (const { live } of this.partitions.values()) count += live;
+    for (const { live, history } of this.partitions.values()) count += live + history.wanted;
     return count;
   }
 
@@ -168,6 +168,14 @@ export class ShardModel implements PartitionHost {
     >
   ): void {
     this.outbox.bury(id, { queue, partition, offset, deliveryCount, reason });
+  }
+
+  revived(
+    ...[{ queue, number: partition }, { id, offset }]: Parameters<PartitionHost["revived"]>
+  ): void {
+    const from = { queue, partition, offset };
+    this.outbox.revive(id, from);
+    this.posted.set(nameOfReplay(id, `${queue}/${partition}/${offset}`), this.index);
   }
 
   count(what: string, by?: number): void {
@@ -273,6 +281,13 @@ export class ShardModel implements PartitionHost {
       case "removeMessage":
         if (this.#partition(entry, command.partitionId).remove(command.offset)) return;
         return this.#violated("only what waits is removed", entry, JSON.stringify(command));
+      case "replay": {
+        const { partitionId, sinceMs, untilIndex } = command;
+        const count = this.#partition(entry, partitionId).history.replay(sinceMs, untilIndex);
+        if (reply.kind === "replayed" && reply.count === count) return;
+        const what = `${JSON.stringify(reply)} for ${count} messages`;
+        return this.#violated("a replay brings back what was acked since", entry, what);
+      }
       default:
         return command satisfies never;
     }
@@ -307,6 +322,7 @@ export class ShardModel implements PartitionHost {
     Object.assign(partition, { paused, revision });
     partition.update(settings);
     partition.keys.update(settings);
+    if (settings.historyMs === 0) partition.history.end();
     if (isRenewed) partition.renewLeases(({ leaseMs }) => leaseMs === 0);
     partition.dropOldest();
     this.count(`queue: partitions ${paused ? "paused" : "changed or resumed"}`);

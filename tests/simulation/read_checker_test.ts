@@ -13,7 +13,7 @@ function setUp(): ReadChecker {
   const conservation = new Conservation(0, world);
   const reads = new ReadChecker(world, [conservation]);
   const place = { shard: 0, id: partitionId, queue: "jobs", number: 0 };
-  const host = { index: 0, nowMs: 0, died: () => {}, count: () => {} };
+  const host = { index: 0, nowMs: 0, died: () => {}, revived: () => {}, count: () => {} };
   const partition = new ModelPartition(place, queueSettings(), host);
   const record = (index: number) => {
     conservation.record(index, new Map([[partitionId, partition]]));

@@ -197,6 +197,11 @@ export class Application {
     });
   }
 
+  /** The time on the clock of its machine. */
+  get nowMs(): number {
+    return this.#process!.clock.now();
+  }
+
   /** Lets time pass for this application. */
   sleep(ms: number): Promise<void> {
     const { clock } = this.#process!;
@@ -263,17 +268,29 @@ async function createQueues(application: Application, client: Client): Promise<v
   }
 }
 
+/** So often acked messages are brought back in a run: each time there are more of them. */
+const REPLAYS_MAX = 6;
+
 /** Changes, pauses, resumes and purges queues, and removes messages. In the end none stays paused. */
 async function manageQueues(application: Application, client: Client): Promise<void> {
   const { random, workload, world } = application;
   const { settings, cluster: { queueChecker } } = workload;
   const own = settings.queues.map(({ name }) => name);
   const names = [...own, ...own.map(deadLetterQueueOf), "extra-0", "extra-1"];
+  let replays = 0;
   while (!application.closed) {
     // Again and again, as an old request to pause one may come late.
-    const what = workload.diligent
-      ? "resume"
-      : random.pick(["edit", "pause", "resume", "resume", "purge", "remove", "remove", "remove"]);
+    const what = workload.diligent ? "resume" : random.pick([
+      "edit",
+      "pause",
+      "resume",
+      "resume",
+      "purge",
+      "remove",
+      "remove",
+      "remove",
+      "replay",
+    ]);
     for (const name of workload.diligent ? names : [random.pick(names)]) {
       const queue = client.queue(name);
       try {
@@ -281,7 +298,12 @@ async function manageQueues(application: Application, client: Client): Promise<v
         else if (what === "resume") await queue.resume();
         else if (what === "purge") await queue.purge();
         else if (what === "remove") await removeOne(application, client);
-        else {
+        else if (what === "replay") {
+          if (++replays > REPLAYS_MAX) continue;
+          const since = application.nowMs - random.magnitude(100, 60_000);
+          const { count } = await queue.replay({ since });
+          world.counters.add("client: messages replayed", count);
+        } else {
           const change = random.pick<Partial<QueueSettings>>([
             { leaseMs: Math.round(random.magnitude(500, 30_000)) },
             { maxMessages: random.pick([0, 5, 100]) },
@@ -290,6 +312,7 @@ async function manageQueues(application: Application, client: Client): Promise<v
             { ttlMs: random.pick([0, 0, 5_000]), deadLetterExpired: random.chance(0.5) },
             { starvationLimit: random.pick([0, 3]) },
             drawKeys(random),
+            { historyMs: random.pick([0, 1_000, 30_000]) },
           ]);
           queueChecker.edited(await client.editQueue(name, change));
         }

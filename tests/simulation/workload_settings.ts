@@ -28,6 +28,7 @@ export type QueuePlan =
     | "keyConcurrency"
     | "keyRatePerSecond"
     | "fairKeys"
+    | "historyMs"
   >;
 
 /** How the applications of a run behave. */
@@ -117,6 +118,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     maxBytes: random.chance(0.2) ? Math.round(random.magnitude(100, 500_000)) : 0,
     overflow: random.pick(["reject", "reject", "dropOldest"] as const),
     ...drawKeys(random),
+    historyMs: random.pick([0, 0, 2_000, 60_000]),
   }));
   const consumers = random.integer(1, 4);
   const requestTimeoutMs = Math.round(random.magnitude(2_000, 30_000));
