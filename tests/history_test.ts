@@ -99,3 +99,27 @@ Deno.test("what a history holds is told, and given back when its window is over"
   const error = await queue.replay({ since: 0 }).catch((error) => error);
   assertMatch(String(error), /keeps no history/);
 });
+
+Deno.test("messages that come back keep the order of their key", async () => {
+  await using cluster = await TestCluster.start(1);
+  await using client = await clientOf(cluster, "tester");
+  await client.createQueue("jobs", { order: "key", historyMs: 600_000 });
+  const queue = client.queue("jobs");
+  await queue.publishBatch(["1", "2", "3"].map((body) => ({ body, key: "a" })));
+  await take(client, "jobs", 3);
+  await queue.replay({ since: Date.now() - 60_000 });
+  await using consumer = queue.consume({ prefetch: 3 });
+  const first = (await consumer.next()).value!;
+  assertEquals(first.text(), "1");
+  // What was put back may still be on its way.
+  while ((await queue.info()).ready < 2) await new Promise((resolve) => setTimeout(resolve, 10));
+  assertEquals((await queue.activity())[0]!.keys, { keys: 1, blocked: 2 });
+  await first.ack();
+  const rest = [];
+  for await (const delivery of consumer) {
+    rest.push(delivery.text());
+    await delivery.ack();
+    if (rest.length === 2) break;
+  }
+  assertEquals(rest, ["2", "3"]);
+});
