@@ -23,9 +23,9 @@ import { hashKey } from "./key_hash.ts";
 import { keyLimits, NO_LIMITS } from "./key_limits.ts";
 import type { KeyedCapture } from "./keyed_capture.ts";
 import { KeyedMessages, type KeyedPart } from "./keyed_messages.ts";
-import type { BatchRun, OffsetRuns, PartitionPart } from "./machine_snapshot.ts";
+import type { PartitionPart, SnapshotPart } from "./machine_snapshot.ts";
 import { OffsetSet } from "./offset_set.ts";
-import type { NumberRanges, RangeCapture } from "./range_index.ts";
+import type { RangeCapture } from "./range_index.ts";
 import type { QueueSettings } from "./settings.ts";
 import {
   FRESH,
@@ -34,6 +34,12 @@ import {
   type WaitingMessage,
   WaitingMessages,
 } from "./waiting_messages.ts";
+
+/** The parts of a snapshot that say where messages are, and what is known about ranges of them. */
+export type BacklogSnapshot = Extract<
+  SnapshotPart,
+  { kind: "batches" | "passed" | "expiries" | "sizes" }
+>;
 
 /** What a backlog hands over to a capture. */
 export interface BacklogState {
@@ -537,39 +543,21 @@ export class Backlog {
   }
 
   /**
-   * Adds batch records as they were in a snapshot, behind those that are there.
+   * Adds what is known about messages, as it was in a snapshot, behind what is there.
    *
-   * @param run The records.
+   * @param part A part of it.
    */
-  restoreBatches(run: BatchRun): void {
-    this.#batches.restore(run);
-  }
-
-  /**
-   * Adds passed offsets as they were in a snapshot.
-   *
-   * @param runs The offsets.
-   */
-  restorePassed(runs: OffsetRuns): void {
-    this.#passed.restore(runs);
-  }
-
-  /**
-   * Adds what is known about when messages expire, as it was in a snapshot.
-   *
-   * @param ranges The records, behind those that are there.
-   */
-  restoreExpiries(ranges: NumberRanges): void {
-    this.#expiries.restore(ranges);
-  }
-
-  /**
-   * Adds the sizes of messages as they were in a snapshot.
-   *
-   * @param ranges The records, behind those that are there.
-   */
-  restoreSizes(ranges: NumberRanges): void {
-    this.#held.restore(ranges);
+  restorePart(part: BacklogSnapshot): void {
+    switch (part.kind) {
+      case "batches":
+        return this.#batches.restore(part);
+      case "passed":
+        return this.#passed.restore(part);
+      case "expiries":
+        return this.#expiries.restore({ firstOffset: part.firstOffset, value: part.expiresAtMs });
+      case "sizes":
+        return this.#held.restore({ firstOffset: part.firstOffset, value: part.bytes });
+    }
   }
 
   /**

@@ -285,7 +285,7 @@ Deno.test("a partition is the same from its parts: turns, rates, rests, and what
   for (const part of parts) {
     if (part.kind === "consumers") {
       for (const saved of part.consumers) consumers.push(restored.restoreConsumer(saved, true));
-    } else if (part.kind === "batches") restored.restoreBatches(part);
+    } else if (part.kind === "batches") restored.restoreBacklog(part);
     else if (part.kind === "leases") {
       part.offset.forEach((offset, at) =>
         restored.restoreLease(

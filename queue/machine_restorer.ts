@@ -148,18 +148,12 @@ export class TablesRestorer {
         for (const place of part.consumers) partition.restoreTurn(this.#consumerAt(place));
         return;
       case "batches":
-        return partition.restoreBatches(part);
+      case "passed":
+      case "expiries":
+      case "sizes":
+        return partition.restoreBacklog(part);
       case "leases":
         return this.#restoreLeases(partition, part);
-      case "passed":
-        return partition.restorePassed(part);
-      case "expiries":
-        return partition.restoreExpiries({
-          firstOffset: part.firstOffset,
-          value: part.expiresAtMs,
-        });
-      case "sizes":
-        return partition.restoreSizes({ firstOffset: part.firstOffset, value: part.bytes });
       case "uniques":
         return partition.restoreUniques(part);
       case "keyed":

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Backlog } from "./backlog.ts";
+import { Backlog, type BacklogSnapshot } from "./backlog.ts";
 import {
   type HeldMessage,
   type PartitionIdentity,
@@ -28,9 +28,7 @@ import { LeaseTable } from "./lease_table.ts";
 import { KeyBlocks } from "./key_blocks.ts";
 import type { KeyedPart } from "./keyed_messages.ts";
 import type {
-  BatchRun,
   ConsumerSnapshot,
-  OffsetRuns,
   PartitionPart,
   SnapshotPart,
   UniqueSnapshot,
@@ -46,7 +44,7 @@ import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
-import type { NumberRanges } from "./range_index.ts";
+import { PartitionLimits } from "./partition_limits.ts";
 import { type QueueSettings, queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
 import { UniqueTable } from "./unique_table.ts";
@@ -86,13 +84,7 @@ export class Partition {
   #delivered = 0;
   /** Made for the first message that is unique by something. */
   #uniques: UniqueTable | undefined;
-  /** With so many messages nothing more is taken. Follows from the settings. */
-  #fullAt = Infinity;
-  /** With more messages the oldest ones are dropped. Follows from the settings. */
-  #dropAbove = Infinity;
-  /** The same for their bytes. */
-  #fullAtBytes = Infinity;
-  #dropAboveBytes = Infinity;
+  readonly #limits = new PartitionLimits();
 
   /**
    * Makes an empty partition.
@@ -141,7 +133,7 @@ export class Partition {
 
   /** There are as many messages as there may be, or as many bytes. */
   get isFull(): boolean {
-    return this.#live >= this.#fullAt || this.#backlog.bytesHeld >= this.#fullAtBytes;
+    return this.#limits.isFull(this.#live, this.#backlog.bytesHeld);
   }
 
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
@@ -641,39 +633,12 @@ export class Partition {
   }
 
   /**
-   * Adds batch records as they were in a snapshot, behind those that are there.
+   * Adds what is known about messages, as it was in a snapshot, behind what is there.
    *
-   * @param run The records.
+   * @param part A part of it.
    */
-  restoreBatches(run: BatchRun): void {
-    this.#backlog.restoreBatches(run);
-  }
-
-  /**
-   * Adds offsets that were passed, as they were in a snapshot.
-   *
-   * @param runs The offsets.
-   */
-  restorePassed(runs: OffsetRuns): void {
-    this.#backlog.restorePassed(runs);
-  }
-
-  /**
-   * Adds what is known about when messages expire, as it was in a snapshot.
-   *
-   * @param ranges The records, behind those that are there.
-   */
-  restoreExpiries(ranges: NumberRanges): void {
-    this.#backlog.restoreExpiries(ranges);
-  }
-
-  /**
-   * Adds the sizes of messages as they were in a snapshot.
-   *
-   * @param ranges The records, behind those that are there.
-   */
-  restoreSizes(ranges: NumberRanges): void {
-    this.#backlog.restoreSizes(ranges);
+  restoreBacklog(part: BacklogSnapshot): void {
+    this.#backlog.restorePart(part);
   }
 
   /**
@@ -883,22 +848,14 @@ export class Partition {
 
   /** Takes the limits from the settings. */
   #limit(): void {
-    this.#backlog.limitKeys(this.#identity.settings);
-    const { maxMessages, maxBytes, partitions, overflow } = this.#identity.settings;
-    const share = (most: number) =>
-      most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));
-    this.#fullAt = overflow === "reject" ? share(maxMessages) : Infinity;
-    this.#fullAtBytes = overflow === "reject" ? share(maxBytes) : Infinity;
-    this.#dropAbove = overflow === "dropOldest" ? share(maxMessages) : Infinity;
-    this.#dropAboveBytes = overflow === "dropOldest" ? share(maxBytes) : Infinity;
-    this.#backlog.countBytes(maxBytes > 0, this.#lowOffset, this.#live);
+    const { settings } = this.#identity;
+    this.#backlog.limitKeys(settings);
+    this.#limits.set(settings);
+    this.#backlog.countBytes(settings.maxBytes > 0, this.#lowOffset, this.#live);
   }
 
-  /** Something has to go; but never the last message, however large it is. */
   get #isOverfull(): boolean {
-    const live = this.#live;
-    return live > this.#dropAbove ||
-      (this.#backlog.bytesHeld > this.#dropAboveBytes && live > 1);
+    return this.#limits.isOverfull(this.#live, this.#backlog.bytesHeld);
   }
 
   /** Drops the oldest messages that nobody holds, until there are no more than there may be. */
