@@ -1,23 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Command, QueueSettings, Reply } from "./commands.ts";
+import type { QueueSettings, Reply } from "./commands.ts";
 import type { MachineLimits } from "./limits.ts";
 import { LiveEntries } from "./live_entries.ts";
-import { ShardMachine } from "./machine.ts";
 import { queueSettings } from "./settings.ts";
+import { TestShard } from "./_test_shard.ts";
 
 /** A machine with partition 1 of queue `jobs`, a session, and a consumer of it. */
-class Shard {
-  machine: ShardMachine;
-  nowMs = 10_000;
-  index = 0;
+class Shard extends TestShard {
   readonly sessionId: number;
-  readonly #options: { readonly shard: number; readonly limits: Partial<MachineLimits> };
   #sequence = 0;
   #revision = 0;
 
   constructor(settings: Partial<QueueSettings> = {}, limits: Partial<MachineLimits> = {}) {
-    this.#options = { shard: 0, limits };
-    this.machine = new ShardMachine(this.#options);
+    super(limits);
     this.apply({
       kind: "createPartition",
       partitionId: 1,
@@ -30,18 +25,6 @@ class Shard {
     this.sessionId = (reply as Reply & { kind: "sessionOpened" }).sessionId;
     const consumer = { sessionId: this.sessionId, consumerId: 5, partitionId: 1 };
     this.apply({ kind: "attachConsumer", ...consumer, prefetch: 1_000, drain: false });
-  }
-
-  apply(command: Command): Reply {
-    const meta = { index: ++this.index, term: 1, timestampMs: this.nowMs };
-    const reply = this.machine.apply(meta, command);
-    this.machine.checkInvariants();
-    return reply;
-  }
-
-  outcome(command: Command): string {
-    const reply = this.apply(command);
-    return reply.kind === "refused" ? reply.reason : reply.kind;
   }
 
   /** @returns The entry. */
@@ -104,14 +87,6 @@ class Shard {
     for (const part of this.machine.capture().parts()) entries.take(part);
     while (entries.step());
     return [...found].sort((a, b) => a - b);
-  }
-
-  /** Another node goes on from a snapshot. */
-  restart(): void {
-    const parts = structuredClone([...this.machine.capture().parts()]);
-    const restored = ShardMachine.restore(this.#options, parts);
-    assertEquals(restored.stateHash(), this.machine.stateHash());
-    this.machine = restored;
   }
 }
 

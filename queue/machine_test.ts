@@ -2,10 +2,10 @@ import { assertEquals, assertNotEquals, assertThrows } from "@std/assert";
 import { settlingCommand } from "./catalog.ts";
 import type { Command, Reply } from "./commands.ts";
 import { InvariantError } from "./invariant.ts";
-import type { MachineLimits } from "./limits.ts";
 import { ShardMachine } from "./machine.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
 import { queueSettings } from "./settings.ts";
+import { TestShard } from "./_test_shard.ts";
 
 const LEASE_MS = 1_000;
 const TIMEOUT_MS = 5_000;
@@ -17,35 +17,7 @@ function snapshotOf(machine: ShardMachine): SnapshotPart[] {
 }
 
 /** A machine and the log it is fed with. */
-class Shard {
-  machine: ShardMachine;
-  nowMs = 10_000;
-  index = 0;
-  readonly #options: { shard: number; limits?: Partial<MachineLimits> };
-
-  constructor(limits: Partial<MachineLimits> = {}, shard = 0) {
-    this.#options = { shard, limits };
-    this.machine = new ShardMachine(this.#options);
-  }
-
-  apply(command: Command): Reply {
-    const meta = { index: ++this.index, term: 1, timestampMs: this.nowMs };
-    const reply = this.machine.apply(meta, command);
-    this.machine.checkInvariants();
-    return reply;
-  }
-
-  /** The reason of a refusal, or the kind of the reply. */
-  outcome(command: Command): string {
-    const reply = this.apply(command);
-    return reply.kind === "refused" ? reply.reason : reply.kind;
-  }
-
-  pass(ms: number): void {
-    this.nowMs += ms;
-    this.apply({ kind: "tick" });
-  }
-
+class Shard extends TestShard {
   /** Nothing waits for a back-off, unless a test says so. */
   partition(partitionId: number, leaseMs = LEASE_MS, backoffFirstMs = 0): void {
     this.apply({
@@ -102,11 +74,6 @@ class Shard {
       const text = `${deliveries.sessionId[at]}:${deliveries.offset[at]}`;
       return count === 1 ? text : `${text}x${count}`;
     }).join(" ");
-  }
-
-  /** Another node takes over with a copy of the state. */
-  restart(): void {
-    this.machine = ShardMachine.restore(this.#options, snapshotOf(this.machine));
   }
 }
 

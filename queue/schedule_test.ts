@@ -8,26 +8,20 @@ import {
   record,
 } from "fast-check";
 import { array, constant } from "fast-check";
-import type { Command, Reply } from "./commands.ts";
+import type { Command } from "./commands.ts";
 import type { MachineLimits } from "./limits.ts";
 import { LiveEntries } from "./live_entries.ts";
-import { ShardMachine } from "./machine.ts";
 import type { Schedule } from "./schedule.ts";
 import { queueSettings } from "./settings.ts";
+import { TestShard } from "./_test_shard.ts";
 
 const message = { headers: { type: "report" }, body: new Uint8Array([1, 2, 3]) };
 const everySecond = { everyMs: 1_000 };
 
 /** A machine with the partitions 1 and 2, and the log it is fed with. */
-class Shard {
-  machine: ShardMachine;
-  nowMs = 10_000;
-  index = 0;
-  readonly #options: { readonly shard: number; readonly limits: Partial<MachineLimits> };
-
+class Shard extends TestShard {
   constructor(limits: Partial<MachineLimits> = {}) {
-    this.#options = { shard: 0, limits };
-    this.machine = new ShardMachine(this.#options);
+    super(limits);
     for (const partitionId of [1, 2]) {
       this.apply({
         kind: "createPartition",
@@ -38,18 +32,6 @@ class Shard {
         settings: queueSettings({ partitions: 2 }),
       });
     }
-  }
-
-  apply(command: Command): Reply {
-    const meta = { index: ++this.index, term: 1, timestampMs: this.nowMs };
-    const reply = this.machine.apply(meta, command);
-    this.machine.checkInvariants();
-    return reply;
-  }
-
-  outcome(command: Command): string {
-    const reply = this.apply(command);
-    return reply.kind === "refused" ? reply.reason : reply.kind;
   }
 
   /** Makes a schedule. @returns Its number. */
@@ -65,14 +47,6 @@ class Shard {
 
   find(id: string): Schedule | undefined {
     return this.machine.findSchedule(1, id);
-  }
-
-  restart(): void {
-    const parts = structuredClone([...this.machine.capture().parts()]);
-    const hash = this.machine.stateHash();
-    this.machine = ShardMachine.restore(this.#options, parts);
-    this.machine.checkInvariants();
-    assertEquals(this.machine.stateHash(), hash);
   }
 }
 
