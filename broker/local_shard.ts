@@ -7,7 +7,12 @@
 
 import type { Clock } from "../client/runtime.ts";
 import type { Effects } from "../queue/mod.ts";
-import { encodeConsumerEnded, encodeSessionEnded, type HeldDelivery } from "../wire/mod.ts";
+import {
+  encodeConsumerEnded,
+  encodeQueueGrown,
+  encodeSessionEnded,
+  type HeldDelivery,
+} from "../wire/mod.ts";
 import { type ClientLink, SessionBindings } from "./client_link.ts";
 import { DeliverySender } from "./delivery_sender.ts";
 import { FlowMeter } from "./flow_meter.ts";
@@ -46,7 +51,23 @@ export class LocalShard {
         encodeConsumerEnded(this.shard.id, { consumerId, partitionId, reason: "queueDeleted" }),
       );
     }
+    for (const { sessionId, consumerId, partitionId } of effects.queuesGrown) {
+      this.tellIfGrown(sessionId, consumerId, partitionId, 0);
+    }
     for (const { sessionId } of effects.sessionsEnded) this.#endSession(sessionId, "timedOut");
+  }
+
+  /** Tells a client that knows fewer partitions of its queue than there are. */
+  tellIfGrown(
+    sessionId: number,
+    consumerId: number,
+    partitionId: number,
+    known: number | undefined,
+  ): void {
+    const partitionCount = this.shard.machine.partition(partitionId)?.settings.partitions;
+    if (known === undefined || partitionCount === undefined || known >= partitionCount) return;
+    const grown = { consumerId, partitionId, partitionCount };
+    this.bindings.link(sessionId)?.send(encodeQueueGrown(this.shard.id, grown));
   }
 
   /** Sends what a consumer that has attached (again) should hold and does not. */

@@ -21,6 +21,7 @@ import {
   decodeSnapshotBegin,
   decodeSnapshotChunk,
   defaultLimits,
+  type EncodableCommand,
   encodeError,
   encodeRaftMessage,
   type Frame,
@@ -32,6 +33,7 @@ import type { Clock, TimerId } from "../client/runtime.ts";
 import { version } from "./version.ts";
 import { acceptAll } from "./accept.ts";
 import { CatalogKeeper } from "./catalog_keeper.ts";
+import { GrowthKeeper } from "./growth_keeper.ts";
 import { ScheduleKeeper } from "./schedule_keeper.ts";
 import { ClientConnection } from "./client_connection.ts";
 import type { ClientLink } from "./client_link.ts";
@@ -183,6 +185,7 @@ class Node implements RunningNode, ShardHost {
   /** One for each shard. */
   readonly #scheduleKeepers: ScheduleKeeper[] = [];
   readonly #outboxKeepers: OutboxKeeper[] = [];
+  readonly #growthKeepers: GrowthKeeper[] = [];
   #requests!: RequestHandler;
 
   constructor(config: NodeConfig, runtime: NodeRuntime) {
@@ -349,6 +352,8 @@ class Node implements RunningNode, ShardHost {
           fail: (error) => this.fail(error, shard),
         }),
       );
+      const tell = (command: EncodableCommand) => this.#internal.submit(0, command);
+      this.#growthKeepers.push(new GrowthKeeper(() => shard.machine, tell, this.clock, this.log));
       const { configuration, replica } = shard;
       if (!isVoter(configuration, replica) || directory.hasLost(id)) this.#joining.add(shard);
     }
@@ -478,6 +483,7 @@ class Node implements RunningNode, ShardHost {
     this.#keeper?.lead(false);
     for (const keeper of this.#scheduleKeepers) keeper.lead(false);
     for (const keeper of this.#outboxKeepers) keeper.lead(false);
+    for (const keeper of this.#growthKeepers) keeper.lead(false);
     this.#internal?.close();
     this.#snapshotSender.close();
     this.#snapshotReceiver.close();
@@ -666,12 +672,14 @@ class Node implements RunningNode, ShardHost {
     if (shard.leading) return;
     this.#scheduleKeepers[shard.id]!.lead(false);
     this.#outboxKeepers[shard.id]!.lead(false);
+    this.#growthKeepers[shard.id]!.lead(false);
     if (shard.id === 0) this.#keeper.lead(false);
   }
 
   termBegun(shard: Shard): void {
     this.#scheduleKeepers[shard.id]!.lead(true);
     this.#outboxKeepers[shard.id]!.lead(true);
+    this.#growthKeepers[shard.id]!.lead(true);
     if (shard.id === 0) this.#keeper.lead(true);
   }
 
@@ -683,6 +691,7 @@ class Node implements RunningNode, ShardHost {
     this.#shards[shard.id]!.deliveries.flush();
     this.#scheduleKeepers[shard.id]!.check();
     this.#outboxKeepers[shard.id]!.check();
+    this.#growthKeepers[shard.id]!.check();
     if (shard.id === 0) this.#keeper.check();
   }
 

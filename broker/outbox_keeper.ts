@@ -228,15 +228,14 @@ export class OutboxKeeper {
 
   /** @returns Where a partition is, or `undefined` when there is no such thing any more. */
   async #placeOf({ queue: name, partition }: TransferTarget): Promise<Place | undefined> {
-    let queue = this.#queues.get(name);
-    if (queue === undefined) {
-      queue = await this.#find(name);
-      if (queue === undefined) return undefined;
-      if (this.#queues.size >= PLACES_MAX) this.#queues.clear();
-      this.#queues.set(name, queue);
-    }
-    const found = queue.partitions.find(({ number }) => number === partition);
-    return found === undefined ? undefined : { partitionId: found.id, shard: found.shard };
+    const known = placeIn(this.#queues.get(name), partition);
+    if (known !== undefined) return known;
+    // What was known may be of before the queue was made, or got more partitions.
+    const queue = await this.#find(name);
+    if (queue === undefined) return undefined;
+    if (this.#queues.size >= PLACES_MAX) this.#queues.clear();
+    this.#queues.set(name, queue);
+    return placeIn(queue, partition);
   }
 
   async #find(name: string): Promise<QueueInfo | undefined> {
@@ -279,6 +278,11 @@ function addTransferred(
     const lives = ttlMs === undefined ? {} : { ttlMs };
     messages.add(body, key, noted, encodeMessageOptions({ priority, ...lives }));
   }
+}
+
+function placeIn(queue: QueueInfo | undefined, partition: number): Place | undefined {
+  const found = queue?.partitions.find(({ number }) => number === partition);
+  return found === undefined ? undefined : { partitionId: found.id, shard: found.shard };
 }
 
 function keyOf({ queue, partition }: TransferTarget): string {

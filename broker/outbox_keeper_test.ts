@@ -23,6 +23,7 @@ class Rig {
   /** How many times the target does what it should, and the answer is lost. */
   answersLost = 0;
   existing = new Set(["next"]);
+  partitions = [{ id: 9, number: 0, shard: 0 }];
   bodies: string[] = [];
   notes: unknown[] = [];
   readonly keeper: OutboxKeeper;
@@ -88,7 +89,7 @@ class Rig {
       settings: queueSettings(),
       paused: false,
       revision: 0,
-      partitions: [{ id: 9, number: 0, shard: 0 }],
+      partitions: this.partitions,
       state: "ready" as const,
     };
   }
@@ -134,6 +135,29 @@ Deno.test("OutboxKeeper brings messages to their partition as they are, and in o
   await rig.finish();
   assertEquals(rig.asked, ["transfer 1 to 5 in 0", "transferDone in 1"]);
   assertEquals(rig.bodies, ["- 11/1", "k 12/0", "- 15/1"]);
+});
+
+Deno.test("OutboxKeeper looks a queue up again for a partition that it did not have", async () => {
+  const rig = new Rig([
+    ...transfers(1),
+    { id: 2, target: { queue: "next", partition: 1 }, entryIndex: 12, position: 0 },
+  ]);
+  // The queue gets it as soon as it was looked up.
+  const before = rig.partitions;
+  let looks = 0;
+  Object.defineProperty(rig, "partitions", {
+    get: () => looks++ === 0 ? before : [...before, { id: 10, number: 1, shard: 0 }],
+  });
+  rig.applyAtTarget({
+    kind: "createPartition",
+    partitionId: 10,
+    queueId: 1,
+    queueName: "next",
+    partitionNumber: 1,
+    settings: queueSettings(),
+  });
+  await rig.finish();
+  assertEquals(rig.bodies.toSorted(), ["- 11/1", "k 12/0"]);
 });
 
 Deno.test("OutboxKeeper stores a message once though answers are lost", async () => {

@@ -30,6 +30,7 @@ import {
   type NodeStatus,
   publishBaseSequence,
   publishCount,
+  publishPartitionCount,
   publishSessionId,
   type WireLimits,
 } from "../wire/mod.ts";
@@ -206,7 +207,7 @@ export class RequestHandler {
           answerDone(link, frame, done);
         });
       case "attachConsumer": {
-        const { held, ...command } = request;
+        const { held, partitionCount, ...command } = request;
         const { sessionId, consumerId, partitionId } = command;
         if (local.bindings.link(sessionId) !== link) return refuseConflict(link, frame, sessionId);
         return this.#propose(link, frame, local, command, (done) => {
@@ -214,6 +215,7 @@ export class RequestHandler {
             return refuseConflict(link, frame, sessionId);
           }
           answerDone(link, frame, done);
+          local.tellIfGrown(sessionId, consumerId, partitionId, partitionCount);
           local.deliverMissing(sessionId, consumerId, partitionId, held);
         });
       }
@@ -326,6 +328,7 @@ export class RequestHandler {
       partitionId: commandPartitionId(frame.payload),
       baseSequence: publishBaseSequence(frame.payload),
       count: publishCount(frame.payload),
+      partitionCount: publishPartitionCount(frame.payload),
     });
     if (full !== undefined) return refuseReply(link, frame, full);
     local.shard.propose(frame.payload, (outcome) => {
@@ -426,7 +429,8 @@ export class RequestHandler {
     const problem = queueSettingsProblem(request.settings);
     if (problem !== undefined) return refuse(link, frame, "settingsInvalid", problem);
     const { name } = request;
-    this.#propose(link, frame, local, request, () => {
+    const command = { ...request, shardCount: this.#context.shards.length };
+    this.#propose(link, frame, local, command, () => {
       this.#context.keeper.whenSettled(name, (settled) => {
         if (settled) this.#sendQueue(link, frame, local, name, false);
         else refuseCatalogMoved(link, frame);

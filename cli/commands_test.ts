@@ -368,7 +368,7 @@ Deno.test("flowmq queue add, ls, info and rm", async () => {
       stdout,
       /^[\d.]+ published, 0 delivered and 0 acked a second; the oldest message is /m,
     );
-    assertMatch(stdout, /^ +1 +1 +1 +\d+ B +1 +[\d.]+ \w+ +[\d.]+ m?s old$/m);
+    assertMatch(stdout, /^ +2 +1 +1 +\d+ B +1 +[\d.]+ \w+ +[\d.]+ m?s old$/m);
     assertMatch((await call("queue rm mail")).stdout, /removed queue mail/);
     const again = await call("queue rm mail");
     assertEquals([again.code, again.stdout], [ExitCode.ok, "there is no queue mail\n"]);
@@ -390,6 +390,27 @@ Deno.test("flowmq serve --no-auto-create leaves the making of queues to flowmq q
   }, { autoCreate: false });
 });
 
+Deno.test("flowmq queue edit --partitions lets a queue grow, and tells what waits for that", async () => {
+  await withNode(async (call) => {
+    await call("queue add mail");
+    await call("pub mail --key a", "1");
+    assertMatch((await call("queue edit mail --partitions 8")).stdout, /8 partitions/);
+    await call("pub mail --key a", "2");
+    // Key a is in partition 4 of 8 now.
+    assertMatch((await call("queue info mail")).stdout, /^growing from 1 to 8 partitions: /m);
+    assertEquals(JSON.parse((await call("queue info mail --json")).stdout).growingFrom, 1);
+    assertMatch(
+      (await call("explain mail/4/0")).stdout,
+      /^mail\/4\/0 is ready, and waits until all messages are acked that were in/,
+    );
+    const again = await call("queue edit mail --partitions 9");
+    assertEquals(again.code, ExitCode.refused);
+    assertMatch(again.stderr[0]!, /is getting 8 partitions already/);
+    assertEquals((await call("sub mail --count 2")).stdout, "1\n2\n");
+    assertEquals(JSON.parse((await call("queue info mail --json")).stdout).acked, 2);
+  });
+});
+
 Deno.test("flowmq queue edit, pause, resume and purge", async () => {
   await withNode(async (call) => {
     await call("queue add mail --partitions 2 --lease 5s");
@@ -398,9 +419,9 @@ Deno.test("flowmq queue edit, pause, resume and purge", async () => {
       (await call("queue info mail")).stdout,
       /^queue mail: 2 partitions, lease 1 min 0 s$/m,
     );
-    const fixed = await call("queue edit mail --partitions 3");
-    assertEquals(fixed.code, ExitCode.refused);
-    assertMatch(fixed.stderr[0]!, /partitions is 2, and cannot become 3/);
+    const fewer = await call("queue edit mail --partitions 1");
+    assertEquals(fewer.code, ExitCode.refused);
+    assertMatch(fewer.stderr[0]!, /partitions is 2, and cannot become 1/);
     assertEquals((await call("queue edit mail")).code, ExitCode.usage);
     for (let i = 0; i < 2; i++) {
       assertMatch((await call("queue pause mail")).stdout, /paused queue mail/);

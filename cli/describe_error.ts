@@ -46,6 +46,7 @@ const refusalCodes: ReadonlySet<number> = new Set([
   ErrorCode.limitReached,
   ErrorCode.diskFull,
   ErrorCode.queueFull,
+  ErrorCode.queueGrowing,
   ErrorCode.messageLeased,
   ErrorCode.noHistory,
 ]);
@@ -89,6 +90,7 @@ function adviceOn(code: number): string {
   if (code === ErrorCode.scheduleExists) {
     return ": flowmq queue schedule ls shows it, flowmq queue schedule rm makes room";
   }
+  if (code === ErrorCode.queueGrowing) return " (flowmq queue info shows when it is over)";
   if (code === ErrorCode.noHistory) return " (flowmq queue edit QUEUE --history 10m)";
   if (code === ErrorCode.messageLeased) return " (flowmq msg get shows who has it)";
   if (code === ErrorCode.diskFull) return " (flowmq cluster status shows how much there is)";

@@ -71,10 +71,10 @@ function blockRecord(
 ): NonNullable<MessageRecord["block"]> {
   return {
     by: block.by,
-    ...(block.by === "rate"
-      ? {}
-      : { id: formatMessageId({ queue, partition, offset: block.offset }) }),
-    ...(block.by === "leased" ? {} : { until: new Date(block.untilMs).toISOString() }),
+    ...("offset" in block
+      ? { id: formatMessageId({ queue, partition, offset: block.offset }) }
+      : {}),
+    ...("untilMs" in block ? { until: new Date(block.untilMs).toISOString() } : {}),
   };
 }
 
@@ -106,9 +106,14 @@ export function formatState(
   }
   if (dueAtMs !== undefined) return `${state}, due in ${formatMs(Math.max(0, dueAtMs - nowMs))}`;
   if (block === undefined) return state;
-  return block.by === "rate"
-    ? `${state}, its key in ${formatMs(Math.max(0, block.untilMs - nowMs))}`
-    : `${state}, after offset ${block.offset} of its key`;
+  switch (block.by) {
+    case "rate":
+      return `${state}, its key in ${formatMs(Math.max(0, block.untilMs - nowMs))}`;
+    case "growing":
+      return `${state}, after those of its key in other partitions`;
+    default:
+      return `${state}, after offset ${block.offset} of its key`;
+  }
 }
 
 const utf8 = new TextDecoder();

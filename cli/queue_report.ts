@@ -33,8 +33,34 @@ export function consumersOf(report: QueueReport): number {
  * @returns A plain object.
  */
 export function queueRecord(report: QueueReport): Record<string, unknown> {
-  const { name, id, settings, paused, partitions, ...counts } = report;
-  return { name, id, settings, paused, ...counts, consumers: consumersOf(report), partitions };
+  const { name, id, settings, paused, growingFrom, partitions, ...counts } = report;
+  const growth = growingFrom === undefined ? {} : { growingFrom };
+  return {
+    name,
+    id,
+    settings,
+    paused,
+    ...growth,
+    ...counts,
+    consumers: consumersOf(report),
+    partitions,
+  };
+}
+
+/**
+ * Says that a queue is getting more partitions.
+ *
+ * @param report The queue.
+ * @returns A line, or none where it is not.
+ */
+export function growthLine({ growingFrom, settings }: QueueReport): string[] {
+  if (growingFrom === undefined) return [];
+  return [
+    `growing from ${growingFrom} to ${
+      formatMany(settings.partitions, "partition")
+    }: messages with a ` +
+    `key wait in those from ${growingFrom} on until all that was in the others is gone`,
+  ];
 }
 
 /** No table has more rows of consumers. */

@@ -16,6 +16,7 @@ import {
   encodeConsumerEnded,
   encodeDrained,
   encodePublishCommand,
+  encodeQueueGrown,
   encodeReply,
   encodeSessionEnded,
   ErrorCode,
@@ -368,6 +369,11 @@ export class FakeServer {
     this.push(encodeConsumerEnded(0, { consumerId, partitionId, reason: "queueDeleted" }));
   }
 
+  /** Tells a consumer that its queue has more partitions. */
+  queueGrown(consumerId: number, partitionId: number, partitionCount: number): void {
+    this.push(encodeQueueGrown(0, { consumerId, partitionId, partitionCount }));
+  }
+
   /** Tells a client about its session. */
   endSession(sessionId: number, reason: string, shard = 0): void {
     this.push(encodeSessionEnded(shard, { sessionId, reason }));
@@ -500,6 +506,24 @@ export class FakeNetwork {
       revision: 0,
       partitions,
       state: "ready",
+    };
+    this.queues.set(name, queue);
+    return queue;
+  }
+
+  /** Gives a queue more partitions. */
+  growQueue(name: string, partitionCount: number): QueueInfo {
+    const { partitions: known, ...rest } = this.queues.get(name)!;
+    const partitions = Array.from({ length: partitionCount }, (_, number) => ({
+      id: rest.id * 100 + number,
+      number,
+      shard: number % this.shardCount,
+    }));
+    const queue: QueueInfo = {
+      ...rest,
+      settings: queueSettings({ partitions: partitionCount }),
+      partitions,
+      growingFrom: known.length,
     };
     this.queues.set(name, queue);
     return queue;

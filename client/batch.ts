@@ -102,7 +102,7 @@ export class Batch {
    *
    * @param arena Where its bytes go.
    * @param timeoutMs How long its messages may take.
-   * @param nowMs The monotonic time.
+   * @param nowMs Since when they have waited, in monotonic time.
    */
   constructor(arena: PublishArena, timeoutMs: number, nowMs: number) {
     this.messages = new PublishBatch(arena);
@@ -142,6 +142,25 @@ export class Batch {
     this.#completions.push(completion);
     this.#positions.push(position);
     return this.messages.add(body, key, headers, options);
+  }
+
+  /**
+   * Adds a message of another batch.
+   *
+   * @param batch The other one.
+   * @param position The place of the message there.
+   */
+  addOf(batch: Batch, position: number): void {
+    this.#completions.push(batch.#completions[position]!);
+    this.#positions.push(batch.#positions[position]!);
+    this.messages.addRecord(batch.messages.recordAt(position));
+  }
+
+  /** None of it is stored, whatever was tried: it may get another number, or go elsewhere. */
+  takeBack(): void {
+    this.baseSequence = -1;
+    this.attemptsInDoubt = 0;
+    this.isInFlight = false;
   }
 
   /** Tells everyone that it is stored. */

@@ -4,10 +4,10 @@
  * @module
  */
 
-import { prefetchMax } from "../wire/mod.ts";
+import { prefetchMax, type QueueInfo } from "../wire/mod.ts";
 import { asQueueError, type ClientCore, type Closeable, type Sweepable } from "./core.ts";
 import type { Delivery } from "./delivery.ts";
-import { ClientClosedError } from "./errors.ts";
+import { ClientClosedError, QueueNotFoundError } from "./errors.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { clientLimits } from "./options.ts";
 import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
@@ -63,6 +63,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
     received: (delivery) => this.#received(delivery),
     drained: (partition) => this.#drained(partition),
     failed: (error) => this.#failed(error),
+    grown: (partitionCount) => void this.#grow(partitionCount),
   };
   readonly #sweepable: Sweepable = {
     sweep: (nowMs) => {
@@ -82,6 +83,8 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   }[] = [];
   #partitions: PartitionConsumer[] = [];
   #notDrained = new Set<PartitionConsumer>();
+  /** How many partitions it has heard of. */
+  #partitionCount = 0;
   #isAttached = false;
   #isEnded = false;
   /** Thrown once, when all that came before it has been taken. */
@@ -217,27 +220,53 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
 
   async #attach(): Promise<void> {
     try {
-      const { partitions, settings } = await this.#core.refreshQueue(
+      const info = await this.#core.refreshQueue(
         this.#queue,
         this.#signal === undefined ? {} : { signal: this.#signal },
       );
       if (this.#isEnded) return;
-      const prefetch = Math.max(1, Math.floor(this.#prefetch / partitions.length));
-      for (const { id, number, shard } of partitions) {
-        const partition = { queue: this.#queue, partitionId: id, number, shard };
-        const options = {
-          prefetch,
-          drain: this.#drain,
-          leaseMs: this.#leaseMs,
-          keeper: new LeaseKeeper(this.#leaseMs ?? settings.leaseMs, this.#extendForMs),
-        };
-        const consumer = new PartitionConsumer(this.#core, partition, options, this.#events);
-        this.#partitions.push(consumer);
-        this.#notDrained.add(consumer);
-      }
+      this.#consumePartitions(info);
       this.#isAttached = true;
     } catch (error) {
       this.#end(asQueueError(error, this.#queue));
+    }
+  }
+
+  /** Consumes from partitions that the queue has got, too. */
+  async #grow(partitionCount: number): Promise<void> {
+    if (partitionCount <= this.#partitionCount) return;
+    this.#partitionCount = partitionCount;
+    while (!this.#isEnded && this.#partitions.length < partitionCount) {
+      try {
+        const info = await this.#core.refreshQueue(this.#queue);
+        if (!this.#isEnded) this.#consumePartitions(info);
+      } catch (error) {
+        // It retries by itself what can be retried, for as long as a request may take.
+        if (error instanceof QueueNotFoundError) this.#failed(error);
+      }
+    }
+  }
+
+  /** Attaches to the partitions that there are, and shares out the prefetch. */
+  #consumePartitions({ partitions, settings }: QueueInfo): void {
+    const known = this.#partitions.length;
+    const partitionCount = partitions.length;
+    const prefetch = Math.max(1, Math.floor(this.#prefetch / partitionCount));
+    const share = { prefetch, partitionCount };
+    this.#partitionCount = Math.max(this.#partitionCount, partitionCount);
+    if (partitionCount > known) { for (const one of this.#partitions) one.shareAnew(share); }
+    for (const { id, number, shard } of partitions) {
+      if (number < known) continue;
+      const partition = { queue: this.#queue, partitionId: id, number, shard };
+      const options = {
+        share,
+        drain: this.#drain,
+        leaseMs: this.#leaseMs,
+        keeper: new LeaseKeeper(this.#leaseMs ?? settings.leaseMs, this.#extendForMs),
+      };
+      const consumer = new PartitionConsumer(this.#core, partition, options, this.#events);
+      this.#partitions.push(consumer);
+      this.#notDrained.add(consumer);
     }
   }
 

@@ -10,6 +10,7 @@ import {
   type ConsumerEnded,
   decodeConsumerEnded,
   decodeDrained,
+  decodeQueueGrown,
   decodeSessionEnded,
   deliverConsumerId,
   deliverCount,
@@ -18,6 +19,7 @@ import {
   type Frame,
   isRetryable,
   PushType,
+  type QueueGrown,
   type QueueInfo,
   type QueueSettings,
   type ReplyOf,
@@ -55,6 +57,8 @@ export interface PushTarget {
   drained(drained: Drained): void;
   /** The cluster has ended it. */
   ended(ended: ConsumerEnded): void;
+  /** Its queue has got more partitions. */
+  grown(grown: QueueGrown): void;
 }
 
 /** Looked after by the sweep. */
@@ -81,7 +85,7 @@ export class ClientCore {
   readonly consumers: Set<Closeable> = new Set();
   readonly #sweepables = new Set<Sweepable>();
   readonly #pushTargets = new Map<number, PushTarget>();
-  readonly #queues = new Map<string, QueueInfo>();
+  readonly #queues = new Map<string, { readonly info: QueueInfo; readonly atMs: number }>();
   #nextConsumerId = 1;
   #sweepTimer: TimerId | undefined;
 
@@ -193,8 +197,7 @@ export class ClientCore {
    * @throws {QueueNotFoundError} when there is no such queue.
    */
   async findQueue(name: string, options: WaitOptions = {}): Promise<QueueInfo> {
-    const known = this.#queues.get(name);
-    return known ?? await this.refreshQueue(name, options);
+    return this.#queues.get(name)?.info ?? await this.refreshQueue(name, options);
   }
 
   /** As {@linkcode findQueue}, but asks the cluster in any case. */
@@ -211,7 +214,7 @@ export class ClientCore {
       if (queue.state === "deleting") throw new QueueNotFoundError(name);
       // One that is still being made is ready when the answer to another createQueue comes.
       if (queue.state === "creating") return await this.createQueue(name, {}, true, options);
-      this.#queues.set(name, queue);
+      this.#remember(queue);
       return queue;
     } catch (error) {
       throw asQueueError(error, name);
@@ -243,7 +246,7 @@ export class ClientCore {
         "queueReply",
         options,
       );
-      this.#queues.set(name, queue);
+      this.#remember(queue);
       return queue;
     } catch (error) {
       const isForbidden = error instanceof FlowMQError && error.code === ErrorCode.queueNotFound;
@@ -267,16 +270,26 @@ export class ClientCore {
         "queueReply",
         options,
       );
-      this.#queues.set(name, queue);
+      this.#remember(queue);
       return queue;
     } catch (error) {
       throw asQueueError(error, name);
     }
   }
 
-  /** What was known of a queue is not true any more. */
-  forgetQueue(name: string): void {
-    this.#queues.delete(name);
+  /**
+   * What was known of a queue may not be true any more.
+   *
+   * @param name The queue's name.
+   * @param ageMs Only what was learnt longer ago.
+   */
+  forgetQueue(name: string, ageMs = 0): void {
+    const known = this.#queues.get(name);
+    if (known !== undefined && this.nowMs - known.atMs >= ageMs) this.#queues.delete(name);
+  }
+
+  #remember(info: QueueInfo): void {
+    this.#queues.set(info.name, { info, atMs: this.nowMs });
   }
 
   /** Stops looking after anything, and ends all connections. */
@@ -328,6 +341,11 @@ export class ClientCore {
       case PushType.consumerEnded: {
         const ended = decodeConsumerEnded(frame.payload);
         this.#pushTargets.get(ended.consumerId)?.ended(ended);
+        return;
+      }
+      case PushType.queueGrown: {
+        const grown = decodeQueueGrown(frame.payload);
+        this.#pushTargets.get(grown.consumerId)?.grown(grown);
         return;
       }
       case PushType.sessionEnded: {

@@ -28,6 +28,8 @@ import type { PeekedMessage } from "./peek.ts";
  * - `keyLeased`: a consumer has a message of its key, and more may not be with consumers;
  * - `keyReturned`: a message of its key has come back, and goes first, but not yet;
  * - `keyRate`: so many of its key were delivered in a second as may be;
+ * - `queueGrowing`: its queue is getting more partitions, and there may be older messages of its key in
+ *   another one;
  * - `noCredit`: each consumer holds as many messages as it may;
  * - `underWay`: a consumer can take it, and gets it now;
  * - `noQuorum`: too few nodes answer for the shard to work;
@@ -45,6 +47,7 @@ export type ExplanationReason =
   | "keyLeased"
   | "keyReturned"
   | "keyRate"
+  | "queueGrowing"
   | "noCredit"
   | "underWay"
   | "noQuorum"
@@ -170,6 +173,12 @@ function explainBlock(
       at(block.untilMs, nowMs);
     return { reason: "keyRate", sentence, id };
   }
+  if (block.by === "growing") {
+    const sentence =
+      `${id} is ready, and waits until all messages are acked that were in the other ` +
+      `partitions when ${JSON.stringify(queue)} got more of them: there may be some of its key`;
+    return { reason: "queueGrowing", sentence, id };
+  }
   const other = formatMessageId({ queue, partition, offset: block.offset });
   if (block.by === "returned") {
     const sentence = `${id} is ready, and ${other} of its key came back, and goes first: it is ` +
@@ -191,6 +200,7 @@ function explainReady(
   if (paused) {
     return { reason: "paused", sentence: `${id} is ready, and its queue is paused`, id };
   }
+  if (block?.by === "growing") return explainBlock(message, block, nowMs);
   if (consumerCount === 0) {
     return {
       reason: "noConsumer",

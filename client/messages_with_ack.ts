@@ -21,6 +21,9 @@ export interface PreparedMessages {
   readonly messages: PublishBatch;
 }
 
+/** How long the partitions of a queue are taken for what they were, in milliseconds. */
+const placeAgeMsMax = 5_000;
+
 /**
  * Prepares messages. The partitions are chosen here, once, so that a message goes to the same one
  * however often it is sent.
@@ -52,6 +55,8 @@ export async function prepareMessages(
   }
   const targets: TransferTarget[] = [];
   for (const [i, { queue, create = true }] of outgoing.entries()) {
+    // One that is not quite new may be of before the queue grew.
+    core.forgetQueue(queue, placeAgeMsMax);
     const { partitions } = create
       ? await core.findOrCreateQueue(queue)
       : await core.findQueue(queue);

@@ -69,6 +69,9 @@ export class NamedProducer implements AsyncDisposable {
     sealed: () => {},
     retired: (_producer, unsent) => this.#retired(unsent),
     partitionLost: () => this.#end(new FlowMQError("The partition is gone", lost)),
+    // Its messages go to its partition, however many there are.
+    queueGrown: () => {},
+    settled: () => {},
   };
   readonly #sweepable: Sweepable = { sweep: (nowMs) => this.#sweep(nowMs) };
   readonly #closeable: Closeable = {

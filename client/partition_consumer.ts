@@ -24,6 +24,7 @@ import {
   type Frame,
   isDeliveredBefore,
   isRetryable,
+  type QueueGrown,
   ReplyType,
   RequestType,
   type Settled,
@@ -59,12 +60,22 @@ export interface PartitionConsumerEvents {
   drained(consumer: PartitionConsumer): void;
   /** The partition cannot be consumed any more. */
   failed(error: FlowMQError): void;
+  /** The queue has so many partitions. */
+  grown(partitionCount: number): void;
+}
+
+/** What a consumer of a partition has of what the consumer of the queue may hold. */
+export interface ConsumerShare {
+  /** How many messages it may hold at once. */
+  readonly prefetch: number;
+  /** How many partitions there are, as far as is known. */
+  readonly partitionCount: number;
 }
 
 /** Settings of a consumer of a partition. */
 export interface PartitionConsumerOptions {
-  /** How many messages it may hold at once. */
-  readonly prefetch: number;
+  /** How many messages it may hold at once, and with how many partitions it shares. */
+  readonly share: ConsumerShare;
   /** Whether to be told when nothing is ready. */
   readonly drain: boolean;
   /** How long it holds a message, where that is not what the queue's settings say. */
@@ -114,6 +125,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   readonly #events: PartitionConsumerEvents;
   /** What we hold, as far as we know: offset to delivery count. The oldest come first. */
   readonly #held = new Map<number, number>();
+  #share: ConsumerShare;
   #consumerId: number;
   #life = 1;
   #open: SettleBatch | undefined;
@@ -142,6 +154,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     this.partition = partition;
     this.#core = core;
     this.#options = options;
+    this.#share = options.share;
     this.#events = events;
     this.#consumerId = core.register(this);
     this.#session = core.sessions.get(partition.shard, "consumers");
@@ -344,6 +357,21 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     this.#events.drained(this);
   }
 
+  grown({ partitionId, partitionCount }: QueueGrown): void {
+    if (partitionId === this.partition.partitionId) this.#events.grown(partitionCount);
+  }
+
+  /**
+   * Goes on with another share.
+   *
+   * @param share What it has from now on.
+   */
+  shareAnew(share: ConsumerShare): void {
+    this.#share = share;
+    const connection = this.#session.connection;
+    if (this.#state === "open" && connection !== undefined) void this.#attach(connection);
+  }
+
   ended({ partitionId, reason }: ConsumerEnded): void {
     if (partitionId !== this.partition.partitionId) return;
     this.#fail(
@@ -387,9 +415,10 @@ export class PartitionConsumer implements SessionMember, PushTarget {
         sessionId: this.#session.id,
         consumerId: this.#consumerId,
         partitionId: this.partition.partitionId,
-        prefetch: this.#state === "lingering" ? 1 : this.#options.prefetch,
+        prefetch: this.#state === "lingering" ? 1 : this.#share.prefetch,
         drain: this.#state === "open" && this.#options.drain,
         ...(this.#options.leaseMs === undefined ? {} : { leaseMs: this.#options.leaseMs }),
+        partitionCount: this.#share.partitionCount,
         held: [...this.#held].map(([offset, deliveryCount]) => ({ offset, deliveryCount })),
       }, this.partition.shard);
     } catch (thrown) {
@@ -526,7 +555,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
    * is older than several times its prefetch cannot be ours any more.
    */
   #dropOldestHeld(): void {
-    let excess = this.#held.size - Math.max(1_000, 4 * this.#options.prefetch);
+    let excess = this.#held.size - Math.max(1_000, 4 * this.#share.prefetch);
     if (excess <= 0) return;
     for (const offset of this.#held.keys()) {
       if (excess-- <= 0) return;

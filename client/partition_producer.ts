@@ -6,6 +6,10 @@
  * after whatever went wrong it is right, and enough, to send everything unconfirmed again from the
  * oldest on (go-back-N).
  *
+ * A batch that is refused because the queue has more partitions by now is not stored, nor is any that
+ * comes after it: they have lost their numbers, and the publisher chooses anew where they go. Until then
+ * this producer only finds out what became of those before.
+ *
  * What breaks the numbering for good is a batch that is given up while its fate is unknown. Then this
  * producer is retired: what it has sent it still brings to an end under the old session, what it has
  * not sent goes to its successor under a new one. The successor waits for that end, as two sessions
@@ -62,6 +66,10 @@ export interface ProducerEvents {
   retired(producer: PartitionProducer, unsent: Batch[]): void;
   /** The partition is gone. */
   partitionLost(producer: PartitionProducer): void;
+  /** The queue has more partitions than were known; nothing new is sent before `placeBy`. */
+  queueGrown(producer: PartitionProducer): void;
+  /** While nothing new is sent: what was sent has come to its end. */
+  settled(): void;
 }
 
 /** One attempt to send a batch. */
@@ -116,6 +124,10 @@ export class PartitionProducer implements SessionMember {
   #successor: PartitionProducer | undefined;
   #isFlushing = false;
   #pause: TimerId | undefined;
+  /** How many partitions the queue has for whoever fills the batches; 0 where they go here anyway. */
+  #partitionCount: number;
+  /** Nothing is sent that was not sent before. */
+  #isHeld = false;
 
   /**
    * Makes a producer; its session has to be told of it by `session.add`.
@@ -124,13 +136,16 @@ export class PartitionProducer implements SessionMember {
    * @param session Under whose name.
    * @param runtime The world.
    * @param events What to tell the publisher.
+   * @param partitionCount How many partitions the queue has, if this one is chosen by keys.
    */
   constructor(
     partition: ProducerPartition,
     session: Session,
     runtime: ClientRuntime,
     events: ProducerEvents,
+    partitionCount = 0,
   ) {
+    this.#partitionCount = partitionCount;
     this.partition = partition;
     this.session = session;
     this.#runtime = runtime;
@@ -259,7 +274,9 @@ export class PartitionProducer implements SessionMember {
       // A batch before this one went astray. The first one has none before it: its number is wrong.
       if (batch === this.#batches[0]) this.#giveUp(error);
       else this.#sendAgain();
-    } else if (error.code === ErrorCode.overloaded || isFullness(error)) {
+    } else if (error.code === ErrorCode.queueGrown) {
+      this.#takeBackFrom(batch);
+    } else if (error.code === ErrorCode.overloaded || hasToWait(error)) {
       this.#refusal = error;
       this.#sendAgain();
     } else if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
@@ -282,9 +299,54 @@ export class PartitionProducer implements SessionMember {
     }
   }
 
+  /** Whether nothing that was sent waits for its end. */
+  get isSettled(): boolean {
+    return !this.#batches.some((batch) => batch.wasSent);
+  }
+
+  /** Sends nothing new until `placeBy`: the queue has more partitions. */
+  hold(): void {
+    this.#isHeld = true;
+  }
+
+  /**
+   * Hands over what was not sent.
+   *
+   * @returns The batches, in order; none may have been stored.
+   */
+  takeUnsent(): Batch[] {
+    this.#seal();
+    const unsent = this.#keepSent();
+    if (this.#isRetired) this.#pump();
+    return unsent;
+  }
+
+  /**
+   * Goes on, with batches that were filled knowing more partitions.
+   *
+   * @param partitionCount How many.
+   * @param batches What is to be sent first.
+   */
+  placeBy(partitionCount: number, batches: readonly Batch[]): void {
+    this.#partitionCount = partitionCount;
+    this.#isHeld = false;
+    this.#batches.push(...batches);
+    this.#flushMore();
+  }
+
+  /**
+   * Makes an empty batch, to be filled at once.
+   *
+   * @param batch Where its messages come from: they do not wait any longer for that.
+   */
+  batchLike({ timeoutMs, deadlineMs }: Batch): Batch {
+    return new Batch(this.#arena, timeoutMs, deadlineMs - timeoutMs);
+  }
+
   /** Brings what there is to an end, and takes nothing more. */
   finish(): void {
     this.#isRetired = true;
+    this.#isHeld = false;
     this.#seal();
     this.#pump();
   }
@@ -306,6 +368,16 @@ export class PartitionProducer implements SessionMember {
     this.#flushMore();
   }
 
+  /** A batch has not been stored, and never will be, nor those behind it. */
+  #takeBackFrom(first: Batch): void {
+    this.#isHeld = true;
+    this.#goBack();
+    this.#nextSequence = first.baseSequence;
+    for (const batch of this.#batches.slice(this.#batches.indexOf(first))) batch.takeBack();
+    this.#events.queueGrown(this);
+    this.#pump();
+  }
+
   /** Nothing of what was sent is stored, as all of it was refused: its numbers are free again. */
   #numberAgain(nextSequence: number): void {
     this.#goBack();
@@ -316,7 +388,7 @@ export class PartitionProducer implements SessionMember {
   /** What a batch fails with whose time is over. */
   #lateError({ timeoutMs, isInDoubt: maybeApplied }: Batch): FlowMQError {
     const to = `publish to queue ${JSON.stringify(this.partition.queue)}`;
-    if (this.#refusal !== undefined && isFullness(this.#refusal)) {
+    if (this.#refusal !== undefined && hasToWait(this.#refusal)) {
       const { message, code } = this.#refusal;
       return new FlowMQError(`Cannot ${to} within ${timeoutMs} ms. ${message}`, {
         code,
@@ -344,8 +416,8 @@ export class PartitionProducer implements SessionMember {
   }
 
   #canSend(): boolean {
-    return this.#predecessor === undefined && this.session.connection !== undefined &&
-      this.#pause === undefined &&
+    return this.#predecessor === undefined && !this.#isHeld &&
+      this.session.connection !== undefined && this.#pause === undefined &&
       this.#inFlight < clientLimits.batchesInFlightMax;
   }
 
@@ -362,6 +434,7 @@ export class PartitionProducer implements SessionMember {
     if (this.#isRetired && this.#batches.length === 0) {
       this.session.remove(this);
       this.#letSuccessorGo();
+      if (this.#isHeld) this.#events.settled();
       return;
     }
     if (this.#predecessor !== undefined) return;
@@ -372,11 +445,13 @@ export class PartitionProducer implements SessionMember {
       const batch = this.#batches[i]!;
       if (batch.isInFlight) continue;
       if (!batch.wasSent) {
+        if (this.#isHeld) break;
         batch.baseSequence = this.#nextSequence;
         this.#nextSequence += batch.messages.count;
       }
       this.#send(batch, connection);
     }
+    if (this.#isHeld && this.isSettled) this.#events.settled();
   }
 
   #send(batch: Batch, connection: Connection): void {
@@ -389,6 +464,7 @@ export class PartitionProducer implements SessionMember {
       sessionId: this.session.id,
       partitionId: this.partition.partitionId,
       baseSequence: batch.baseSequence,
+      partitionCount: this.#partitionCount,
     });
     connection.send(head, batch.messages.area);
   }
@@ -457,11 +533,16 @@ export class PartitionProducer implements SessionMember {
     if (this.#isRetired) return;
     this.#isRetired = true;
     this.#seal();
+    this.#events.retired(this, this.#keepSent());
+    this.#pump();
+  }
+
+  /** Takes out the batches that were not sent. */
+  #keepSent(): Batch[] {
     const sent = this.#takeSent();
     const unsent = this.#batches;
     this.#batches = sent;
-    this.#events.retired(this, unsent);
-    this.#pump();
+    return unsent;
   }
 
   /** Takes out the batches that were sent. */
@@ -489,7 +570,8 @@ export class PartitionProducer implements SessionMember {
   }
 }
 
-/** Whether there is no room at the moment, on the disks or in the queue. */
-function isFullness({ code }: FlowMQError): boolean {
-  return code === ErrorCode.diskFull || code === ErrorCode.queueFull;
+/** Whether there is no room at the moment, on the disks or in the queue, or it may not be in yet. */
+function hasToWait({ code }: FlowMQError): boolean {
+  return code === ErrorCode.diskFull || code === ErrorCode.queueFull ||
+    code === ErrorCode.queueGrowing;
 }

@@ -46,6 +46,37 @@ Deno.test("partitionOfKey() spreads keys over all partitions", () => {
   }));
 });
 
+Deno.test("partitionOfKey() is what docs/PROTOCOL.md says", () => {
+  const plainly = (key: string, count: number) => {
+    const u32 = (value: bigint) => value & 0xffff_ffffn;
+    let hash = BigInt(hashKey(key));
+    for (let partition = 0n;;) {
+      hash = u32(hash + 0x9e37_79b9n);
+      hash = u32((hash ^ (hash >> 16n)) * 0x85eb_ca6bn);
+      hash = u32((hash ^ (hash >> 13n)) * 0xc2b2_ae35n);
+      hash ^= hash >> 16n;
+      const next = ((partition + 1n) << 32n) / (hash + 1n);
+      if (next >= BigInt(count)) return Number(partition);
+      partition = next;
+    }
+  };
+  assertEquals(["", "a", "foobar"].map((key) => partitionOfKey(key, 8)), [0, 4, 7]);
+  assert(
+    property(string({ unit: "binary" }), nat({ max: 1_023 }), (key: string, less: number) => {
+      assertEquals(partitionOfKey(key, less + 1), plainly(key, less + 1));
+    }),
+  );
+});
+
+Deno.test("partitionOfKey() moves a key to a new partition or not at all", () => {
+  const count = nat({ max: 500 });
+  assert(property(string(), count, count, (key: string, few: number, more: number) => {
+    const before = partitionOfKey(key, few + 1);
+    const after = partitionOfKey(key, few + 1 + more);
+    assertEquals(after === before || after > few, true);
+  }));
+});
+
 Deno.test("Backoff grows to its longest pause, with jitter, and starts over", () => {
   const backoff = new Backoff({ msMin: 10, msMax: 50, factor: 2 }, () => 0.999_999);
   const rounded = () => Math.round(backoff.next());

@@ -6,10 +6,14 @@
  * the open batch of its partition while `publish()` is being called. Otherwise messages wait in line,
  * and those that come later line up behind them, so that order is kept.
  *
+ * A queue may get more partitions. Then some keys belong to others, and the cluster refuses what was placed
+ * without knowing that. From there on nothing new is sent until all is known that was sent; then what
+ * is left is placed anew, in its order, and everything goes on.
+ *
  * @module
  */
 
-import { batchCountMax, type Published, type QueueInfo } from "../wire/mod.ts";
+import { batchCountMax, type Published, type QueueInfo, readMessageDetails } from "../wire/mod.ts";
 import {
   type Batch,
   type Completion,
@@ -19,11 +23,17 @@ import {
 } from "./batch.ts";
 import { type CheckedMessage, checkMessage } from "./checked_message.ts";
 import { asQueueError, type ClientCore, type Sweepable } from "./core.ts";
-import { ClientClosedError, type FlowMQError, RequestTimeoutError } from "./errors.ts";
+import {
+  ClientClosedError,
+  type FlowMQError,
+  QueueNotFoundError,
+  RequestTimeoutError,
+} from "./errors.ts";
 import { partitionOfKey } from "./key_hash.ts";
 import type { MessageProperties } from "./message_properties.ts";
 import { clientLimits, positive } from "./options.ts";
 import { PartitionProducer, type ProducerEvents } from "./partition_producer.ts";
+import { sleep } from "./waiting.ts";
 
 /** A message to be published. */
 export interface OutgoingMessage extends MessageProperties {
@@ -116,6 +126,8 @@ export class Publisher implements ProducerEvents, Sweepable {
   #turn: number;
   #unconfirmedBytes = 0;
   #waiting: Waiting[] = [];
+  /** While it is found out where messages go, as the queue has more partitions than were known. */
+  #growth: { info?: QueueInfo } | undefined;
   #isResolving = false;
   #idleWaiters: (() => void)[] = [];
 
@@ -171,6 +183,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   /** Fails everything that is left: the client is being closed. */
   close(): void {
     this.#core.unwatch(this);
+    this.#growth = undefined;
     const errorOf = (maybeApplied: boolean): FlowMQError => new ClientClosedError({ maybeApplied });
     for (const waiting of this.#waiting.splice(0)) waiting.completion.failed(errorOf(false));
     for (const producer of [...this.#producers, ...this.#retired]) {
@@ -197,6 +210,7 @@ export class Publisher implements ProducerEvents, Sweepable {
       producer.sweep(nowMs);
       if (producer.isIdle) this.#retired.delete(producer);
     }
+    this.#placeAnew();
     this.#tellIdle();
   }
 
@@ -214,13 +228,31 @@ export class Publisher implements ProducerEvents, Sweepable {
   retired(producer: PartitionProducer, unsent: Batch[]): void {
     this.#core.sessions.replace(producer.session);
     this.#retired.add(producer);
-    const successor = this.#makeProducer(producer.partition);
+    const successor = this.#makeProducer(producer.partition, this.#producers.length);
+    if (this.#growth !== undefined) successor.hold();
     this.#producers[producer.partition.number] = successor;
     successor.succeed(producer, unsent);
   }
 
+  queueGrown(producer: PartitionProducer): void {
+    const { number, partitionId } = producer.partition;
+    if (this.#producers[number]?.partition.partitionId !== partitionId) {
+      // It was to bring its messages to an end in a queue that is gone.
+      return this.#fail(producer.takeUnsent(), new QueueNotFoundError(this.#queue));
+    }
+    if (this.#growth !== undefined) return;
+    this.#growth = {};
+    for (const one of [...this.#retired, ...this.#producers]) one.hold();
+    void this.#learnGrowth(this.#growth);
+  }
+
+  settled(): void {
+    this.#placeAnew();
+  }
+
   partitionLost(lost: PartitionProducer): void {
     this.#core.forgetQueue(this.#queue);
+    this.#growth = undefined;
     const producers = this.#producers;
     this.#producers = [];
     for (const producer of producers) {
@@ -251,7 +283,11 @@ export class Publisher implements ProducerEvents, Sweepable {
   }
 
   #hasRoom(): boolean {
-    return this.#waiting.length === 0 && this.#producers.length > 0 &&
+    return this.#waiting.length === 0 && this.#canPlace;
+  }
+
+  get #canPlace(): boolean {
+    return this.#producers.length > 0 && this.#growth === undefined &&
       this.#unconfirmedBytes < this.#core.settings.windowBytes;
   }
 
@@ -323,8 +359,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   #drain(): void {
     let count = 0;
     while (
-      count < this.#waiting.length && this.#producers.length > 0 &&
-      this.#unconfirmedBytes < this.#core.settings.windowBytes
+      count < this.#waiting.length && this.#canPlace
     ) {
       const { messages, completion, timeoutMs } = this.#waiting[count++]!;
       this.#place(messages, completion, timeoutMs);
@@ -354,18 +389,100 @@ export class Publisher implements ProducerEvents, Sweepable {
     this.#tellIdle();
   }
 
-  #bind(info: QueueInfo): void {
-    const partitions = [...info.partitions].sort((a, b) => a.number - b.number);
-    this.#producers = partitions.map(({ id, number, shard }) =>
-      this.#makeProducer({ queue: this.#queue, partitionId: id, number, shard })
-    );
+  #bind({ partitions }: QueueInfo): void {
+    const known = this.#producers.length;
+    for (const { id, number, shard } of [...partitions].sort((a, b) => a.number - b.number)) {
+      if (number < known) continue;
+      const partition = { queue: this.#queue, partitionId: id, number, shard };
+      this.#producers.push(this.#makeProducer(partition, partitions.length));
+    }
   }
 
-  #makeProducer(partition: PartitionProducer["partition"]): PartitionProducer {
-    const session = this.#core.sessions.get(partition.shard, "producers");
-    const producer = new PartitionProducer(partition, session, this.#core.runtime, this);
+  #makeProducer(
+    partition: PartitionProducer["partition"],
+    partitionCount: number,
+  ): PartitionProducer {
+    const { sessions, runtime } = this.#core;
+    const session = sessions.get(partition.shard, "producers");
+    const producer = new PartitionProducer(partition, session, runtime, this, partitionCount);
     session.add(producer);
     return producer;
+  }
+
+  /** Asks which partitions the queue has, until there are more than were known. */
+  async #learnGrowth(growth: { info?: QueueInfo }): Promise<void> {
+    const { runtime: { clock }, cluster: { closed } } = this.#core;
+    while (this.#growth === growth) {
+      try {
+        const info = await this.#core.refreshQueue(this.#queue);
+        if (info.partitions.length > this.#producers.length) growth.info = info;
+        else await sleep(clock, clientLimits.backoffMsMax, closed);
+      } catch (error) {
+        if (closed.aborted) return;
+        if (!(error instanceof QueueNotFoundError)) continue;
+        if (this.#growth === growth) this.#lose(error);
+        return;
+      }
+      if (growth.info !== undefined) return this.#placeAnew();
+    }
+  }
+
+  /** Once the queue's new partitions are known, and what became of all that was sent: goes on. */
+  #placeAnew(): void {
+    const info = this.#growth?.info;
+    if (info === undefined) return;
+    const before = [...this.#retired, ...this.#producers];
+    if (!before.every(({ isSettled }) => isSettled)) return;
+    const unsent = this.#producers.map(({ partition }) =>
+      before.filter((one) => one.partition.number === partition.number)
+        .flatMap((one) => one.takeUnsent())
+    );
+    this.#bind(info);
+    const placed = this.#producers.map((): Batch[] => []);
+    for (const [number, batches] of unsent.entries()) {
+      for (const batch of batches) this.#divide(batch, number, placed);
+    }
+    this.#growth = undefined;
+    for (const [number, producer] of this.#producers.entries()) {
+      producer.placeBy(this.#producers.length, placed[number]!);
+    }
+    this.#drain();
+  }
+
+  /** Copies the messages of a batch into batches for the partitions that they belong to. */
+  #divide(batch: Batch, number: number, placed: readonly Batch[][]): void {
+    const parts = new Map<number, Batch>();
+    for (let position = 0; position < batch.messages.count; position++) {
+      const { key, unique } = readMessageDetails(batch.messages.recordAt(position), 0);
+      const place = key ?? unique;
+      const target = place === undefined ? number : partitionOfKey(place, placed.length);
+      let part = parts.get(target);
+      if (part === undefined) {
+        part = this.#producers[target]!.batchLike(batch);
+        parts.set(target, part);
+        placed[target]!.push(part);
+      }
+      part.addOf(batch, position);
+    }
+  }
+
+  /** The queue is gone, as far as it was known. */
+  #lose(error: FlowMQError): void {
+    this.#growth = undefined;
+    this.#core.forgetQueue(this.#queue);
+    for (const producer of this.#producers.splice(0)) {
+      this.#retired.add(producer);
+      this.#fail(producer.takeUnsent(), error);
+      producer.finish();
+    }
+    this.#drain();
+  }
+
+  #fail(batches: readonly Batch[], error: FlowMQError): void {
+    for (const batch of batches) {
+      this.released(batch.messages.bytes);
+      batch.fail(error);
+    }
   }
 }
 

@@ -62,6 +62,8 @@ export interface QueueReport {
   readonly settings: QueueSettings;
   /** Nothing is delivered. */
   readonly paused: boolean;
+  /** While it is getting more partitions: how many it had. Messages with a key may wait for that. */
+  readonly growingFrom?: number;
   /** Ever published. */
   readonly published: number;
   /** Acked, and thereby gone. */
@@ -360,8 +362,9 @@ export class Queue {
         return stats === undefined ? [] : [{ ...stats, partition: number, shard }];
       });
       partitions.sort((a, b) => a.partition - b.partition);
-      const { name, id, settings, paused } = queue;
-      return { name, id, settings, paused, ...sum(partitions) };
+      const { name, id, settings, paused, growingFrom } = queue;
+      const growth = growingFrom === undefined ? {} : { growingFrom };
+      return { name, id, settings, paused, ...growth, ...sum(partitions) };
     } catch (error) {
       throw asQueueError(error, this.name);
     }
@@ -474,7 +477,7 @@ export class Queue {
 
 function sum(
   partitions: readonly PartitionReport[],
-): Omit<QueueReport, "name" | "id" | "settings" | "paused"> {
+): Omit<QueueReport, "name" | "id" | "settings" | "paused" | "growingFrom"> {
   const total = (count: (one: PartitionReport) => number) =>
     partitions.reduce((whole, one) => whole + count(one), 0);
   const isHeldCounted = partitions.some(({ bytesHeld }) => bytesHeld !== undefined);

@@ -16,6 +16,7 @@ import type {
   DrainedEffect,
   HeldMessage,
   PartitionAction,
+  PartitionInfo,
   PartitionStats,
   PublishCommand,
   PublishDetails,
@@ -61,6 +62,7 @@ export interface ModelEffects {
   drained: DrainedEffect[];
   sessionsEnded: { sessionId: number }[];
   consumersEnded: DrainedEffect[];
+  queuesGrown: DrainedEffect[];
 }
 
 interface Message {
@@ -71,6 +73,8 @@ interface Message {
   state: "ready" | "delayed" | "leased" | "out" | Outcome;
   /** Where keys mattered when it was published. */
   key: string | undefined;
+  /** It has a key, and asked for nothing that gives it a place of its own. */
+  isInOrder: boolean;
   deliveryCount: number;
   priority: number;
   unique: string | undefined;
@@ -114,6 +118,9 @@ interface ModelPartition {
   settings: QueueSettings;
   paused: boolean;
   revision: number;
+  growingFrom: number | undefined;
+  /** Where its queue grows, and it was there before. */
+  drainTo: number | undefined;
   messages: Message[];
   ranges: Range[];
   keys: KeyModel;
@@ -154,6 +161,12 @@ interface ModelQueue {
   info: QueueInfo;
   /** What is left to do, by partition. */
   unsettled: Map<number, PartitionAction>;
+  /** Partitions that nobody knows of yet. */
+  added: PartitionInfo[];
+  /** Partitions that may have messages of before. */
+  draining: number[];
+  /** The revision since which all are known. */
+  grownAt: number;
 }
 
 /** The naive machine of shard 0. */
@@ -263,20 +276,37 @@ export class Model {
   }
 
   partitionsToSettle(): PartitionToSettle[] {
-    const items = this.queues.flatMap(({ info, unsettled }) =>
-      info.partitions.filter(({ id }) => unsettled.has(id)).map(({ id, number, shard }) => ({
-        action: unsettled.get(id)!,
-        partitionId: id,
-        shard,
-        queueId: info.id,
-        queueName: info.name,
-        partitionNumber: number,
-        settings: info.settings,
-        paused: info.paused,
-        revision: info.revision,
-      }))
-    );
+    const items = this.queues.flatMap(({ info, unsettled, added }) => {
+      const { partitions: known } = info;
+      const all = [...known, ...added];
+      return all.filter(({ id }) => unsettled.has(id)).map(({ id, number, shard }) => {
+        const isNew = number >= known.length;
+        const growingFrom = isNew ? known.length : info.growingFrom;
+        return {
+          action: unsettled.get(id)!,
+          partitionId: id,
+          shard,
+          queueId: info.id,
+          queueName: info.name,
+          partitionNumber: number,
+          paused: info.paused,
+          revision: info.revision,
+          settings: isNew ? { ...info.settings, partitions: all.length } : info.settings,
+          ...(growingFrom === undefined ? {} : { growingFrom }),
+        };
+      });
+    });
     return items.sort((a, b) => a.partitionId - b.partitionId);
+  }
+
+  /** What the keepers of growing queues have to say. */
+  drained(): { partitionId: number; revision: number }[] {
+    return this.partitions.filter(({ drainTo, messages }) =>
+      drainTo !== undefined && !messages.slice(0, drainTo).some((message) => {
+        const waits = message.state === "delayed" && message.deliveryCount === 0;
+        return isLive(message) && (!waits || message.unique !== undefined);
+      })
+    ).map(({ id, revision }) => ({ partitionId: id, revision }));
   }
 
   #beginTerm(): void {
@@ -419,11 +449,11 @@ export class Model {
       case "tick":
         return { kind: "ok" };
       case "createPartition": {
-        const { partitionId, settings, paused = false, revision = 0 } = command;
+        const { partitionId, settings, paused = false, revision = 0, growingFrom } = command;
         if (this.#deleted.has(partitionId)) return refused("partitionNotFound");
         const partition = this.#partition(partitionId);
         if (partition !== undefined) {
-          this.#update(partition, settings, paused, revision);
+          this.#update(partition, settings, paused, revision, growingFrom);
           return { kind: "ok" };
         }
         this.partitions.push({
@@ -433,6 +463,8 @@ export class Model {
           settings,
           paused,
           revision,
+          growingFrom,
+          drainTo: undefined,
           messages: [],
           ranges: [],
           keys: new KeyModel(settings),
@@ -448,10 +480,10 @@ export class Model {
         return { kind: "ok" };
       }
       case "updatePartition": {
-        const { settings, paused, revision } = command;
+        const { settings, paused, revision, growingFrom } = command;
         const partition = this.#partition(command.partitionId);
         if (partition === undefined) return refused("partitionNotFound");
-        this.#update(partition, settings, paused, revision);
+        this.#update(partition, settings, paused, revision, growingFrom);
         return { kind: "ok" };
       }
       case "purgePartition": {
@@ -516,10 +548,7 @@ export class Model {
           }
           return { kind: "queue", queue: existing, created: false };
         }
-        const partitions = Array.from({ length: settings.partitions }, (_, number) => {
-          const id = this.#nextPartitionId++;
-          return { id, number, shard: (id - 1) % shardCount };
-        });
+        const partitions = this.#place(0, settings.partitions, shardCount);
         const info: QueueInfo = {
           id: this.#nextQueueId++,
           name,
@@ -529,20 +558,28 @@ export class Model {
           partitions,
           state: "creating",
         };
-        this.queues.push({ info, unsettled: new Map(partitions.map(({ id }) => [id, "create"])) });
+        const unsettled = new Map(partitions.map(({ id }) => [id, "create" as const]));
+        this.queues.push({ info, unsettled, added: [], draining: [], grownAt: 0 });
         return { kind: "queue", queue: info, created: true };
       }
       case "editQueue": {
         const queue = this.queues.find(({ info }) => info.name === command.name);
         if (queue === undefined) return refused("queueNotFound");
-        const { info, unsettled } = queue;
-        if (info.state === "deleting") return refused("queueDeleting");
-        const settings = { ...info.settings, ...command.settings };
-        if (settings.partitions !== info.settings.partitions) return refused("settingsInvalid");
-        const paused = command.paused ?? info.paused;
-        if (!sameSettings(settings, info.settings) || paused !== info.paused) {
-          queue.info = { ...info, settings, paused, revision: info.revision + 1 };
-          for (const { id } of info.partitions) unsettled.set(id, unsettled.get(id) ?? "update");
+        if (queue.info.state === "deleting") return refused("queueDeleting");
+        const known = queue.info.settings.partitions;
+        const is = known + queue.added.length;
+        const { partitions = is, ...others } = command.settings;
+        if (partitions < is) return refused("settingsInvalid");
+        if (partitions > is) {
+          const isGrowing = queue.added.length + queue.draining.length > 0;
+          if (queue.info.state === "creating" || isGrowing) return refused("queueGrowing");
+          queue.added = this.#place(known, partitions - is, command.shardCount!);
+          for (const { id } of queue.added) queue.unsettled.set(id, "create");
+        }
+        const settings = { ...queue.info.settings, ...others };
+        const paused = command.paused ?? queue.info.paused;
+        if (!sameSettings(settings, queue.info.settings) || paused !== queue.info.paused) {
+          revise(queue, { settings, paused });
         }
         return { kind: "queue", queue: queue.info, created: false };
       }
@@ -550,12 +587,27 @@ export class Model {
         const queue = this.queues.find(({ info }) => info.name === command.name);
         if (queue === undefined) return refused("queueNotFound");
         if (queue.info.state === "deleting") return { kind: "ok" };
-        queue.info = { ...queue.info, state: "deleting" };
+        const { growingFrom: _, ...info } = queue.info;
+        const partitions = [...info.partitions, ...queue.added];
+        const settings = { ...info.settings, partitions: partitions.length };
+        queue.info = { ...info, settings, partitions, state: "deleting" };
+        queue.added = [];
+        queue.draining = [];
         queue.unsettled = new Map(queue.info.partitions.map(({ id }) => [id, "delete"]));
         return { kind: "ok" };
       }
       case "partitionSettled": {
         const { partitionId, action, revision = 0 } = command;
+        if (action === "drain") {
+          const queue = this.queues.find(({ draining }) => draining.includes(partitionId));
+          if (queue === undefined || revision < queue.grownAt) return { kind: "ok" };
+          queue.draining = queue.draining.filter((id) => id !== partitionId);
+          if (queue.draining.length > 0) return { kind: "ok" };
+          const { growingFrom: _, ...info } = queue.info;
+          queue.info = info;
+          revise(queue, {});
+          return { kind: "ok" };
+        }
         const queue = this.queues.find(({ unsettled }) => unsettled.get(partitionId) === action);
         if (queue === undefined) return { kind: "ok" };
         queue.unsettled.delete(partitionId);
@@ -563,7 +615,19 @@ export class Model {
         if (isOld) queue.unsettled.set(partitionId, "update");
         const left = [...queue.unsettled.values()];
         if (action === "create" && !left.includes("create")) {
-          queue.info = { ...queue.info, state: "ready" };
+          if (queue.info.state === "creating") queue.info = { ...queue.info, state: "ready" };
+          else {
+            const { partitions: old, settings } = queue.info;
+            const partitions = [...old, ...queue.added];
+            queue.added = [];
+            queue.draining = old.map(({ id }) => id);
+            queue.grownAt = queue.info.revision + 1;
+            revise(queue, {
+              partitions,
+              settings: { ...settings, partitions: partitions.length },
+              growingFrom: old.length,
+            });
+          }
         }
         if (action === "delete" && left.length === 0) {
           this.queues.splice(this.queues.indexOf(queue), 1);
@@ -577,6 +641,13 @@ export class Model {
       case "fireSchedule":
         return this.#schedule(meta, command);
     }
+  }
+
+  #place(firstNumber: number, count: number, shardCount: number): PartitionInfo[] {
+    return Array.from({ length: count }, (_, at) => {
+      const id = this.#nextPartitionId++;
+      return { id, number: firstNumber + at, shard: (id - 1) % shardCount };
+    });
   }
 
   #schedule(meta: CommandMeta, command: ScheduleCommand): ModelReply {
@@ -611,6 +682,12 @@ export class Model {
     }
     let reply: ModelReply = refused("partitionNotFound");
     if (partition !== undefined) {
+      const { partitionCount = Infinity, details } = command;
+      if (partitionCount < partition.settings.partitions) return refused("queueGrown");
+      const uniques = Array.from({ length: count }, (_, at) => details?.at(at).unique);
+      if (isHolding(partition) && uniques.some((text) => text !== undefined)) {
+        return refused("queueGrowing");
+      }
       if (isFull(partition)) return refused("queueFull");
       reply = this.#store(meta, partition, count, bytes, command.details, sessionId);
     }
@@ -701,6 +778,7 @@ export class Model {
         position,
         state: earlier !== undefined ? "repeated" : dueMs > this.nowMs ? "delayed" : "ready",
         key: partition.keys.matter ? key : undefined,
+        isInOrder: key !== undefined && dueMs <= this.nowMs && priority === 0,
         deliveryCount: 0,
         priority,
         dueMs,
@@ -764,15 +842,25 @@ export class Model {
     settings: QueueSettings,
     paused: boolean,
     revision: number,
+    growingFrom: number | undefined,
   ): void {
     if (revision <= partition.revision) return;
+    if (settings.partitions > partition.settings.partitions) {
+      for (const { sessionId, consumerId, partitionId } of partition.consumers) {
+        this.effects.queuesGrown.push({ sessionId, consumerId, partitionId });
+      }
+    }
+    if (growingFrom !== partition.growingFrom) {
+      const isOld = growingFrom !== undefined && partition.number < growingFrom;
+      partition.drainTo = isOld ? partition.messages.length : undefined;
+    }
     const lastedMs = partition.consumers.map((consumer) => this.#leaseMs(consumer));
     if (partition.settings.maxBytes === 0) {
       // What is there when counting begins counts for the average.
       const { messages, bytesPublished } = partition;
       for (const one of messages) one.bytes = Math.ceil(bytesPublished / messages.length);
     }
-    Object.assign(partition, { settings, paused, revision });
+    Object.assign(partition, { settings, paused, revision, growingFrom });
     partition.keys.update(partition.messages, settings);
     this.#remember(partition);
     partition.consumers.forEach((consumer, at) => {
@@ -799,10 +887,18 @@ export class Model {
     while (!partition.paused) {
       const ready = partition.messages.filter(({ state }) => state === "ready");
       if (ready.length === 0 || partition.turns.length === 0) return;
-      const turn = partition.keys.next(partition.messages, this.nowMs);
+      const isHeldBack = ({ key, isInOrder }: Message) =>
+        isHolding(partition) && (key !== undefined || isInOrder);
+      if (ready.every(isHeldBack)) return;
+      const turn = isHolding(partition)
+        ? { key: undefined }
+        : partition.keys.next(partition.messages, this.nowMs);
       if (turn === "nobody") return;
       const message = turn.key === undefined
-        ? this.#choose(partition, ready.filter(({ key }) => key === undefined))
+        ? this.#choose(
+          partition,
+          ready.filter((message) => message.key === undefined && !isHeldBack(message)),
+        )
         : partition.keys.first(ready, turn.key);
       const consumer = partition.turns.shift()!;
       if (message.deliveryCount > 0) partition.redelivered++;
@@ -1165,8 +1261,21 @@ function held({ messages }: ModelPartition): { live: number; bytes: number } {
   return { live: live.length, bytes: live.reduce((sum, { bytes }) => sum + bytes, 0) };
 }
 
-function shareOf(most: number, { settings: { partitions } }: ModelPartition): number {
+function shareOf(most: number, { settings, growingFrom }: ModelPartition): number {
+  const partitions = growingFrom ?? settings.partitions;
   return most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));
+}
+
+function isHolding({ number, growingFrom }: ModelPartition): boolean {
+  return growingFrom !== undefined && number >= growingFrom;
+}
+
+/** Changes the record of a queue, and has its partitions told. */
+function revise(queue: ModelQueue, change: Partial<QueueInfo>): void {
+  queue.info = { ...queue.info, ...change, revision: queue.info.revision + 1 };
+  for (const { id } of queue.info.partitions) {
+    queue.unsettled.set(id, queue.unsettled.get(id) ?? "update");
+  }
 }
 
 function sameSettings(a: QueueSettings, b: QueueSettings): boolean {
@@ -1182,5 +1291,5 @@ function refused(reason: RefusalReason): ModelReply {
 }
 
 function noEffects(): ModelEffects {
-  return { deliveries: [], drained: [], sessionsEnded: [], consumersEnded: [] };
+  return { deliveries: [], drained: [], sessionsEnded: [], consumersEnded: [], queuesGrown: [] };
 }

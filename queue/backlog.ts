@@ -9,13 +9,15 @@
  *   priority, or has expired or was removed before its turn): one bit;
  * - delayed, or ready again, or ready ahead of others: a place among the waiting ones;
  * - with a key, where keys take turns: what `KeyedMessages` keeps of it, until it is gone;
+ * - held back, where the queue is growing: what it was, a fresh one or one with a key that takes turns;
+ *   it only is not handed out. Those without a key are ready ones then, ahead of the fresh ones;
  * - gone: nothing. What lies below `freshOffset`, or was passed, and neither waits nor is leased, is gone.
  *
  * @module
  */
 
 import { type BatchCapture, BatchIndex } from "./batch_index.ts";
-import type { PublishDetails } from "./commands.ts";
+import type { MessageDetails, PublishDetails } from "./commands.ts";
 import { ExpiryIndex } from "./expiry_index.ts";
 import { HeldBytes } from "./held_bytes.ts";
 import { invariant } from "./invariant.ts";
@@ -91,6 +93,8 @@ export class Backlog {
   #keyed: KeyedMessages | undefined;
   /** Whether what is published with a key is one of them. */
   #keysMatter = false;
+  /** Whether messages with a key have to wait, all of them. */
+  #isHolding = false;
 
   /** The offset that the next message gets. */
   get nextOffset(): number {
@@ -169,6 +173,53 @@ export class Backlog {
     this.#keyed?.limit(limits ?? NO_LIMITS);
   }
 
+  /** Whether messages with a key are held back. */
+  get isHolding(): boolean {
+    return this.#isHolding;
+  }
+
+  /** Whether there is a message that `take` would give, as far as keys let it. */
+  get hasTurns(): boolean {
+    if (this.#isHolding) return this.#waiting.ready > 0;
+    return this.ready > 0 && this.#keyed?.hasTurns !== false;
+  }
+
+  /**
+   * Holds back messages with a key, or lets them go. Those that ask for a delay or a priority go on where
+   * keys do not take turns: they have no place in the order of their key.
+   *
+   * @param isHolding Whether they are held back. What is held back at first was not published yet.
+   */
+  hold(isHolding: boolean): void {
+    this.#isHolding = isHolding;
+  }
+
+  /**
+   * Tells whether a message is held back.
+   *
+   * @param offset One that waits here.
+   * @returns Whether it is.
+   */
+  isHeldBack(offset: number): boolean {
+    return this.#isHolding && !this.#waiting.has(offset);
+  }
+
+  /**
+   * Tells whether no message below an offset waits any more, but for those that were published with a
+   * delay and have not been delivered yet.
+   *
+   * @param end The offset.
+   * @returns Whether none does.
+   */
+  isDrainedTo(end: number): boolean {
+    if (this.#freshOffset < end) return false;
+    if (this.#keyed !== undefined && this.#keyed.oldest(this.#nextOffset) < end) return false;
+    for (const { offset, deliveryCount, dueMs } of this.#waiting) {
+      if (offset < end && (dueMs === undefined || deliveryCount > 0)) return false;
+    }
+    return true;
+  }
+
   /**
    * Adds a batch of messages.
    *
@@ -201,20 +252,20 @@ export class Backlog {
    * Gives the newest messages what they ask for.
    *
    * @param firstOffset The first of them.
-   * @param details What they ask for.
+   * @param details What they ask for; `undefined` for nothing.
    * @param settings What all messages of the queue get.
    * @param nowMs The time of the log.
    * @param isRepeat Tells whether a message is not to be stored, as one with its unique text is alive.
    */
   consider(
     firstOffset: number,
-    details: PublishDetails,
+    details: PublishDetails | undefined,
     settings: QueueSettings,
     nowMs: number,
     isRepeat: (offset: number, unique: string) => boolean,
   ): void {
     for (let offset = firstOffset; offset < this.#nextOffset; offset++) {
-      const asked = details.at(offset - firstOffset);
+      const asked = details?.at(offset - firstOffset) ?? NOTHING;
       const { key, delayMs = 0, atMs = nowMs + delayMs, ttlMs = 0, priority: wanted = 0 } = asked;
       if (asked.unique !== undefined && isRepeat(offset, asked.unique)) {
         this.#expiries.append(offset, 0);
@@ -230,8 +281,9 @@ export class Backlog {
       const isDelayed = atMs > nowMs;
       const hasKey = this.#keysMatter && key !== undefined;
       if (hasKey) this.#keyed!.publish(offset, hashKey(key), priority, isDelayed, nowMs);
+      const goesAhead = !hasKey && (priority > 0 || (this.#isHolding && key === undefined));
       if (isDelayed) this.#waiting.addDelayed(atMs, offset, 0, priority);
-      else if (priority > 0 && !hasKey) this.#waiting.addReady(offset, 0, priority);
+      else if (goesAhead) this.#waiting.addReady(offset, 0, priority);
       else if (!hasKey) continue;
       this.#pass(offset);
     }
@@ -242,9 +294,14 @@ export class Backlog {
    *
    * @param starvationLimit How many deliveries in a row may pass over an older message; 0 for any.
    * @param nowMs The time of the log.
-   * @returns Whether there was one: keys may hold back all that are ready.
+   * @returns Whether there was one: all that are ready may have to wait for something.
    */
   take(starvationLimit: number, nowMs: number): boolean {
+    if (this.#isHolding) {
+      if (this.#waiting.ready === 0) return false;
+      this.#waiting.take(this.#waiting.next(Infinity, starvationLimit));
+      return this.#takenFrom(this.#waiting);
+    }
     if (this.#keyed !== undefined) {
       const turn = this.#keyed.take(this.#readyOthers, nowMs);
       if (turn === undefined) return false;
@@ -649,4 +706,5 @@ export class Backlog {
   }
 }
 
+const NOTHING: MessageDetails = {};
 const NOTHING_PASSED = new OffsetSet();

@@ -17,6 +17,13 @@
  * state stays; partitions that are there hear of it by an update, others by their creation. A partition
  * is settled when it has heard of the newest revision.
  *
+ * A queue that is to have more partitions grows in steps (decision 0028):
+ *
+ * ```text
+ *   editQueue ─▶ added: made, in no record ── all created ─▶ known ── all old ones drained ─▶ over
+ *                                              (growingFrom)
+ * ```
+ *
  * @module
  */
 
@@ -56,6 +63,8 @@ export interface PartitionToSettle {
   readonly paused: boolean;
   /** The state of the queue's record that this is. */
   readonly revision: number;
+  /** See `PartitionIdentity`. */
+  readonly growingFrom?: number;
 }
 
 /**
@@ -68,7 +77,8 @@ export function settlingCommand(
   item: PartitionToSettle,
 ): CreatePartitionCommand | UpdatePartitionCommand | DeletePartitionCommand {
   const { action, partitionId, queueId, queueName, partitionNumber } = item;
-  const { settings, paused, revision } = item;
+  const { settings, paused, revision, growingFrom } = item;
+  const growth = growingFrom === undefined ? {} : { growingFrom };
   switch (action) {
     case "create":
       return {
@@ -80,9 +90,10 @@ export function settlingCommand(
         settings,
         paused,
         revision,
+        ...growth,
       };
     case "update":
-      return { kind: "updatePartition", partitionId, settings, paused, revision };
+      return { kind: "updatePartition", partitionId, settings, paused, revision, ...growth };
     case "delete":
       return { kind: "deletePartition", partitionId };
     default:
@@ -90,12 +101,28 @@ export function settlingCommand(
   }
 }
 
-const NONE: readonly number[] = [];
+const NONE: readonly never[] = [];
 
 interface Queue {
   info: QueueInfo;
   /** What its shards have yet to do, by partition. */
-  readonly unsettled: Map<number, PartitionAction>;
+  readonly unsettled: Map<number, Unsettled>;
+  /** While it is getting more partitions. */
+  growth: Growth | undefined;
+}
+
+interface Unsettled {
+  readonly action: PartitionAction;
+  readonly partition: PartitionInfo;
+}
+
+interface Growth {
+  /** Those that are being made; none when all are in the record. */
+  readonly added: readonly PartitionInfo[];
+  /** Ids of those that may have messages from before. */
+  readonly draining: Set<number>;
+  /** Since when all are in the record; 0 before that. */
+  readonly revision: number;
 }
 
 /** The record of all queues. */
@@ -105,6 +132,8 @@ export class Catalog {
   readonly #queues = new Map<string, Queue>();
   /** The queue of each partition that a shard has to do something about. */
   readonly #unsettled = new Map<number, Queue>();
+  /** The queue of each partition that is to be drained. */
+  readonly #draining = new Map<number, Queue>();
   /** How many partitions live, or are meant to live, in each shard. */
   readonly #partitionCounts = new Map<number, number>();
   #nextQueueId = 1;
@@ -149,21 +178,22 @@ export class Catalog {
    */
   partitionsToSettle(countMax = Infinity): PartitionToSettle[] {
     const items: PartitionToSettle[] = [];
-    for (const [partitionId, { info, unsettled }] of this.#unsettled) {
+    for (const [partitionId, queue] of this.#unsettled) {
       if (items.length >= countMax) break;
-      // The ids of a queue's partitions are consecutive.
-      const partition = info.partitions[partitionId - info.partitions[0]!.id];
-      invariant(partition?.id === partitionId, "An unsettled partition belongs to its queue");
-      items.push({
-        action: unsettled.get(partitionId)!,
+      const { id: queueId, name: queueName, paused, revision } = queue.info;
+      const { action, partition: { shard, number: partitionNumber } } = queue.unsettled.get(
         partitionId,
-        shard: partition.shard,
-        queueId: info.id,
-        queueName: info.name,
-        partitionNumber: partition.number,
-        settings: info.settings,
-        paused: info.paused,
-        revision: info.revision,
+      )!;
+      items.push({
+        action,
+        partitionId,
+        shard,
+        queueId,
+        queueName,
+        partitionNumber,
+        paused,
+        revision,
+        ...recordFor(queue, partitionNumber),
       });
     }
     return items.sort((a, b) => a.partitionId - b.partitionId);
@@ -206,24 +236,26 @@ export class Catalog {
    * @param command What is to be otherwise.
    * @returns The queue, or why not.
    */
-  edit({ name, settings, paused }: EditQueueCommand): Reply {
+  edit({ name, settings, paused, shardCount = 0 }: EditQueueCommand): Reply {
     const queue = this.#queues.get(name);
     if (queue === undefined) return refused("queueNotFound", `There is no queue "${name}"`);
     const { info } = queue;
     if (info.state === "deleting") {
       return refused("queueDeleting", `Queue "${name}" is being deleted`);
     }
-    const wanted = queueSettings({ ...info.settings, ...settings });
-    const problem = queueSettingsProblem(settings) ?? editProblem(info.settings, wanted);
+    // Those that are being made count: saying again what is asked for already changes nothing.
+    const is = { ...info.settings, partitions: countOf(queue) };
+    const wanted = queueSettings({ ...is, ...settings });
+    const problem = queueSettingsProblem(settings) ?? editProblem(is, wanted);
     if (problem !== undefined) return refused("settingsInvalid", problem);
+    const more = wanted.partitions - is.partitions;
+    const refusal = more === 0 ? undefined : this.#grow(queue, more, shardCount);
+    if (refusal !== undefined) return refusal;
     const isPaused = paused ?? info.paused;
+    const known = { ...wanted, partitions: info.settings.partitions };
     const isSame = isPaused === info.paused &&
-      settingsDifferences(info.settings, wanted).length === 0;
-    if (isSame) return found(info);
-    this.#change(queue, { settings: wanted, paused: isPaused, revision: info.revision + 1 });
-    for (const { id } of info.partitions) {
-      if (!queue.unsettled.has(id)) this.#await(queue, id, "update");
-    }
+      settingsDifferences(info.settings, known).length === 0;
+    if (!isSame) this.#revise(queue, { settings: known, paused: isPaused });
     return found(queue.info);
   }
 
@@ -231,7 +263,7 @@ export class Catalog {
    * Tells whether every partition of a queue is as the catalog has it.
    *
    * @param name The queue's name.
-   * @returns Whether nothing is left to do; also where there is no such queue.
+   * @returns Whether nothing is left to do but to wait for old messages; also where there is no such queue.
    */
   isSettled(name: string): boolean {
     return (this.#queues.get(name)?.unsettled.size ?? 0) === 0;
@@ -247,9 +279,15 @@ export class Catalog {
     const queue = this.#queues.get(name);
     if (queue === undefined) return refused("queueNotFound", `There is no queue "${name}"`);
     if (queue.info.state === "deleting") return OK;
-    this.#change(queue, { state: "deleting" });
+    const { growingFrom: _, ...info } = queue.info;
+    const partitions = [...info.partitions, ...queue.growth?.added ?? NONE];
+    const settings = { ...info.settings, partitions: partitions.length };
+    queue.info = { ...info, settings, partitions, state: "deleting" };
+    for (const id of queue.growth?.draining ?? NONE) this.#draining.delete(id);
+    queue.growth = undefined;
+    this.#sorted = undefined;
     // Also those that no shard has created yet: the deletion forbids a creation under way.
-    for (const { id } of queue.info.partitions) this.#await(queue, id, "delete");
+    for (const partition of partitions) this.#await(queue, partition, "delete");
     return OK;
   }
 
@@ -262,21 +300,41 @@ export class Catalog {
    */
   settle(partitionId: number, action: PartitionAction, revision = 0): void {
     const queue = this.#unsettled.get(partitionId);
-    if (queue?.unsettled.get(partitionId) !== action) return;
+    const unsettled = queue?.unsettled.get(partitionId);
+    if (queue === undefined || unsettled?.action !== action) return;
     if (action !== "delete" && revision < queue.info.revision) {
-      this.#await(queue, partitionId, "update");
+      this.#await(queue, unsettled.partition, "update");
     } else {
       this.#unsettled.delete(partitionId);
       queue.unsettled.delete(partitionId);
     }
-    if (action === "create") {
-      const isReady = queue.unsettled.values().every((left) => left !== "create");
-      if (isReady) this.#change(queue, { state: "ready" });
+    if (action === "create" && isCreated(queue)) {
+      if (queue.growth === undefined) this.#change(queue, { state: "ready" });
+      else this.#makeKnown(queue, queue.growth.added);
     } else if (action === "delete" && queue.unsettled.size === 0) {
       this.#queues.delete(queue.info.name);
       this.#sorted = undefined;
       for (const { shard } of queue.info.partitions) this.#count(shard, -1);
     }
+  }
+
+  /**
+   * Notes that all is gone that was in a partition before its queue grew.
+   *
+   * @param partitionId The partition.
+   * @param revision The revision of the queue's record that the partition knew.
+   */
+  drained(partitionId: number, revision: number): void {
+    const queue = this.#draining.get(partitionId);
+    // It may be late, and about an earlier growth.
+    if (queue?.growth === undefined || revision < queue.growth.revision) return;
+    queue.growth.draining.delete(partitionId);
+    this.#draining.delete(partitionId);
+    if (queue.growth.draining.size > 0) return;
+    queue.growth = undefined;
+    const { growingFrom: _, ...info } = queue.info;
+    queue.info = info;
+    this.#revise(queue, {});
   }
 
   /** What the catalog counts, apart from the queues. */
@@ -290,10 +348,13 @@ export class Catalog {
    * @returns All of them, in the order of their ids.
    */
   capture(): QueueSnapshot[] {
-    return Array.from(this.#queues.values(), ({ info, unsettled }) => ({
+    return Array.from(this.#queues.values(), ({ info, unsettled, growth }) => ({
       ...info,
       unsettled: idsOf(unsettled, (action) => action !== "update"),
       updating: idsOf(unsettled, (action) => action === "update"),
+      ...(growth === undefined ? {} : {
+        growth: { ...growth, draining: [...growth.draining].sort((a, b) => a - b) },
+      }),
     }));
   }
 
@@ -312,33 +373,54 @@ export class Catalog {
    *
    * @param saved The queue.
    */
-  restore({ unsettled, updating = NONE, ...saved }: QueueSnapshot): void {
-    const { id, name, partitions, state, paused = false, revision = 0 } = saved;
+  restore({ unsettled, updating = NONE, growth, ...saved }: QueueSnapshot): void {
+    const { id, name, partitions: known, state, paused = false, revision = 0, growingFrom } = saved;
     const settings = queueSettings(saved.settings);
-    const info: QueueInfo = { id, name, settings, paused, revision, partitions, state };
-    const queue: Queue = { info, unsettled: new Map() };
-    this.#queues.set(name, queue);
-    const action = state === "deleting" ? "delete" : "create";
-    for (const id of unsettled) this.#await(queue, id, action);
-    for (const id of updating) this.#await(queue, id, "update");
-    for (const { shard } of info.partitions) this.#count(shard, 1);
+    const record = { id, name, settings, paused, revision, partitions: known, state };
+    const info: QueueInfo = growingFrom === undefined ? record : { ...record, growingFrom };
+    const queue: Queue = { info, unsettled: new Map(), growth: undefined };
+    this.#queues.set(info.name, queue);
+    if (growth !== undefined) {
+      queue.growth = { ...growth, draining: new Set(growth.draining) };
+      for (const id of growth.draining) this.#draining.set(id, queue);
+    }
+    const partitions = [...info.partitions, ...growth?.added ?? NONE];
+    const action = info.state === "deleting" ? "delete" : "create";
+    const isIn = (ids: readonly number[]) => partitions.filter(({ id }) => ids.includes(id));
+    for (const partition of isIn(unsettled)) this.#await(queue, partition, action);
+    for (const partition of isIn(updating)) this.#await(queue, partition, "update");
+    for (const { shard } of partitions) this.#count(shard, 1);
     this.#sorted = undefined;
   }
 
   /** Checks the queues against the list of what is to be done. */
   checkInvariants(): void {
     let unsettled = 0;
+    let draining = 0;
     let lastId = 0;
     for (const [name, queue] of this.#queues) {
-      const { info } = queue;
+      const { info, growth } = queue;
       invariant(info.name === name, "A queue is found by its name");
       invariant(info.id > lastId && info.id < this.#nextQueueId, "Queue ids count up");
       lastId = info.id;
-      const left = new Set(queue.unsettled.values());
+      const left = new Set(queue.unsettled.values().map(({ action }) => action));
       invariant(
-        (info.state === "creating") === left.has("create"),
-        "A queue is ready when every partition is",
+        (info.state === "creating" || growth !== undefined && growth.added.length > 0) ===
+          left.has("create"),
+        "A queue is ready, and its new partitions are known, when every partition is there",
       );
+      invariant(
+        growth === undefined || (growth.added.length > 0) !== (growth.draining.size > 0),
+        "A queue grows until its partitions are made, and then until the old ones are drained",
+      );
+      invariant(
+        (info.growingFrom !== undefined) === (growth !== undefined && growth.draining.size > 0),
+        "It is known of a queue that it grows as long as its old partitions are drained",
+      );
+      for (const id of growth?.draining ?? NONE) {
+        invariant(this.#draining.get(id) === queue, "What is to be drained is on the list");
+        draining++;
+      }
       invariant(
         info.state === "deleting" ? left.has("delete") && left.size === 1 : !left.has("delete"),
         "All that is done with a queue that goes is to delete it",
@@ -356,19 +438,40 @@ export class Catalog {
       unsettled += queue.unsettled.size;
     }
     invariant(unsettled === this.#unsettled.size, "The list has only what a queue waits for");
+    invariant(draining === this.#draining.size, "Only what a queue waits for is to be drained");
   }
 
   #make(name: string, settings: QueueSettings, shardCount: number): Reply {
     if (this.#queues.size >= this.#limits.queues) {
       return refused("limitReached", `There are ${this.#limits.queues} queues, the most allowed`);
     }
-    if (this.#nextPartitionId + settings.partitions - 1 > COMMAND_BOUNDS.u32Max) {
+    const partitions = this.#place(0, settings.partitions, shardCount);
+    if (!Array.isArray(partitions)) return partitions;
+    const info: QueueInfo = {
+      id: this.#nextQueueId++,
+      name,
+      settings,
+      paused: false,
+      revision: 0,
+      partitions,
+      state: "creating",
+    };
+    const queue: Queue = { info, unsettled: new Map(), growth: undefined };
+    this.#queues.set(name, queue);
+    for (const partition of partitions) this.#await(queue, partition, "create");
+    this.#sorted = undefined;
+    return { kind: "queue", queue: info, created: true };
+  }
+
+  /** Takes ids and room for partitions. */
+  #place(firstNumber: number, count: number, shardCount: number): PartitionInfo[] | Reply {
+    if (this.#nextPartitionId + count - 1 > COMMAND_BOUNDS.u32Max) {
       return refused("limitReached", "All partition ids have been used");
     }
     const partitions: PartitionInfo[] = [];
-    for (let number = 0; number < settings.partitions; number++) {
-      const id = this.#nextPartitionId + number;
-      partitions.push({ id, number, shard: (id - 1) % shardCount });
+    for (let at = 0; at < count; at++) {
+      const id = this.#nextPartitionId + at;
+      partitions.push({ id, number: firstNumber + at, shard: (id - 1) % shardCount });
     }
     for (const { shard } of partitions) this.#count(shard, 1);
     const fullShard = partitions.find(({ shard }) =>
@@ -382,21 +485,55 @@ export class Catalog {
           `${this.#limits.partitionsPerShard} are the most allowed`,
       );
     }
-    const info: QueueInfo = {
-      id: this.#nextQueueId++,
-      name,
-      settings,
-      paused: false,
-      revision: 0,
+    this.#nextPartitionId += count;
+    return partitions;
+  }
+
+  /** Has more partitions made for a queue. Returns why not, if so. */
+  #grow(queue: Queue, more: number, shardCount: number): Reply | undefined {
+    const { name, state } = queue.info;
+    if (state === "creating") {
+      return refused("queueGrowing", `Queue "${name}" is still being made`);
+    }
+    if (queue.growth !== undefined) {
+      return refused(
+        "queueGrowing",
+        `Queue "${name}" is getting ${
+          countOf(queue)
+        } partitions already: it can get more when the ` +
+          "messages are gone that were published before",
+      );
+    }
+    if (!isIntegerIn(shardCount, 1, COMMAND_BOUNDS.shardCountMax)) {
+      return refused("invalidArgument", `A cluster cannot have ${shardCount} shards`);
+    }
+    const added = this.#place(countOf(queue), more, shardCount);
+    if (!Array.isArray(added)) return added;
+    queue.growth = { added, draining: new Set(), revision: 0 };
+    for (const partition of added) this.#await(queue, partition, "create");
+    return undefined;
+  }
+
+  /** All partitions that a queue was to get are there: from now on clients see them. */
+  #makeKnown(queue: Queue, added: readonly PartitionInfo[]): void {
+    const { partitions: old, settings } = queue.info;
+    const partitions = [...old, ...added];
+    this.#revise(queue, {
       partitions,
-      state: "creating",
-    };
-    this.#nextPartitionId += partitions.length;
-    const queue: Queue = { info, unsettled: new Map() };
-    this.#queues.set(name, queue);
-    for (const { id } of partitions) this.#await(queue, id, "create");
-    this.#sorted = undefined;
-    return { kind: "queue", queue: info, created: true };
+      settings: { ...settings, partitions: partitions.length },
+      growingFrom: old.length,
+    });
+    const draining = new Set(old.map(({ id }) => id));
+    queue.growth = { added: NONE, draining, revision: queue.info.revision };
+    for (const id of draining) this.#draining.set(id, queue);
+  }
+
+  /** Changes the record of a queue, and lets its partitions know. */
+  #revise(queue: Queue, change: Partial<QueueInfo>): void {
+    this.#change(queue, { ...change, revision: queue.info.revision + 1 });
+    for (const partition of queue.info.partitions) {
+      if (!queue.unsettled.has(partition.id)) this.#await(queue, partition, "update");
+    }
   }
 
   #change(queue: Queue, change: Partial<QueueInfo>): void {
@@ -405,9 +542,9 @@ export class Catalog {
   }
 
   /** A shard has to do something about a partition. */
-  #await(queue: Queue, partitionId: number, action: PartitionAction): void {
-    queue.unsettled.set(partitionId, action);
-    this.#unsettled.set(partitionId, queue);
+  #await(queue: Queue, partition: PartitionInfo, action: PartitionAction): void {
+    queue.unsettled.set(partition.id, { action, partition });
+    this.#unsettled.set(partition.id, queue);
   }
 
   #count(shard: number, change: number): void {
@@ -417,12 +554,34 @@ export class Catalog {
   }
 }
 
+/** How many partitions a queue has, those that are being made included. */
+function countOf({ info, growth }: Queue): number {
+  return info.partitions.length + (growth?.added.length ?? 0);
+}
+
+/** Whether all partitions of a queue are there. */
+function isCreated({ unsettled }: Queue): boolean {
+  return unsettled.values().every(({ action }) => action !== "create");
+}
+
+/** What a partition is to know of its queue: one that is in no record yet is ahead of the others. */
+function recordFor(
+  queue: Queue,
+  partitionNumber: number,
+): Pick<PartitionToSettle, "settings" | "growingFrom"> {
+  const { settings, partitions: { length: known }, growingFrom } = queue.info;
+  if (partitionNumber >= known) {
+    return { settings: { ...settings, partitions: countOf(queue) }, growingFrom: known };
+  }
+  return growingFrom === undefined ? { settings } : { settings, growingFrom };
+}
+
 /** The partitions with an action of some kind, ascending. */
 function idsOf(
-  unsettled: ReadonlyMap<number, PartitionAction>,
+  unsettled: ReadonlyMap<number, Unsettled>,
   isWanted: (action: PartitionAction) => boolean,
 ): readonly number[] {
-  const ids = [...unsettled].filter(([, action]) => isWanted(action)).map(([id]) => id);
+  const ids = [...unsettled].filter(([, { action }]) => isWanted(action)).map(([id]) => id);
   return ids.length === 0 ? NONE : ids.sort((a, b) => a - b);
 }
 

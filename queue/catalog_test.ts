@@ -222,14 +222,90 @@ Deno.test("Catalog.edit() refuses with the reason", () => {
     reasonOf(catalog.edit(editQueue(name, change)));
   assertEquals(reason({}, "b"), "queueNotFound");
   assertEquals(reason({ settings: { leaseMs: 1 } }), "settingsInvalid");
-  const fixed = catalog.edit(editQueue("a", { settings: { partitions: 2 } }));
-  assertEquals(
-    fixed.kind === "refused" && fixed.message,
-    "The number of partitions stays as it was made, as keys would go to others: " +
-      "partitions is 1, and cannot become 2",
-  );
+  assertEquals(reason({ settings: { partitions: 2 } }), "queueGrowing");
   catalog.delete("a");
   assertEquals(reason({ paused: true }), "queueDeleting");
+});
+
+Deno.test("Catalog.edit() takes no partition away", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 2 }) }));
+  settleAll(catalog);
+  const fewer = catalog.edit(editQueue("a", { settings: { partitions: 1 } }));
+  assertEquals(
+    fewer.kind === "refused" && fewer.message,
+    "A queue can get more partitions and not fewer: partitions is 2, and cannot become 1",
+  );
+});
+
+Deno.test("Catalog.edit() has partitions made before anybody hears of them", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  settleAll(catalog);
+  const more = editQueue("a", { settings: { partitions: 3 }, shardCount: 2 });
+  assertEquals(queueOf(catalog.edit(more)).partitions.length, 1);
+  const made = { action: "create", queueName: "a", revision: 0, growingFrom: 1 };
+  assertEquals(
+    catalog.partitionsToSettle().map(({ action, queueName, revision, growingFrom, ...rest }) => {
+      assertEquals({ action, queueName, revision, growingFrom }, made as unknown);
+      return [rest.partitionId, rest.partitionNumber, rest.shard, rest.settings.partitions];
+    }),
+    [[2, 1, 1, 3], [3, 2, 0, 3]],
+  );
+  catalog.settle(2, "create", 0);
+  // Said again, as by a client that did not hear the answer.
+  assertEquals(queueOf(catalog.edit(more)).partitions.length, 1);
+  assertEquals(catalog.isSettled("a"), false);
+  catalog.settle(3, "create", 0);
+  const known = catalog.find("a")!;
+  assertEquals(
+    [known.partitions.length, known.settings.partitions, known.growingFrom, known.revision],
+    [3, 3, 1, 1],
+  );
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.drained() ends the growth when every old partition is drained", () => {
+  const catalog = new Catalog(resolveLimits({ partitionsPerShard: 10 }));
+  catalog.create(createQueue("a", { settings: queueSettings({ partitions: 2 }) }));
+  settleAll(catalog);
+  catalog.edit(editQueue("a", { settings: { partitions: 3 }, shardCount: 1 }));
+  settleAll(catalog);
+  settleAll(catalog);
+  assertEquals(catalog.partitionsToSettle(), []);
+  const more = editQueue("a", { settings: { partitions: 4 }, shardCount: 1 });
+  assertEquals(reasonOf(catalog.edit(more)), "queueGrowing");
+  // One that has not heard of the growth yet, and one that is not asked.
+  catalog.drained(1, 0);
+  catalog.drained(3, 1);
+  catalog.drained(1, 1);
+  assertEquals(catalog.find("a")?.growingFrom, 2);
+  catalog.drained(2, 1);
+  assertEquals(catalog.find("a")?.growingFrom, undefined);
+  assertEquals(
+    catalog.partitionsToSettle().map(({ partitionId, action, growingFrom }) => {
+      return [partitionId, action, growingFrom];
+    }),
+    [[1, "update", undefined], [2, "update", undefined], [3, "update", undefined]],
+  );
+  assertEquals(reasonOf(catalog.edit(more)), "queue");
+  catalog.checkInvariants();
+});
+
+Deno.test("Catalog.delete() takes partitions along that are being made", () => {
+  const catalog = new Catalog(LIMITS);
+  catalog.create(createQueue("a"));
+  settleAll(catalog);
+  catalog.edit(editQueue("a", { settings: { partitions: 2 }, shardCount: 2 }));
+  catalog.delete("a");
+  catalog.checkInvariants();
+  assertEquals(
+    catalog.partitionsToSettle().map(({ partitionId, action }) => [partitionId, action]),
+    [[1, "delete"], [2, "delete"]],
+  );
+  settleAll(catalog);
+  assertEquals(catalog.find("a"), undefined);
+  catalog.checkInvariants();
 });
 
 Deno.test("Catalog.restore() goes on where the snapshot was taken", () => {

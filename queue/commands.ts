@@ -30,6 +30,11 @@ export interface PublishCommand {
   readonly count: number;
   /** Bytes of the messages, for the statistics. The bodies stay in the log. */
   readonly bytes: number;
+  /**
+   * How many partitions the queue had for whoever chose this one by the keys of the messages. Absent where
+   * it was not chosen so.
+   */
+  readonly partitionCount?: number;
   /** What its messages ask for; absent where they are plain and without keys. */
   readonly details?: PublishDetails;
 }
@@ -228,6 +233,8 @@ export interface CreatePartitionCommand {
   readonly revision?: number;
   /** The queue is paused. @default {false} */
   readonly paused?: boolean;
+  /** See `PartitionIdentity`. */
+  readonly growingFrom?: number;
 }
 
 /** The queue of a partition has been changed. Idempotent; what is older than the last one is ignored. */
@@ -237,6 +244,8 @@ export interface UpdatePartitionCommand {
   readonly revision: number;
   readonly settings: QueueSettings;
   readonly paused: boolean;
+  /** See `PartitionIdentity`. */
+  readonly growingFrom?: number;
 }
 
 /** Everything in a partition that no consumer holds is gone. */
@@ -291,6 +300,8 @@ export interface EditQueueCommand {
   readonly settings: Partial<QueueSettings>;
   /** Whether nothing is to be delivered. */
   readonly paused?: boolean;
+  /** How many shards the cluster has: new partitions are spread over them. */
+  readonly shardCount?: number;
 }
 
 /** Catalog (shard 0): take a queue away; its partitions are deleted by the keeper. */
@@ -299,7 +310,10 @@ export interface DeleteQueueCommand {
   readonly name: string;
 }
 
-/** Catalog (shard 0): the shard of this partition has carried out what the catalog asked for. */
+/**
+ * Catalog (shard 0): the shard of this partition has carried out what the catalog asked for; or, as the
+ * action `drain`, what was in it when its queue got more partitions is gone.
+ */
 export interface PartitionSettledCommand {
   readonly kind: "partitionSettled";
   readonly partitionId: number;
@@ -307,7 +321,7 @@ export interface PartitionSettledCommand {
    * What was carried out. A late "create" must not pass for the "delete" the catalog waits for: the
    * record would go while the partition lives on.
    */
-  readonly action: PartitionAction;
+  readonly action: PartitionAction | "drain";
   /** The state of the queue's record that was carried out: there may be a newer one. @default {0} */
   readonly revision?: number;
 }
@@ -347,6 +361,10 @@ export type RefusalReason =
   | "queueExists"
   /** A queue of this name is on its way out: its partitions are not all gone yet. Try again. */
   | "queueDeleting"
+  /** A queue that is getting more partitions takes this only when that is over. */
+  | "queueGrowing"
+  /** The queue has more partitions than the publisher knew of when it chose this one. */
+  | "queueGrown"
   | "queueNameInvalid"
   | "settingsInvalid"
   | "partitionNotFound"
@@ -399,6 +417,8 @@ export interface QueueInfo {
   readonly partitions: readonly PartitionInfo[];
   /** `creating` until every shard concerned has its partition; `deleting` until it has none. */
   readonly state: "creating" | "ready" | "deleting";
+  /** While it is getting more partitions: see `PartitionIdentity`. */
+  readonly growingFrom?: number;
 }
 
 /** What became of each offset of a settle command. Stored as one byte. */
@@ -485,6 +505,13 @@ export interface ConsumerEndedEffect {
   readonly partitionId: number;
 }
 
+/** A consumer of a partition whose queue has got others beside it; its client should be told. */
+export interface QueueGrownEffect {
+  readonly sessionId: number;
+  readonly consumerId: number;
+  readonly partitionId: number;
+}
+
 /**
  * What the leader's shell does after an `apply`; followers drop it. An effect may be carried out
  * twice, or never (a crash): everything that matters is in the machine.
@@ -494,6 +521,7 @@ export interface Effects {
   readonly drained: readonly DrainedEffect[];
   readonly sessionsEnded: readonly SessionEndedEffect[];
   readonly consumersEnded: readonly ConsumerEndedEffect[];
+  readonly queuesGrown: readonly QueueGrownEffect[];
 }
 
 /** Why a message died. The text is the value of the header `flowmq-dead-reason`. */
@@ -551,6 +579,12 @@ export interface PartitionIdentity {
   readonly paused: boolean;
   /** Which state of the queue's record this is. */
   readonly revision: number;
+  /**
+   * How many partitions the queue had before those that it is getting. A partition with a number below
+   * tells when what was in it is gone; the others hold back messages with a key until all of them have.
+   * Absent where the queue is not growing.
+   */
+  readonly growingFrom?: number;
 }
 
 /** A message a consumer holds, for sending it again. */

@@ -10,6 +10,7 @@ import type {
   Deliveries,
   DrainedEffect,
   Effects,
+  QueueGrownEffect,
   SessionEndedEffect,
 } from "./commands.ts";
 import type { Consumer } from "./consumer.ts";
@@ -35,6 +36,7 @@ export class EffectBuffer implements Effects {
   readonly drained: DrainedEffect[] = [];
   readonly sessionsEnded: SessionEndedEffect[] = [];
   readonly consumersEnded: ConsumerEndedEffect[] = [];
+  readonly queuesGrown: QueueGrownEffect[] = [];
 
   /** Makes room for the effects of the next `apply`. */
   clear(): void {
@@ -43,6 +45,7 @@ export class EffectBuffer implements Effects {
     this.drained.length = 0;
     this.sessionsEnded.length = 0;
     this.consumersEnded.length = 0;
+    this.queuesGrown.length = 0;
   }
 
   /**

@@ -94,7 +94,7 @@ class Bench {
 
   edit(settings: Partial<QueueSettings>): void {
     const all = queueSettings({ leaseMs: 1_000, backoffFirstMs: 0, ...settings });
-    this.partition.update(all, false, ++this.#revision, this.nowMs);
+    this.partition.update({ settings: all, paused: false, revision: ++this.#revision }, this.nowMs);
   }
 
   view(name: string): MessageView {

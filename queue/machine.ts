@@ -419,6 +419,23 @@ export class ShardMachine {
     return this.#tables.catalog?.partitionsToSettle(countMax) ?? [];
   }
 
+  /** How many partitions are to tell when what they had before their queue grew is gone. */
+  get drainingCount(): number {
+    return this.#tables.draining.size;
+  }
+
+  /**
+   * Lists the partitions that have nothing more of what they had before their queue grew. The catalog has
+   * to hear of it, by a `partitionSettled` with the action `drain`.
+   *
+   * @returns What to say of each.
+   */
+  drained(): { readonly partitionId: number; readonly revision: number }[] {
+    return Array.from(this.#tables.draining)
+      .filter(({ isDrained }) => isDrained)
+      .map(({ identity: { id, revision } }) => ({ partitionId: id, revision }));
+  }
+
   /** How many messages are on their way from this shard to other queues. */
   get outboxSize(): number {
     return this.#tables.outbox.size;
@@ -625,7 +642,11 @@ export class ShardMachine {
         return tables.catalog?.delete(command.name) ?? notCatalog(this.shard);
       case "partitionSettled":
         if (tables.catalog === undefined) return notCatalog(this.shard);
-        tables.catalog.settle(command.partitionId, command.action, command.revision);
+        if (command.action === "drain") {
+          tables.catalog.drained(command.partitionId, command.revision ?? 0);
+        } else {
+          tables.catalog.settle(command.partitionId, command.action, command.revision);
+        }
         return OK;
       case "addSchedule":
         return addSchedule(tables, meta, command);

@@ -15,7 +15,7 @@
  * @module
  */
 
-import type { PartitionIdentity, QueueInfo, Transfer } from "./commands.ts";
+import type { PartitionIdentity, PartitionInfo, QueueInfo, Transfer } from "./commands.ts";
 import type { Schedule } from "./schedule.ts";
 import type { SessionState } from "./session_table.ts";
 
@@ -113,6 +113,18 @@ export interface QueueSnapshot extends QueueInfo {
   readonly unsettled: readonly number[];
   /** Ids of others that have not heard of the newest revision, ascending. @default {[]} */
   readonly updating?: readonly number[];
+  /** While it is getting more partitions. */
+  readonly growth?: GrowthSnapshot;
+}
+
+/** How far a queue has come that is getting more partitions. */
+export interface GrowthSnapshot {
+  /** Those that are being made: nobody knows of them yet. */
+  readonly added: readonly PartitionInfo[];
+  /** Ids of those that may have messages from before, ascending. */
+  readonly draining: readonly number[];
+  /** The revision since which all are known, 0 before that. */
+  readonly revision: number;
 }
 
 /** A session, in the order of the ids; its consumers are with the partitions. */
@@ -173,6 +185,8 @@ export interface PartitionPart extends PartitionIdentity {
   readonly bytesPublished: number;
   readonly redelivered: number;
   // What is absent is 0.
+  /** While its queue grows: the offset below which it is to be drained. Where it is not, absent. */
+  readonly drainTo?: number;
   /** How many deliveries in a row have passed over an older message. */
   readonly passedOver?: number;
   /** The range of messages that had its turn to expire last: its time, and its first offset. */

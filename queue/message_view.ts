@@ -36,7 +36,9 @@ export type KeyBlockView =
   /** A message of its key has come back, and is delayed. */
   | { readonly by: "returned"; readonly offset: number; readonly untilMs: number }
   /** So many of its key were delivered in a second as may be. */
-  | { readonly by: "rate"; readonly untilMs: number };
+  | { readonly by: "rate"; readonly untilMs: number }
+  /** Its queue is getting more partitions: messages of its key may be in another one. */
+  | { readonly by: "growing" };
 
 /** A lease of a message. */
 export interface LeaseView {

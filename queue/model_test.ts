@@ -15,7 +15,7 @@ import type {
   CommandMeta,
   Effects,
   MessageDetails,
-  PartitionAction,
+  PartitionSettledCommand,
   QueueSettings,
   Reply,
   Transfer,
@@ -48,6 +48,7 @@ type Step =
     sequence: "next" | "repeat" | "gap" | "overlap";
     pickBatch: number;
     count: number;
+    partitionCount: number | undefined;
     /** What each message asks for; `undefined` for a plain batch. */
     details: MessageDetails[] | undefined;
     passMs: number;
@@ -99,8 +100,20 @@ type Step =
     afterMs: number;
     passMs: number;
   }
+  /** The queue of a partition has changed, and is growing further, is not growing, or as it was. */
+  | {
+    kind: "update";
+    partitionId: number;
+    settings: QueueSettings;
+    paused: boolean;
+    revision: number;
+    growth: "same" | "over" | "more";
+    passMs: number;
+  }
   /** The keeper takes one item off the catalog's list. */
   | { kind: "keeper"; pickItem: number }
+  /** A partition of a queue that grows is drained, now or in an earlier growth. */
+  | { kind: "drained"; pickPartition: number; lessRevision: number; passMs: number }
   | { kind: "passToDeadline"; lessMs: number }
   | { kind: "failover" }
   | { kind: "capture" };
@@ -117,9 +130,10 @@ const prefetch = fc.oneof(
   { weight: 20, arbitrary: fc.integer({ min: 1, max: 4 }) },
   { weight: 1, arbitrary: fc.constant(0) },
 );
-/** Most commands are about the two partitions of the set-up. */
+/** Most commands are about the partitions of the set-up. */
 const knownPartition = fc.oneof(
   { weight: 8, arbitrary: fc.integer({ min: 1, max: 2 }) },
+  { weight: 2, arbitrary: fc.constant(3) },
   { weight: 1, arbitrary: partitionId },
 );
 const leaseMs = fc.constantFrom(100, 250, 1_000);
@@ -160,7 +174,12 @@ const messageDetails: fc.Arbitrary<MessageDetails> = fc.oneof(
 );
 const scheduleId = fc.constantFrom("x", "y");
 const queueName = fc.constantFrom("a", "b", "c");
-const action = fc.constantFrom<PartitionAction>("create", "update", "delete");
+const action = fc.constantFrom<PartitionSettledCommand["action"]>(
+  "create",
+  "update",
+  "delete",
+  "drain",
+);
 const revision = fc.integer({ min: 0, max: 3 });
 
 function command(arbitrary: fc.Arbitrary<Command>): fc.Arbitrary<Step> {
@@ -179,13 +198,16 @@ function ofSession(
 }
 
 const createPartition = command(
-  fc.record({ partitionId, settings }).map(({ partitionId, settings }) => ({
+  fc.record({ partitionId, settings, isNew: fc.boolean() }).map((
+    { partitionId, settings, isNew },
+  ) => ({
     kind: "createPartition",
     partitionId,
     queueId: 1,
     queueName: partitionId % 2 === 0 ? "a.dead" : "a",
     partitionNumber: partitionId - 1,
     settings,
+    ...(isNew && partitionId > 2 ? { growingFrom: 2 } : {}),
   })),
 );
 
@@ -244,6 +266,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
       pickBatch: pick,
       count: fc.integer({ min: 1, max: 5 }),
+      partitionCount: fc.constantFrom(undefined, undefined, 3, 2, 1),
       details: fc.oneof(
         { weight: 2, arbitrary: fc.constant(undefined) },
         { weight: 1, arbitrary: fc.array(messageDetails, { minLength: 5, maxLength: 5 }) },
@@ -401,24 +424,25 @@ const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 3,
     arbitrary: command(
-      fc.record({ name: queueName, leaseMs, partitions: fc.constantFrom(1, 2), ...limits }, {
+      fc.record({ name: queueName, leaseMs, partitions: fc.constantFrom(1, 2, 3, 4), ...limits }, {
         requiredKeys: ["name"],
       }).chain(({ name, ...settings }) =>
         fc.record({ paused: fc.boolean() }, { requiredKeys: [] })
-          .map((state) => ({ kind: "editQueue", name, settings, ...state }))
+          .map((state) => ({ kind: "editQueue", name, settings, shardCount: 2, ...state }))
       ),
     ),
   },
   {
     weight: 4,
-    arbitrary: command(
-      fc.record({
-        partitionId: knownPartition,
-        settings,
-        paused: mostly(false),
-        revision: fc.integer({ min: 0, max: 30 }),
-      }).map((fields) => ({ kind: "updatePartition", ...fields })),
-    ),
+    arbitrary: fc.record({
+      kind: fc.constant("update" as const),
+      partitionId: knownPartition,
+      settings,
+      paused: mostly(false),
+      revision: fc.integer({ min: 0, max: 30 }),
+      growth: fc.constantFrom("same" as const, "over" as const, "more" as const),
+      passMs,
+    }),
   },
   {
     weight: 2,
@@ -476,6 +500,15 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     arbitrary: fc.record({ kind: fc.constant("keeper" as const), pickItem: pick }),
   },
   {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant("drained" as const),
+      pickPartition: pick,
+      lessRevision: fc.constantFrom(0, 0, 0, 1),
+      passMs,
+    }),
+  },
+  {
     weight: 4,
     arbitrary: fc.record({
       kind: fc.constant("passToDeadline" as const),
@@ -512,6 +545,24 @@ const setUp = (settings: QueueSettings): Command[] => [
     consumerId: 1,
     partitionId: 1,
     prefetch: 3,
+    drain: false,
+  },
+  // One that its queue has just got.
+  {
+    kind: "createPartition",
+    partitionId: 3,
+    queueId: 1,
+    queueName: "a",
+    partitionNumber: 2,
+    settings,
+    growingFrom: 2,
+  },
+  {
+    kind: "attachConsumer",
+    sessionId: 4,
+    consumerId: 1,
+    partitionId: 3,
+    prefetch: 2,
     drain: false,
   },
 ];
@@ -580,6 +631,9 @@ class Pair {
     const found = model.partitions.flatMap(({ id }) => machine.schedules(id));
     assertSame(found, schedules, "schedules");
     assertSame(machine.nextScheduleMs(), model.schedules.nextMs(), "nextScheduleMs");
+    const byId = (a: { partitionId: number }, b: { partitionId: number }) =>
+      a.partitionId - b.partitionId;
+    assertSame(machine.drained().sort(byId), model.drained().sort(byId), "drained");
     assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");
   }
 
@@ -649,7 +703,7 @@ class Pair {
       }
       case "publish": {
         const sessionId = this.#pickSession(step.pickSession);
-        const { partitionId, count, pickBatch, details } = step;
+        const { partitionId, count, pickBatch, details, partitionCount } = step;
         const published = this.model.sessions.find(({ id }) => id === sessionId)
           ?.published.get(partitionId);
         const batches = published?.batches ?? [];
@@ -670,12 +724,41 @@ class Pair {
           count: batchCount,
           // Batches of different sizes, which do not always divide by their messages.
           bytes: batchCount * 10 + baseSequence % 7,
+          ...(partitionCount === undefined ? {} : { partitionCount }),
           ...(details === undefined ? {} : {
             details: {
               hasOptions: details.some((one) => Object.keys(one).length > 0),
               at: (position) => details[position] ?? {},
             },
           }),
+        };
+      }
+      case "update": {
+        const { partitionId, settings, paused, revision, growth } = step;
+        const { number = 0, growingFrom: before } =
+          this.model.partitions.find(({ id }) => id === partitionId) ?? {};
+        const more = Math.max(number, before ?? 0) + 1;
+        const growingFrom = growth === "over" ? undefined : growth === "same" ? before : more;
+        return {
+          kind: "updatePartition",
+          partitionId,
+          settings,
+          paused,
+          revision,
+          ...(growingFrom === undefined ? {} : { growingFrom }),
+        };
+      }
+      case "drained": {
+        const growing = this.model.queues.flatMap(({ draining, grownAt }) =>
+          draining.map((partitionId) => ({ partitionId, revision: grownAt }))
+        );
+        const { partitionId, revision } = growing[step.pickPartition % growing.length] ?? {};
+        if (partitionId === undefined || revision === undefined) return undefined;
+        return {
+          kind: "partitionSettled",
+          partitionId,
+          action: "drain",
+          revision: revision - step.lessRevision,
         };
       }
       case "schedule": {
@@ -771,12 +854,14 @@ function plainReply(reply: Reply): ModelReply {
   return reply;
 }
 
-function plainEffects({ deliveries, drained, sessionsEnded, consumersEnded }: Effects) {
+function plainEffects(effects: Effects): ModelEffects {
+  const { deliveries, drained, sessionsEnded, consumersEnded, queuesGrown } = effects;
   const plain: ModelEffects = {
     deliveries: [],
     drained: [...drained],
     sessionsEnded: [...sessionsEnded],
     consumersEnded: [...consumersEnded],
+    queuesGrown: [...queuesGrown],
   };
   for (let at = 0; at < deliveries.count; at++) {
     plain.deliveries.push({

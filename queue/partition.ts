@@ -45,7 +45,7 @@ import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
 import { PartitionLimits } from "./partition_limits.ts";
-import { type QueueSettings, queueSettings } from "./settings.ts";
+import { queueSettings } from "./settings.ts";
 import type { WaitingMessage } from "./waiting_messages.ts";
 import { UniqueTable } from "./unique_table.ts";
 
@@ -53,6 +53,12 @@ import { UniqueTable } from "./unique_table.ts";
 type HistorySnapshot = Extract<
   SnapshotPart,
   { kind: "history" | "happenings" | "replayable" | "replaying" }
+>;
+
+/** What of a partition changes with its queue. */
+export type QueueState = Pick<
+  PartitionIdentity,
+  "settings" | "paused" | "revision" | "growingFrom"
 >;
 
 /** What a consumer says about deliveries. */
@@ -85,6 +91,8 @@ export class Partition {
   /** Made for the first message that is unique by something. */
   #uniques: UniqueTable | undefined;
   readonly #limits = new PartitionLimits();
+  /** While its queue grows, where it is one of those that are to be drained: up to here. */
+  #drainTo: number | undefined;
 
   /**
    * Makes an empty partition.
@@ -97,6 +105,7 @@ export class Partition {
     this.#identity = identity;
     this.#shard = shard;
     this.#outcomes = new Outcomes(this, this.#backlog, this.#leases, graveyard);
+    this.#backlog.hold(isNewcomer(identity));
     this.#limit();
     this.#remember();
   }
@@ -134,6 +143,30 @@ export class Partition {
   /** There are as many messages as there may be, or as many bytes. */
   get isFull(): boolean {
     return this.#limits.isFull(this.#live, this.#backlog.bytesHeld);
+  }
+
+  /** Whether messages with a key have to wait, as older ones of their key may be in other partitions. */
+  get isHolding(): boolean {
+    return this.#backlog.isHolding;
+  }
+
+  /** Whether it is to tell when all that it had is gone, as others wait for that. */
+  get isToDrain(): boolean {
+    return this.#drainTo !== undefined;
+  }
+
+  /**
+   * Whether all is gone that it had when its queue began to get more partitions. What was published with a
+   * delay has no place in the order of its key; but as long as a message that is unique by something is
+   * alive, it is to be found where it is.
+   */
+  get isDrained(): boolean {
+    const end = this.#drainTo;
+    if (end === undefined) return false;
+    if (this.#lowOffset >= end) return true;
+    if (!this.#backlog.isDrainedTo(end)) return false;
+    for (const offset of this.#leasedOffsets()) if (offset < end) return false;
+    return this.#uniques?.some(({ offset }) => offset < end && this.#isAlive(offset)) !== true;
   }
 
   /** The oldest entry of the log that a message of this partition is in, if there is a message. */
@@ -178,7 +211,8 @@ export class Partition {
     const { settings } = this.#identity;
     const firstOffset = this.#backlog.publish(count, bytes, entryIndex);
     this.repeats = undefined;
-    if (details !== undefined && (details.hasOptions || this.#backlog.keysMatter)) {
+    const { keysMatter, isHolding } = this.#backlog;
+    if (isHolding || (details !== undefined && (details.hasOptions || keysMatter))) {
       const isRepeat = (offset: number, unique: string) =>
         this.#isRepeat(firstOffset, offset, unique, term);
       this.#backlog.consider(firstOffset, details, settings, nowMs, isRepeat);
@@ -192,13 +226,18 @@ export class Partition {
    * Takes note of what its queue is like now. Where leases last another time, those that run get all of
    * it, so that they still end in the order in which they were given.
    *
-   * @param settings The settings of the queue.
-   * @param paused Whether nothing is to be delivered.
-   * @param revision Counts the changes of the queue.
+   * @param state What may change of its identity.
    * @param nowMs The time of the log.
    */
-  update(settings: QueueSettings, paused: boolean, revision: number, nowMs: number): void {
-    this.#identity = { ...this.#identity, settings, paused, revision };
+  update(state: QueueState, nowMs: number): void {
+    const { growingFrom: before, ...identity } = this.#identity;
+    this.#identity = { ...identity, ...state };
+    const { number, growingFrom } = this.#identity;
+    if (growingFrom !== before) {
+      const isOld = growingFrom !== undefined && number < growingFrom;
+      this.#drainTo = isOld ? this.nextOffset : undefined;
+      this.#backlog.hold(isNewcomer(this.#identity));
+    }
     for (const consumer of this.consumers) this.setLease(consumer, consumer.leaseMs, nowMs);
     this.#limit();
     this.#remember();
@@ -549,18 +588,12 @@ export class Partition {
    * @returns Its whole state, however the partition goes on.
    */
   capture(nowMs: number): PartitionState {
-    const { id, queueId, queueName, number, settings, paused, revision } = this.#identity;
     const { nextOffset, freshOffset, bytesPublished, ...rest } = this.#backlog.part;
     return {
       partition: {
         kind: "partition",
-        id,
-        queueId,
-        queueName,
-        number,
-        settings,
-        paused,
-        revision,
+        ...this.#identity,
+        ...(this.#drainTo === undefined ? {} : { drainTo: this.#drainTo }),
         nextOffset,
         freshOffset,
         bytesPublished,
@@ -590,13 +623,15 @@ export class Partition {
     graveyard: Graveyard,
     shard: HistoryShard = NO_SHARD,
   ): Partition {
-    const { id, queueId, queueName, number, paused = false, revision = 0 } = part;
+    const { id, queueId, queueName, number, paused = false, revision = 0, growingFrom } = part;
     const settings = queueSettings(part.settings);
+    const identity = { id, queueId, queueName, number, settings, paused, revision };
     const partition = new Partition(
-      { id, queueId, queueName, number, settings, paused, revision },
+      growingFrom === undefined ? identity : { ...identity, growingFrom },
       graveyard,
       shard,
     );
+    partition.#drainTo = part.drainTo;
     partition.#backlog.restore(part);
     partition.#lowOffset = part.freshOffset;
     partition.#redelivered = part.redelivered;
@@ -733,6 +768,10 @@ export class Partition {
     this.#uniques?.checkInvariants();
     this.#backlog.checkInvariants(low, this.#keptOffset, (offset) => this.isLeased(offset));
     this.#history?.checkInvariants((offset) => !this.isLeased(offset) && this.#isGone(offset));
+    invariant(
+      this.isHolding === isNewcomer(this.#identity) && !(this.isHolding && this.isToDrain),
+      "Of a queue that grows, a partition holds messages back or is to be drained",
+    );
     invariant(!this.touched, "Nothing waits for a dispatch between two commands");
     invariant(
       low === this.#backlog.nextOffset || this.#backlog.has(low) || this.isLeased(low),
@@ -763,8 +802,7 @@ export class Partition {
     }
     invariant(held === this.#leases.size, "Every lease is held by an attached consumer");
     invariant(
-      this.ready === 0 || this.#consumers.ring.head === undefined || this.#identity.paused ||
-        this.#backlog.keyed?.hasTurns === false,
+      !this.#backlog.hasTurns || this.#consumers.ring.head === undefined || this.#identity.paused,
       "Nothing is ready while somebody has credit",
     );
   }
@@ -783,7 +821,7 @@ export class Partition {
     if (slot === NO_SLOT) {
       const { deliveryCount = 0, dueMs } = waiting ?? {};
       if (dueMs !== undefined) return { ...place, state: "delayed", deliveryCount, dueAtMs: dueMs };
-      const block = blocks?.of(offset);
+      const block = this.#backlog.isHeldBack(offset) ? HELD_BACK : blocks?.of(offset);
       return { ...place, state: "ready", deliveryCount, ...(block === undefined ? {} : { block }) };
     }
     const lease = this.#leaseView(slot);
@@ -848,9 +886,10 @@ export class Partition {
 
   /** Takes the limits from the settings. */
   #limit(): void {
-    const { settings } = this.#identity;
+    const { settings, growingFrom = settings.partitions } = this.#identity;
     this.#backlog.limitKeys(settings);
-    this.#limits.set(settings);
+    // What is to be drained keeps the room that it had.
+    this.#limits.set(settings, growingFrom);
     this.#backlog.countBytes(settings.maxBytes > 0, this.#lowOffset, this.#live);
   }
 
@@ -932,3 +971,10 @@ export class Partition {
     if (this.#lowOffset > before || this.#history !== undefined) this.#dropUnneeded();
   }
 }
+
+/** Whether a partition is one of those that its queue is getting. */
+function isNewcomer({ number, growingFrom }: PartitionIdentity): boolean {
+  return growingFrom !== undefined && number >= growingFrom;
+}
+
+const HELD_BACK = { by: "growing" } as const;

@@ -77,7 +77,9 @@ export function publish(tables: ShardTables, meta: CommandMeta, command: Publish
     window.recordRefused(count, "partitionNotFound");
     return partitionNotFound(partitionId);
   }
-  // Its numbers are not used: the same batch may come again.
+  // In what follows its numbers are not used: the same batch may come again, or its messages elsewhere.
+  const problem = misplaced(partition, command);
+  if (problem !== undefined) return problem;
   if (partition.isFull) return queueFull(partition.identity);
   const { index, term, timestampMs: publishedAtMs } = meta;
   const firstOffset = partition.publish(
@@ -167,7 +169,8 @@ export function removeMessage(tables: ShardTables, command: RemoveMessageCommand
  */
 export function createPartition(tables: ShardTables, command: CreatePartitionCommand): Reply {
   const { partitionId, queueId, queueName, partitionNumber, settings } = command;
-  const { revision = 0, paused = false } = command;
+  const { revision = 0, paused = false, growingFrom } = command;
+  const growth = growingFrom === undefined ? {} : { growingFrom };
   if (!isIntegerIn(partitionId, 1, COMMAND_BOUNDS.u32Max)) return badPartitionId(partitionId);
   if (tables.tombstones.has(partitionId)) return partitionNotFound(partitionId);
   // An earlier creation may have been of an older revision.
@@ -178,6 +181,7 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
       revision,
       settings,
       paused,
+      ...growth,
     });
   }
   const problem = queueSettingsProblem(settings);
@@ -196,6 +200,7 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
         settings: queueSettings(settings),
         paused,
         revision,
+        ...growth,
       },
       tables.outbox,
       tables,
@@ -212,15 +217,23 @@ export function createPartition(tables: ShardTables, command: CreatePartitionCom
  * @returns `ok`, or why not.
  */
 export function updatePartition(tables: ShardTables, command: UpdatePartitionCommand): Reply {
-  const { partitionId, revision, paused } = command;
+  const { partitionId, revision, paused, growingFrom } = command;
   const partition = tables.partitions.get(partitionId);
   if (partition === undefined) return partitionNotFound(partitionId);
   const problem = queueSettingsProblem(command.settings);
   if (problem !== undefined) return refused("settingsInvalid", problem);
   // A keeper whose time is over may be late.
   if (revision <= partition.identity.revision) return OK;
-  partition.update(queueSettings(command.settings), paused, revision, tables.nowMs);
+  const settings = queueSettings(command.settings);
+  const hasGrown = settings.partitions > partition.identity.settings.partitions;
+  const growth = growingFrom === undefined ? {} : { growingFrom };
+  partition.update({ settings, paused, revision, ...growth }, tables.nowMs);
+  tables.watchDraining(partition);
   tables.touch(partition);
+  if (!hasGrown) return OK;
+  for (const { sessionId, consumerId } of partition.consumers) {
+    tables.effects.queuesGrown.push({ sessionId, consumerId, partitionId });
+  }
   return OK;
 }
 
@@ -287,10 +300,13 @@ function repeated(answer: RememberedBatch, count: number, partitionId: number): 
  */
 export function fullRefusal(
   tables: ShardTables,
-  { sessionId, partitionId, baseSequence, count }: Omit<PublishCommand, "kind" | "bytes">,
+  command: Omit<PublishCommand, "kind" | "bytes">,
 ): Reply | undefined {
+  const { sessionId, partitionId, baseSequence, count } = command;
   const partition = tables.partitions.get(partitionId);
-  if (partition === undefined || !partition.isFull) return undefined;
+  if (partition === undefined || !partition.isFull || knewFewer(partition, command)) {
+    return undefined;
+  }
   const verdict = tables.publishers.window(sessionId, partitionId)?.judge(baseSequence, count);
   const isNew = verdict === undefined || verdict.kind === "next" || verdict.kind === "gap";
   return isNew ? queueFull(partition.identity) : undefined;
@@ -312,6 +328,39 @@ export function queueFull({ queueName, settings }: PartitionIdentity): Reply {
     "queueFull",
     `Queue "${queueName}" is full: ${limits.join(" and ")} are the most allowed`,
   );
+}
+
+/** Whether who chose the partition did not know all that its queue has. */
+function knewFewer(
+  { identity }: Partition,
+  { partitionCount = 0 }: Pick<PublishCommand, "partitionCount">,
+): boolean {
+  return partitionCount > 0 && partitionCount < identity.settings.partitions;
+}
+
+/** Refuses what belongs to another partition now, or may have its like in another one yet. */
+function misplaced(partition: Partition, command: PublishCommand): Reply | undefined {
+  const { queueName, settings: { partitions } } = partition.identity;
+  if (knewFewer(partition, command)) {
+    return refused(
+      "queueGrown",
+      `Queue "${queueName}" has ${partitions} partitions by now, not ${command.partitionCount}`,
+    );
+  }
+  if (!partition.isHolding || !asksToBeUnique(command)) return undefined;
+  return refused(
+    "queueGrowing",
+    `Queue "${queueName}" is getting more partitions: messages that are unique by something wait until ` +
+      "those are gone that were published before",
+  );
+}
+
+function asksToBeUnique({ count, details }: PublishCommand): boolean {
+  if (details === undefined || !details.hasOptions) return false;
+  for (let position = 0; position < count; position++) {
+    if (details.at(position).unique !== undefined) return true;
+  }
+  return false;
 }
 
 function sequenceGap(baseSequence: number, nextSequence: number): Reply {

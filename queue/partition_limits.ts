@@ -19,8 +19,9 @@ export class PartitionLimits {
    * Takes the limits from the settings.
    *
    * @param settings The settings of the queue.
+   * @param partitions How many partitions share what it may have.
    */
-  set({ maxMessages, maxBytes, partitions, overflow }: QueueSettings): void {
+  set({ maxMessages, maxBytes, overflow }: QueueSettings, partitions: number): void {
     const share = (most: number) =>
       most === 0 ? Infinity : Math.max(1, Math.floor(most / partitions));
     this.#fullAt = overflow === "reject" ? share(maxMessages) : Infinity;

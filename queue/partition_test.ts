@@ -314,13 +314,13 @@ Deno.test("Partition.dispatch() hands out nothing while the queue is paused, and
   bench.publish(3);
   bench.dispatch(0);
   bench.publish(1);
-  bench.partition.update(settings, true, 1, 0);
+  bench.partition.update({ settings, paused: true, revision: 1 }, 0);
   assertEquals(bench.settle(one, ack, [0]), [0]);
   assertEquals(bench.settle(one, nack, [1]), [0]);
   assertEquals(bench.dispatch(0), "");
   bench.partition.setDraining(one, true);
   assertEquals(bench.dispatch(0), "drained 1");
-  bench.partition.update(settings, false, 2, 0);
+  bench.partition.update({ settings, paused: false, revision: 2 }, 0);
   assertEquals(bench.dispatch(0), "1:1x2 1:3");
 });
 
@@ -328,7 +328,11 @@ Deno.test("Partition.isFull when as many messages wait and are leased as may, le
   const bench = new Bench();
   const one = bench.consumer(1, 2);
   const limit = (maxMessages: number, revision: number) =>
-    bench.partition.update(queueSettings({ partitions: 2, maxMessages }), false, revision, 0);
+    bench.partition.update({
+      settings: queueSettings({ partitions: 2, maxMessages }),
+      paused: false,
+      revision,
+    }, 0);
   limit(7, 1);
   bench.publish(2);
   bench.dispatch(0);
@@ -350,7 +354,7 @@ Deno.test("Partition drops the oldest that nobody holds where its queue says so"
   const one = bench.consumer(1, 2);
   const limit = (maxMessages: number, revision: number) => {
     const settings = queueSettings({ maxMessages, overflow: "dropOldest" });
-    bench.partition.update(settings, false, revision, 0);
+    bench.partition.update({ settings, paused: false, revision }, 0);
   };
   bench.publish(3);
   bench.dispatch(0);
@@ -377,7 +381,11 @@ Deno.test("Partition.isFull when its messages have as many bytes as they may, le
   const bench = new Bench();
   const one = bench.consumer(1, 2);
   const limit = (maxBytes: number, revision: number) =>
-    bench.partition.update(queueSettings({ partitions: 2, maxBytes }), false, revision, 0);
+    bench.partition.update({
+      settings: queueSettings({ partitions: 2, maxBytes }),
+      paused: false,
+      revision,
+    }, 0);
   const held = () => bench.partition.stats().bytesHeld;
   bench.publishBytes(2, 10);
   bench.publishBytes(1, 21);
@@ -406,7 +414,7 @@ Deno.test("Partition.isFull when its messages have as many bytes as they may, le
 Deno.test("Partition drops the oldest until there are few enough bytes, and never the last", () => {
   const bench = new Bench();
   const settings = queueSettings({ maxBytes: 100, overflow: "dropOldest" });
-  bench.partition.update(settings, false, 1, 0);
+  bench.partition.update({ settings, paused: false, revision: 1 }, 0);
   bench.publishBytes(3, 90);
   bench.publishBytes(1, 40);
   assertEquals([bench.partition.stats().bytesHeld, bench.partition.ready], [100, 3]);
@@ -423,9 +431,16 @@ Deno.test("Partition.update() gives leases that run the new time when it is anot
   bench.consumer(1, 2);
   bench.publish(2);
   bench.dispatch(0);
-  bench.partition.update(queueSettings({ leaseMs: LEASE_MS }), false, 1, 500);
+  bench.partition.update({
+    settings: queueSettings({ leaseMs: LEASE_MS }),
+    paused: false,
+    revision: 1,
+  }, 500);
   assertEquals(bench.partition.firstDeadlineMs, LEASE_MS);
-  bench.partition.update(queueSettings({ leaseMs: 200 }), false, 2, 500);
+  bench.partition.update(
+    { settings: queueSettings({ leaseMs: 200 }), paused: false, revision: 2 },
+    500,
+  );
   assertEquals(bench.partition.firstDeadlineMs, 700);
 });
 

@@ -65,8 +65,6 @@ export interface QueueSettings {
 export interface Setting<T> {
   /** When nobody says. */
   readonly default: T;
-  /** Why it cannot be changed once a queue is made; without a reason it can. */
-  readonly fixed?: string;
   /** Says what is wrong with a value: a sentence, or `undefined` when it is fine. */
   problem(value: unknown): string | undefined;
 }
@@ -94,7 +92,6 @@ export const QUEUE_SETTINGS = {
     min: 1,
     max: 1_024,
     rule: (range) => `A queue must have ${range} partitions`,
-    fixed: "The number of partitions stays as it was made, as keys would go to others",
   }),
   leaseMs: wholeNumber({
     default: 30_000,
@@ -240,12 +237,9 @@ export function queueSettingsProblem(given: Partial<QueueSettings>): string | un
  * @returns A sentence, or `undefined` when it can.
  */
 export function editProblem(is: QueueSettings, wanted: QueueSettings): string | undefined {
-  for (const name of NAMES) {
-    const { fixed }: Setting<unknown> = QUEUE_SETTINGS[name];
-    if (fixed === undefined || is[name] === wanted[name]) continue;
-    return `${fixed}: ${name} is ${is[name]}, and cannot become ${wanted[name]}`;
-  }
-  return undefined;
+  if (wanted.partitions >= is.partitions) return undefined;
+  return `A queue can get more partitions and not fewer: partitions is ${is.partitions}, and cannot ` +
+    `become ${wanted.partitions}`;
 }
 
 /**
@@ -272,7 +266,6 @@ export function wholeNumber(
     readonly min: number;
     readonly max: number;
     readonly rule: (range: string) => string;
-    readonly fixed?: string;
   },
 ): NumberSetting {
   const { min, max } = setting;
@@ -295,7 +288,6 @@ export function onOrOff(
   { rule, ...setting }: {
     readonly default: boolean;
     readonly rule: (range: string) => string;
-    readonly fixed?: string;
   },
 ): Setting<boolean> {
   return {
@@ -317,7 +309,6 @@ export function oneOf<const T extends string>(
   { rule, ...setting }: {
     readonly default: NoInfer<T>;
     readonly rule: (range: string) => string;
-    readonly fixed?: string;
   },
 ): ChoiceSetting<T> {
   return {

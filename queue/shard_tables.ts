@@ -48,6 +48,8 @@ export class ShardTables {
   readonly #partitions = new Map<number, Partition>();
   readonly #watch = new DeadlineWatch<Partition>();
   readonly #touched: Partition[] = [];
+  /** Those that are to tell when what they had is gone. Follows from the partitions. */
+  readonly #draining = new Set<Partition>();
 
   /**
    * Makes the tables of a shard.
@@ -83,6 +85,21 @@ export class ShardTables {
     this.#partitions.set(id, partition);
   }
 
+  /** The partitions that are to tell when what they had is gone. */
+  get draining(): ReadonlySet<Partition> {
+    return this.#draining;
+  }
+
+  /**
+   * Notes whether a partition is to tell when what it had is gone.
+   *
+   * @param partition One that lives here, and may have changed in that.
+   */
+  watchDraining(partition: Partition): void {
+    if (partition.isToDrain) this.#draining.add(partition);
+    else this.#draining.delete(partition);
+  }
+
   /**
    * Takes a partition out.
    *
@@ -92,6 +109,7 @@ export class ShardTables {
     const { id } = partition.identity;
     this.#partitions.delete(id);
     partition.history?.leave();
+    this.#draining.delete(partition);
     this.#watch.forget(partition);
     this.transferMarks.forgetPartition(id);
   }
@@ -189,7 +207,10 @@ export class ShardTables {
 
   /** Ends a restoration: all that was in the snapshot is here. */
   restored(): void {
-    for (const partition of this.#partitions.values()) this.#watch.watch(partition);
+    for (const partition of this.#partitions.values()) {
+      this.#watch.watch(partition);
+      this.watchDraining(partition);
+    }
     this.checkInvariants();
   }
 
@@ -210,6 +231,10 @@ export class ShardTables {
       invariant(!this.tombstones.has(id), "A deleted partition does not live");
       partition.checkInvariants();
       this.#watch.checkInvariants(partition);
+      invariant(
+        this.#draining.has(partition) === partition.isToDrain,
+        "A partition that is to be drained is on the list",
+      );
       this.#checkConsumers(partition);
       consumers += partition.consumers.size;
     }

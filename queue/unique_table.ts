@@ -83,6 +83,16 @@ export class UniqueTable {
   }
 
   /**
+   * Tells whether some message is as it is asked for. Goes over all of them.
+   *
+   * @param isWanted Tells whether one is.
+   * @returns Whether there is one.
+   */
+  some(isWanted: (message: UniqueMessage) => boolean): boolean {
+    return this.#places.values().some((place) => isWanted(this.#messageAt(place)));
+  }
+
+  /**
    * Takes hold of the line as it is now.
    *
    * @returns The line, however this goes on.

@@ -91,6 +91,7 @@ export const PushType = {
   drained: 201,
   sessionEnded: 202,
   consumerEnded: 203,
+  queueGrown: 204,
 } as const;
 
 /** A consumer's word of what it still holds of a partition. */
@@ -135,6 +136,8 @@ export type ClientRequest =
     readonly drain: boolean;
     /** How long it holds a message; absent or 0: as long as the queue's settings say. */
     readonly leaseMs?: number;
+    /** How many partitions the client takes the queue to have; absent where it does not want to know. */
+    readonly partitionCount?: number;
     readonly held: readonly HeldDelivery[];
   }
   | {
@@ -424,6 +427,16 @@ export interface ConsumerEnded {
   readonly partitionId: number;
   /** `queueDeleted`. */
   readonly reason: string;
+}
+
+/** The queue of a consumer has got more partitions than its client may know of. */
+export interface QueueGrown {
+  /** The consumer. */
+  readonly consumerId: number;
+  /** The partition that it consumes. */
+  readonly partitionId: number;
+  /** How many there are. */
+  readonly partitionCount: number;
 }
 
 /** A session is over, or has to be attached again; what it means is in `reason`. */

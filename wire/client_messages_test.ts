@@ -11,11 +11,13 @@ import {
 import {
   decodeConsumerEnded,
   decodeDrained,
+  decodeQueueGrown,
   decodeReply,
   decodeSessionEnded,
   encodeConsumerEnded,
   encodeDrained,
   encodeError,
+  encodeQueueGrown,
   encodeReply,
   encodeSessionEnded,
 } from "./client_replies.ts";
@@ -57,6 +59,17 @@ const requests: ClientRequest[] = [
     prefetch: 6,
     drain: false,
     held: [{ offset: 2 ** 40, deliveryCount: 2 }, { offset: 8, deliveryCount: 1 }],
+  },
+  {
+    kind: "attachConsumer",
+    sessionId: 3,
+    consumerId: 4,
+    partitionId: 5,
+    prefetch: 6,
+    drain: true,
+    leaseMs: 700,
+    partitionCount: 1_024,
+    held: [],
   },
   { kind: "detachConsumer", sessionId: 3, consumerId: 4, partitionId: 5 },
   { kind: "createQueue", name: "orders", settings, acceptExisting: true },
@@ -425,6 +438,8 @@ Deno.test("the small pushes come back as they went", () => {
   assertEquals(decodeDrained(drainedFrame.payload), drained);
   const gone = { consumerId: 3, partitionId: 4, reason: "queueDeleted" };
   assertEquals(decodeConsumerEnded(decodeFrame(encodeConsumerEnded(2, gone)).payload), gone);
+  const grown = { consumerId: 3, partitionId: 4, partitionCount: 16 };
+  assertEquals(decodeQueueGrown(decodeFrame(encodeQueueGrown(2, grown)).payload), grown);
   assertEquals(decodeSessionEnded(decodeFrame(encodeSessionEnded(2, ended)).payload), ended);
 });
 

@@ -30,6 +30,7 @@ import type {
   NodeInfo,
   PartitionStorage,
   Published,
+  QueueGrown,
   ServerReply,
   SessionEnded,
   Settled,
@@ -169,6 +170,29 @@ export function decodeConsumerEnded(payload: Uint8Array): ConsumerEnded {
     consumerId: uintField(map, "consumerId"),
     partitionId: uintField(map, "partitionId"),
     reason: textField(map, "reason"),
+  };
+}
+
+/**
+ * Makes the push that tells a client that the queue of a consumer has more partitions.
+ *
+ * @returns The whole frame.
+ */
+export function encodeQueueGrown(shard: number, grown: QueueGrown): Uint8Array {
+  return encodeFrame(PushType.queueGrown, shard, 0, encodeCbor(grown));
+}
+
+/**
+ * Reads a queueGrown push.
+ *
+ * @throws {MalformedFrameError} when the payload is something else.
+ */
+export function decodeQueueGrown(payload: Uint8Array): QueueGrown {
+  const map = decodeCborMap(payload);
+  return {
+    consumerId: uintField(map, "consumerId"),
+    partitionId: uintField(map, "partitionId"),
+    partitionCount: uintField(map, "partitionCount"),
   };
 }
 
@@ -453,6 +477,7 @@ function readQueue(map: CborMap): QueueInfo {
     revision: optionalUintField(map, "revision") ?? 0,
     partitions: mapsField(map, "partitions", readPartition),
     state: readQueueState(map),
+    ...(map["growingFrom"] === undefined ? {} : { growingFrom: uintField(map, "growingFrom") }),
   };
 }
 

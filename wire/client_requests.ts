@@ -119,6 +119,9 @@ function decodeStructured(type: number, map: CborMap): ClientRequest {
         prefetch: uintField(map, "prefetch", u32Max),
         drain: booleanField(map, "drain"),
         ...(map["leaseMs"] === undefined ? {} : { leaseMs: uintField(map, "leaseMs") }),
+        ...(map["partitionCount"] === undefined
+          ? {}
+          : { partitionCount: uintField(map, "partitionCount") }),
         held: arrayField(map, "held", readHeld),
       };
     case RequestType.detachConsumer:

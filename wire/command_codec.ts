@@ -24,7 +24,7 @@
 
 import {
   type Command,
-  type PartitionAction,
+  type PartitionSettledCommand,
   type PublishCommand,
   type QueueSettings,
   type SettleAndPublishCommand,
@@ -59,6 +59,7 @@ import {
   publishBaseSequence,
   publishCount,
   publishDetails,
+  publishPartitionCount,
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
@@ -257,7 +258,13 @@ function decodePublish(bytes: Uint8Array, partitionId: number): PublishCommand {
     bytes: publishAreaBytes(bytes),
   } as const;
   const details = publishDetails(bytes);
-  return details === undefined ? command : { ...command, details };
+  const partitionCount = publishPartitionCount(bytes);
+  if (details === undefined && partitionCount === 0) return command;
+  return {
+    ...command,
+    ...(partitionCount === 0 ? {} : { partitionCount }),
+    ...(details === undefined ? {} : { details }),
+  };
 }
 
 function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {
@@ -326,6 +333,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         settings: readQueueSettings(mapField(map, "settings")),
         paused: optionalBooleanField(map, "paused") ?? false,
         revision: optionalUintField(map, "revision") ?? 0,
+        ...readGrowth(map),
       };
     case CommandKindCode.updatePartition:
       return {
@@ -334,6 +342,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         revision: uintField(map, "revision"),
         settings: readQueueSettings(mapField(map, "settings")),
         paused: booleanField(map, "paused"),
+        ...readGrowth(map),
       };
     case CommandKindCode.purgePartition:
       return { kind: "purgePartition", partitionId };
@@ -363,6 +372,7 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
         name: textField(map, "name"),
         settings: readGivenSettings(mapField(map, "settings")),
         ...(paused === undefined ? {} : { paused }),
+        ...(map["shardCount"] === undefined ? {} : { shardCount: uintField(map, "shardCount") }),
       };
     }
     case CommandKindCode.deleteQueue:
@@ -384,9 +394,15 @@ function decodeStructured(kind: number, partitionId: number, map: CborMap): Comm
   }
 }
 
-function readAction(map: CborMap): PartitionAction {
+function readGrowth(map: CborMap): { readonly growingFrom?: number } {
+  return map["growingFrom"] === undefined ? {} : { growingFrom: uintField(map, "growingFrom") };
+}
+
+function readAction(map: CborMap): PartitionSettledCommand["action"] {
   const action = textField(map, "action");
-  if (action !== "create" && action !== "update" && action !== "delete") {
+  if (
+    action !== "create" && action !== "update" && action !== "delete" && action !== "drain"
+  ) {
     throw new MalformedFrameError(`Cannot read an unknown partition action: ${action}`);
   }
   return action;

@@ -77,6 +77,10 @@ export const ErrorCode = {
   messageGone: 43,
   /** The queue keeps no history: what it is asked for is not remembered. */
   noHistory: 44,
+  /** The queue has more partitions than the publisher knew: look it up, and choose again. */
+  queueGrown: 45,
+  /** The queue is getting more partitions: this has to wait until messages from before are gone. */
+  queueGrowing: 46,
   /** The queue has no schedule of that id. */
   scheduleNotFound: 50,
   /** The queue has a schedule of that id that does something else. */

@@ -342,6 +342,8 @@ function readBlock(map: CborMap): KeyBlockReport {
       return { by, offset: uintField(map, "offset"), untilMs: uintField(map, "untilMs") };
     case "rate":
       return { by, untilMs: uintField(map, "untilMs") };
+    case "growing":
+      return { by };
     default:
       throw new MalformedFrameError(`Cannot read what holds a message back: ${by}`);
   }

@@ -3,7 +3,8 @@
  * client builds is what is replicated, what is on every disk, and what consumers get slices of.
  *
  * ```text
- *  0  the command header, see command_codec.ts
+ *  0  the command header, see command_header.ts; its u16 at 2 is how many partitions the queue had for
+ *     whoever chose this one by the keys of the messages, 0 where it was not chosen so
  * 16  u64 sessionId
  * 24  u64 baseSequence
  * 32  u32 count
@@ -45,6 +46,7 @@ import {
 /** Where the table of ends begins in a publish command. */
 export const publishTableOffset = commandHeaderBytes + 24;
 
+const partitionCountOffset = 2;
 const sequenceOffset = commandHeaderBytes + 8;
 const countOffset = commandHeaderBytes + 16;
 
@@ -69,6 +71,8 @@ export interface PublishTarget {
   readonly partitionId: number;
   /** The number of the first message. */
   readonly baseSequence: number;
+  /** How many partitions the queue had when this one was chosen by keys. @default {0: it was not} */
+  readonly partitionCount?: number;
 }
 
 /**
@@ -201,6 +205,17 @@ export class PublishBatch {
   }
 
   /**
+   * Looks at a message.
+   *
+   * @param position From 0.
+   * @returns Its record, for `readMessageDetails` and `addRecord`; a view of the area.
+   */
+  recordAt(position: number): Uint8Array {
+    const start = position === 0 ? 0 : this.#ends[position - 1]!;
+    return this.#chunk.subarray(this.#start + start, this.#start + this.#ends[position]!);
+  }
+
+  /**
    * Lays out everything before the message area, frame header included. Frame = head + area.
    *
    * @param type The frame type of a publish request.
@@ -238,6 +253,7 @@ export class PublishBatch {
   #writeCommandHead(bytes: Uint8Array, offset: number, target: PublishTarget): void {
     bytes[offset] = CommandKindCode.publish;
     bytes[offset + 1] = commandLayoutVersion;
+    writeU16(bytes, offset + partitionCountOffset, target.partitionCount ?? 0);
     writeU32(bytes, offset + 4, target.partitionId);
     writeU64(bytes, offset + commandHeaderBytes, target.sessionId);
     writeU64(bytes, offset + sequenceOffset, target.baseSequence);
@@ -311,6 +327,11 @@ export function publishCount(command: Uint8Array): number {
 /** The session of a publish command. */
 export function publishSessionId(command: Uint8Array): number {
   return readU64(command, commandHeaderBytes);
+}
+
+/** How many partitions the queue had when that of a publish command was chosen; 0 for not by that. */
+export function publishPartitionCount(command: Uint8Array): number {
+  return readU16(command, partitionCountOffset);
 }
 
 /** The sequence number of the first message of a publish command. */
@@ -388,7 +409,7 @@ export function checkPublishCommand(
 ): number {
   if (
     command.length < publishTableOffset || command[0] !== CommandKindCode.publish ||
-    command[1] !== commandLayoutVersion || readU16(command, 2) !== 0
+    command[1] !== commandLayoutVersion
   ) {
     throw new MalformedFrameError(
       `Cannot read a publish command: ${command.length} bytes, kind ${command[0]}, version ${

@@ -14,6 +14,7 @@ import {
   uint8Array,
 } from "fast-check";
 import { concatBytes, encodeUtf8, writeU16, writeU32, writeU64 } from "./bytes.ts";
+import { decodeCommand } from "./command_codec.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { decodeFrame } from "./frame.ts";
 import { defaultLimits, delayMsMax } from "./limits.ts";
@@ -36,6 +37,7 @@ import {
   PublishBatch,
   publishCount,
   publishDetails,
+  publishPartitionCount,
   publishSessionId,
   publishTableOffset,
 } from "./publish_batch.ts";
@@ -109,6 +111,7 @@ Deno.test("PublishBatch lays out what decodeMessage() reads", () => {
     assertEquals(decodeAll(command), expected(messages));
     assertEquals(publishSessionId(command), target.sessionId);
     assertEquals(publishBaseSequence(command), target.baseSequence);
+    assertEquals(publishPartitionCount(command), 0);
     assertEquals(
       publishAreaBytes(command),
       command.length - publishTableOffset - 4 * messages.length,
@@ -214,7 +217,6 @@ Deno.test("checkPublishCommand() names what is wrong", () => {
   const cases: [change: (command: Uint8Array) => void, message: string][] = [
     [(command) => command[0] = 2, "kind 2"],
     [(command) => command[1] = 2, "version 2"],
-    [(command) => command[2] = 1, "publish command"],
     [(command) => writeU32(command, 32, 0), "its count is 0"],
     [(command) => writeU32(command, 32, 70_000), "its count is 70000"],
     [(command) => writeU32(command, 32, 60_000), "cut off in its table"],
@@ -297,4 +299,22 @@ Deno.test("a command of a log from before there were features is read, keys and 
   writeU32(command, 36, 0);
   assertEquals(publishDetails(command), undefined);
   assertEquals(decodeAll(command), expected([{ body: "one", key: "k" }]));
+});
+
+Deno.test("a publish command tells how many partitions its sender knew", () => {
+  const batch = new PublishBatch(new PublishArena());
+  batch.add("hello", "key");
+  const command = batch.encodeCommand({ ...target, shard: 0, partitionCount: 1_024 });
+  assertEquals(checkPublishCommand(command, defaultLimits), -1);
+  assertEquals(publishPartitionCount(command), 1_024);
+  const decoded = decodeCommand(command);
+  assertEquals(decoded.kind === "publish" && decoded.partitionCount, 1_024);
+});
+
+Deno.test("PublishBatch.recordAt() gives a message that another batch takes as it is", () => {
+  const [one, other] = [0, 1].map(() => new PublishBatch(new PublishArena()));
+  for (const text of ["a", "bb", "ccc"]) one!.add(text, `key of ${text}`);
+  other!.addRecord(one!.recordAt(1));
+  const expected = encodePublishCommand(target, [{ body: "bb", key: "key of bb" }]);
+  assertEquals(other!.encodeCommand({ ...target, shard: 0 }), expected);
 });

@@ -19,11 +19,15 @@ export const queueEdit = defineCommand({
   description: [
     "Settings that are not named stay as they are. The command returns when every partition works by " +
     "the new ones. What cannot be changed is refused with the reason.",
+    "More partitions are added while everything goes on. Some keys go over to them, and wait there " +
+    "until all messages are acked that were in the others: so each key keeps its order. Until then " +
+    "queue info says that the queue is growing. Fewer partitions cannot be had.",
   ],
   positionals: [{ name: "QUEUE", help: "The queue." }],
   flags: { ...editFlags, ...clientFlags, json: jsonFlag },
   examples: [
     { command: "flowmq queue edit video --lease 30m", note: "For work that turned out longer." },
+    { command: "flowmq queue edit mail --partitions 16", note: "For more than one shard can do." },
   ],
 
   async run({ flags: values, positionals }, terminal): Promise<ExitCode> {

@@ -12,6 +12,7 @@ import { formatBytes, formatCount, formatMany, formatMs, formatTable } from "../
 import {
   consumersOf,
   consumerTable,
+  growthLine,
   historyLine,
   keyLine,
   queueRecord,
@@ -107,6 +108,7 @@ export const queueInfo = defineCommand({
     const lines = [
       `queue ${paint.bold(report.name)}${report.paused ? " (paused)" : ""}: ` +
       describeSettings(settings),
+      ...growthLine(report),
       `${formatMany(report.ready, "message")} ready, ${formatCount(report.leased)} leased, ` +
       `${formatCount(report.acked)} acked, ` +
       (report.bytesHeld === undefined ? "" : `${formatBytes(report.bytesHeld)} held, `) +

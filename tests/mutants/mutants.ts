@@ -5,6 +5,7 @@
  */
 
 import { BROKER_MUTANTS } from "./broker_mutants.ts";
+import { GROWTH_MUTANTS } from "./growth_mutants.ts";
 import { LIFE_MUTANTS } from "./life_mutants.ts";
 import type { Mutant } from "./mutant.ts";
 import { QUEUE_MUTANTS } from "./queue_mutants.ts";
@@ -17,5 +18,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...STORAGE_MUTANTS,
   ...QUEUE_MUTANTS,
   ...LIFE_MUTANTS,
+  ...GROWTH_MUTANTS,
   ...BROKER_MUTANTS,
 ];

@@ -67,7 +67,7 @@ async function publishFrom(
       } else {
         // All its messages go to one partition, whatever their keys: they need none.
         const { key: _, ...asked } = ask(application);
-        const record = queueChecker.publishing(queue, lifeName, sequence, id, asked.unique);
+        const record = queueChecker.publishing(queue, lifeName, sequence, id, asked);
         const options = random.chance(0.5) ? { ...asked, sequence } : asked;
         const receipt = producer.publish(`${id} `, options);
         void follow(application, [record], receipt.then((one) => [one!])).then(() => {

@@ -59,6 +59,8 @@ export interface ModelMessage extends Omit<NewMessage, "dueMs" | "share"> {
   lease: Lease | undefined;
   /** While it is delayed: until when. */
   dueMs: number;
+  /** It has a key, and asked for nothing that gives it a place of its own. */
+  readonly isInOrder: boolean;
   /** Which application has seen each delivery, by its count. */
   readonly seen: Map<number, string>;
 }
@@ -110,6 +112,10 @@ export class ModelPartition {
   settings: QueueSettings;
   paused = false;
   revision = 0;
+  /** While its queue is getting more partitions: how many there were before. */
+  growingFrom: number | undefined;
+  /** Its queue got it when it was in use. */
+  cameLater = false;
   readonly messages: ModelMessage[] = [];
   /** How many messages are in each state. */
   readonly counts: Record<MessageState, number> = {
@@ -131,6 +137,8 @@ export class ModelPartition {
   readonly ready = new ReadyLines<ModelMessage>();
   /** Those of keys that take turns. */
   readonly #readyOfKeys = new ReadyLines<ModelMessage>();
+  /** Those that wait for other partitions. */
+  readonly #heldBack = new ReadyLines<ModelMessage>();
   readonly keys: KeyChecker;
   readonly #delayed = new Set<ModelMessage>();
   /** Bytes of those alive, by their shares. */
@@ -164,7 +172,8 @@ export class ModelPartition {
 
   /** As many messages as there may be, and bytes. */
   get #most(): { readonly messages: number; readonly bytes: number } {
-    const { maxMessages, maxBytes, partitions } = this.settings;
+    const { maxMessages, maxBytes } = this.settings;
+    const partitions = this.growingFrom ?? this.settings.partitions;
     const share = (of: number) => of === 0 ? Infinity : Math.max(1, Math.floor(of / partitions));
     return { messages: share(maxMessages), bytes: share(maxBytes) };
   }
@@ -174,6 +183,24 @@ export class ModelPartition {
     const { messages, bytes } = this.#most;
     return this.settings.overflow === "reject" &&
       (this.live >= messages || this.#liveBytes >= bytes);
+  }
+
+  /** Whether it is new in its queue, and messages with a key have to wait. */
+  get isHolding(): boolean {
+    return this.growingFrom !== undefined && this.number >= this.growingFrom;
+  }
+
+  /** Whether a message has to wait, as older ones of its key may be in other partitions. */
+  isHeldBack({ offset, isInOrder }: ModelMessage): boolean {
+    return this.isHolding && (isInOrder || this.keys.has(offset));
+  }
+
+  /** Its queue begins to grow, or has grown. */
+  grow(growingFrom: number | undefined): void {
+    const ready = this.messages.filter(({ state }) => state === "ready");
+    for (const message of ready) this.#leave(message);
+    this.growingFrom = growingFrom;
+    for (const message of ready) this.#enter(message);
   }
 
   /** The settings of the queue are others now. */
@@ -206,6 +233,7 @@ export class ModelPartition {
       deliveredIndex: 0,
       lease: undefined,
       dueMs: isDelayed ? dueMs : 0,
+      isInOrder: message.key !== undefined && !isDelayed && message.priority === 0,
       seen: new Map(),
     };
     this.messages.push(stored);
@@ -341,8 +369,9 @@ export class ModelPartition {
       const isTooMany = this.live > messages;
       // The last message stays, however large it is.
       const isTooLarge = this.#liveBytes > bytes && this.live > 1;
-      const [one, other] = [this.ready.oldest(), this.#readyOfKeys.oldest()];
-      const oldest = one !== undefined && one.offset < (other?.offset ?? Infinity) ? one : other;
+      const [oldest] = [this.ready, this.#readyOfKeys, this.#heldBack]
+        .flatMap((lines) => lines.oldest() ?? [])
+        .sort((one, other) => one.offset - other.offset);
       if (oldest === undefined || !(isTooMany || isTooLarge)) return;
       this.#become(oldest, "dropped");
       this.#host.count(
@@ -375,8 +404,9 @@ export class ModelPartition {
     this.#host.died(this, message, reason, deliveryCount);
   }
 
-  #linesOf({ offset }: ModelMessage): ReadyLines<ModelMessage> {
-    return this.keys.has(offset) ? this.#readyOfKeys : this.ready;
+  #linesOf(message: ModelMessage): ReadyLines<ModelMessage> {
+    if (this.isHeldBack(message)) return this.#heldBack;
+    return this.keys.has(message.offset) ? this.#readyOfKeys : this.ready;
   }
 
   #become(message: ModelMessage, state: MessageState): void {

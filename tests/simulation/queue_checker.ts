@@ -12,7 +12,9 @@
 import type { Entry } from "../../raft/mod.ts";
 import type { QueueInfo, Reply, ShardMachine, Transfer } from "../../queue/mod.ts";
 import type { Shard } from "../../broker/mod.ts";
+import type { MessageProperties } from "../../client/message_properties.ts";
 import { Conservation } from "./conservation.ts";
+import { KeyOrderChecker } from "./key_order_checker.ts";
 import type { OutboxModel } from "./outbox_model.ts";
 import { isAlive, type ModelMessage, type ModelPartition } from "./partition_model.ts";
 import { ShardModel } from "./queue_model.ts";
@@ -40,8 +42,8 @@ export interface PublishRecord {
   /** Who published, and the how manieth of its messages to this queue it is. */
   readonly publisher: string;
   readonly number: number;
-  /** What it is unique by. */
-  readonly unique: string | undefined;
+  /** What it is published with. */
+  readonly asked: MessageProperties;
   state: "underWay" | "confirmed" | "notApplied" | "maybeApplied";
   place?: Place;
 }
@@ -52,6 +54,7 @@ export class QueueChecker {
   readonly publishes: PublishRecord[] = [];
   readonly #world: World;
   readonly #places = new Map<string, string>();
+  readonly #keyOrder = new KeyOrderChecker();
   /** What clients read. */
   readonly reads: ReadChecker;
   readonly #conservation: Conservation[];
@@ -64,7 +67,8 @@ export class QueueChecker {
     const outboxes: OutboxModel[] = [];
     this.shards = Array.from(
       { length: shardCount },
-      (_, id) => new ShardModel(id, world, { places: this.#places, outboxes }),
+      (_, id) =>
+        new ShardModel(id, world, { places: this.#places, outboxes, keyOrder: this.#keyOrder }),
     );
     this.#conservation = this.shards.map(({ shard }) => new Conservation(shard, world));
     this.reads = new ReadChecker(world, this.#conservation);
@@ -119,10 +123,11 @@ export class QueueChecker {
     publisher: string,
     number: number,
     id: string,
-    unique?: string,
+    asked: MessageProperties = {},
   ): PublishRecord {
-    const record: PublishRecord = { id, queue, publisher, number, unique, state: "underWay" };
+    const record: PublishRecord = { id, queue, publisher, number, asked, state: "underWay" };
     this.publishes.push(record);
+    this.#keyOrder.publishing(record);
     return record;
   }
 
@@ -132,7 +137,8 @@ export class QueueChecker {
     const message = this.#message(record.queue, place.partition, place.offset);
     // The place of another message is the answer where that one has the same text.
     const isOther = message !== undefined && message.id !== record.id;
-    const isRepeat = isOther && record.unique !== undefined && message.unique === record.unique;
+    const { unique } = record.asked;
+    const isRepeat = isOther && unique !== undefined && message.unique === unique;
     if (!isRepeat) record.place = place;
     if (
       message === undefined || isOther && !isRepeat || message.index !== place.index ||
@@ -273,12 +279,22 @@ export class QueueChecker {
     }
   }
 
-  /** Confirmed messages of one publisher lie in each partition in the order they were published. */
+  /**
+   * Confirmed messages of one publisher lie in each partition in the order they were published; in one that
+   * came later, where some had to be placed anew, those of each key do.
+   */
   #checkOrder(): void {
     const last = new Map<string, PublishRecord>();
     for (const record of this.publishes) {
       if (record.place === undefined) continue;
-      const key = `${record.publisher} ${record.queue} ${record.place.partition}`;
+      const { publisher, queue, place: { partition }, asked } = record;
+      const cameLater = this.#partition(queue, partition)?.cameLater === true;
+      const key = JSON.stringify([
+        publisher,
+        queue,
+        partition,
+        cameLater ? asked.key ?? asked.unique : null,
+      ]);
       const before = last.get(key);
       if (before !== undefined && before.place!.offset >= record.place.offset) {
         this.#world.violated(

@@ -32,6 +32,7 @@ import {
   messageStart,
   publishedWith,
 } from "../../wire/mod.ts";
+import type { KeyOrderChecker } from "./key_order_checker.ts";
 import { nameOfMessage, nameOfReplay } from "./message_name.ts";
 import { OutboxModel } from "./outbox_model.ts";
 import {
@@ -64,6 +65,7 @@ interface PublishedBatch {
   readonly count: number;
   readonly sessionId?: number;
   readonly baseSequence?: number;
+  readonly partitionCount?: number;
 }
 
 /** What the shards of a cluster share. */
@@ -72,6 +74,7 @@ export interface ClusterModel {
   readonly places: Map<string, string>;
   /** The shards' outboxes. */
   readonly outboxes: OutboxModel[];
+  readonly keyOrder: KeyOrderChecker;
 }
 
 const decoder = new TextDecoder();
@@ -243,15 +246,18 @@ export class ShardModel implements PartitionHost {
         let partition = this.partitions.get(id);
         if (partition === undefined) {
           partition = new ModelPartition({ shard: this.shard, id, queue, number }, settings, this);
+          partition.growingFrom = command.growingFrom;
+          partition.cameLater = partition.isHolding;
+          if (partition.cameLater) this.count("queue: partitions that came later");
           this.partitions.set(id, partition);
         }
         const { revision = 0, paused = false } = command;
-        return this.#update(partition, settings, paused, revision);
+        return this.#update(partition, settings, paused, revision, command.growingFrom);
       }
       case "updatePartition": {
-        const { partitionId, settings, paused, revision } = command;
+        const { partitionId, settings, paused, revision, growingFrom } = command;
         const partition = this.#partition(entry, partitionId);
-        return this.#update(partition, settings, paused, revision);
+        return this.#update(partition, settings, paused, revision, growingFrom);
       }
       case "purgePartition": {
         const purged = this.#partition(entry, command.partitionId).purge();
@@ -316,8 +322,14 @@ export class ShardModel implements PartitionHost {
     settings: QueueSettings,
     paused: boolean,
     revision: number,
+    growingFrom: number | undefined,
   ): void {
     if (revision <= partition.revision) return;
+    if (growingFrom !== partition.growingFrom) {
+      const wasHolding = partition.isHolding;
+      partition.grow(growingFrom);
+      if (wasHolding && !partition.isHolding) this.count("queue: partitions that hold no longer");
+    }
     const isRenewed = settings.leaseMs !== partition.settings.leaseMs;
     Object.assign(partition, { paused, revision });
     partition.update(settings);
@@ -356,6 +368,11 @@ export class ShardModel implements PartitionHost {
         this.#violated("a repeated publish gets the first receipt", entry, what);
       });
       return this.#checkRepeats(entry, this.#repeats.get(place) ?? "[]", reply.repeats);
+    }
+    const { partitionCount = Infinity } = command;
+    if (partitionCount < partition.settings.partitions) {
+      const what = `${partitionCount} of ${partition.settings.partitions} were known`;
+      this.#violated("who does not know all partitions chooses again", entry, what);
     }
     if (command.kind === "publish" && partition.isFull) {
       this.#violated("a full queue takes nothing", entry, `it has ${partition.live} messages`);
@@ -418,6 +435,8 @@ export class ShardModel implements PartitionHost {
         places.set(message.id, `${partition.id}/${firstOffset + position}`);
       }
       const earlier = partition.store(message);
+      const broken = this.#cluster.keyOrder.stored(partition, partition.messages.at(-1)!);
+      if (broken !== undefined) this.#violated("a key is stored in its order", entry, broken);
       if (earlier === undefined) continue;
       const { offset, index, term } = earlier;
       repeats.push({ position, offset, index, term });
@@ -553,6 +572,15 @@ export class ShardModel implements PartitionHost {
       }
       if (message.index !== deliveries.entryIndex[i]) {
         this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
+      }
+      if (partition.isHeldBack(message)) {
+        this.#violated("a key that may have moved waits for its older messages", entry, what);
+      }
+      const broken = deliveryCount > 1
+        ? undefined
+        : this.#cluster.keyOrder.delivered(partition, message);
+      if (broken !== undefined) {
+        this.#violated("a key is delivered in its order", entry, `${what}: ${broken}`);
       }
       if (partition.keys.has(offset)) {
         const broken = partition.keys.delivered(message, this.nowMs);

@@ -16,6 +16,7 @@ import {
   type MessageOptions,
   stampCommand,
 } from "../../wire/mod.ts";
+import { KeyOrderChecker } from "./key_order_checker.ts";
 import { ShardModel } from "./queue_model.ts";
 import { Violation, World } from "./world.ts";
 
@@ -24,7 +25,11 @@ const leaseMs = 1_000;
 
 /** The production machine with the model behind it; tests falsify what the model is told. */
 class Pair {
-  readonly model = new ShardModel(0, new World(1), { places: new Map(), outboxes: [] });
+  readonly model = new ShardModel(0, new World(1), {
+    places: new Map(),
+    outboxes: [],
+    keyOrder: new KeyOrderChecker(),
+  });
   readonly machine = new ShardMachine({ shard: 0 });
   #index = 0;
   #sentId = 0;

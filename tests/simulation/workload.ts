@@ -268,6 +268,9 @@ async function createQueues(application: Application, client: Client): Promise<v
   }
 }
 
+/** No queue gets more partitions than so many. */
+const PARTITIONS_MAX = 8;
+
 /** So often acked messages are brought back in a run: each time there are more of them. */
 const REPLAYS_MAX = 6;
 
@@ -290,6 +293,7 @@ async function manageQueues(application: Application, client: Client): Promise<v
       "remove",
       "remove",
       "replay",
+      "grow",
     ]);
     for (const name of workload.diligent ? names : [random.pick(names)]) {
       const queue = client.queue(name);
@@ -298,7 +302,12 @@ async function manageQueues(application: Application, client: Client): Promise<v
         else if (what === "resume") await queue.resume();
         else if (what === "purge") await queue.purge();
         else if (what === "remove") await removeOne(application, client);
-        else if (what === "replay") {
+        else if (what === "grow") {
+          const info = (await client.queues()).find((one) => one.name === name);
+          const more = (info?.partitions.length ?? Infinity) + random.integer(1, 3);
+          if (!own.includes(name) || more > PARTITIONS_MAX) continue;
+          queueChecker.edited(await client.editQueue(name, { partitions: more }));
+        } else if (what === "replay") {
           if (++replays > REPLAYS_MAX) continue;
           const since = application.nowMs - random.magnitude(100, 60_000);
           const { count } = await queue.replay({ since });
@@ -372,7 +381,7 @@ async function publish(application: Application, client: Client): Promise<void> 
     const id = `${publisher}-${queue}-${number}`;
     const padding = " ".repeat(1 + random.below(settings.bodyBytesMax));
     const asked = ask(application);
-    const record = queueChecker.publishing(queue, publisher, number, id, asked.unique);
+    const record = queueChecker.publishing(queue, publisher, number, id, asked);
     const body = random.chance(0.5) ? id + padding : encoder.encode(id + padding);
     return { record, message: { body, ...asked } };
   };
