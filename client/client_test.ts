@@ -39,6 +39,35 @@ Deno.test("connect() waits for a node that comes up", async () => {
   await outcome.value!.close();
 });
 
+Deno.test("connect() does not wait for a node that says nothing while another one comes up", async () => {
+  const network = new FakeNetwork(2);
+  const [first, second] = network.servers;
+  first!.stop();
+  second!.isPaused = true;
+  const outcome = outcomeOf(connect("10.0.0.1,10.0.0.2:7400", { runtime: network.runtime }));
+  await network.clock.advance(100);
+  first!.start();
+  await network.clock.advance(300);
+  assertEquals(network.dials.filter((address) => address === "10.0.0.2:7400").length, 1);
+  await outcome.value!.close();
+});
+
+Deno.test("connect() tells which nodes refused and which said nothing", async () => {
+  const network = new FakeNetwork(2);
+  const [first, second] = network.servers;
+  first!.stop();
+  second!.isPaused = true;
+  const options = { runtime: network.runtime, connectTimeoutMs: 1_000 };
+  const outcome = outcomeOf(connect("10.0.0.1,10.0.0.2:7400", options));
+  await network.clock.advance(1_500);
+  assertEquals(
+    outcome.error?.message,
+    "Cannot connect to any node: Cannot connect to 10.0.0.1:7400: connection refused; " +
+      "10.0.0.2:7400 has not answered yet",
+  );
+  assertEquals(network.clock.timerCount, 0);
+});
+
 Deno.test("connect() gives up a node that takes the connection and says nothing", async () => {
   const network = new FakeNetwork(1);
   network.servers[0]!.isPaused = true;

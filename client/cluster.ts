@@ -15,7 +15,7 @@ import { Connection, expectReply } from "./connection.ts";
 import { ClientClosedError, ConnectionLostError } from "./errors.ts";
 import { clientLimits, type ClientSettings } from "./options.ts";
 import type { ClientRuntime } from "./runtime.ts";
-import { Backoff, sleep, untilAborted } from "./waiting.ts";
+import { Backoff, firstOf, sleep, untilAborted } from "./waiting.ts";
 
 /** What is believed about a shard. */
 interface LeaderBelief {
@@ -181,7 +181,7 @@ export class Cluster {
     while (next !== undefined) {
       asked.add(next);
       answers.push(this.#askFor(next));
-      const map = await this.#inTime(Promise.any(answers));
+      const map = await this.#inTime(Promise.any(answers), clientLimits.mapPatienceMs);
       if (map !== undefined) return map;
       next = this.#anyConnection(asked);
     }
@@ -204,10 +204,9 @@ export class Cluster {
   }
 
   /** What comes while one may wait for it; `undefined` where it takes longer, or fails. */
-  async #inTime<T>(promise: Promise<T>): Promise<T | undefined> {
+  async #inTime<T>(promise: Promise<T>, ms: number): Promise<T | undefined> {
     const patience = new AbortController();
-    const { mapPatienceMs } = clientLimits;
-    const late = sleep(this.#runtime.clock, mapPatienceMs, patience.signal).catch(() => {});
+    const late = sleep(this.#runtime.clock, ms, patience.signal).catch(() => {});
     try {
       return await Promise.race([promise.catch(() => undefined), late.then(() => undefined)]);
     } finally {
@@ -260,18 +259,24 @@ export class Cluster {
       // The next map may know better.
       this.noteLeader(shard, 0);
       // No answer yet: the dial goes on, and meanwhile others may elect someone else. Nobody is asked to
-      // relay to a node that may be dead.
-      if (dialled === "pending") return undefined;
+      // relay to a node that may be dead, unless it was out of our reach before.
+      if (dialled === "pending" && !this.#hopelessUntilMs.has(address)) return undefined;
     }
     // Out of our reach: anyone can relay.
-    return this.#anyConnection();
+    const relay = this.#anyConnection();
+    // Where nobody is left, the question who leads makes all be dialled.
+    if (relay === undefined) this.noteLeader(shard, 0);
+    return relay;
   }
 
   /** Dials, but does not wait for long. */
   async #tryDial(address: string): Promise<Connection | "failed" | "pending"> {
     const { clock } = this.#runtime;
     const startMs = clock.monotonic();
-    const dialled = this.#dial(parseAddress(address)).catch(() => {
+    const dialled = this.#dial(parseAddress(address)).then((connection) => {
+      this.#hopelessUntilMs.delete(address);
+      return connection;
+    }, () => {
       const nowMs = clock.monotonic();
       if (nowMs - startMs > clientLimits.stallMs) {
         this.#hopelessUntilMs.set(address, nowMs + clientLimits.hopelessMs);
@@ -305,13 +310,17 @@ export class Cluster {
     await this.#refreshing;
   }
 
-  /** Asks for the map: somebody else than `avoid`, or that one where there is nobody else. Never rejects. */
+  /**
+   * Asks for the map: somebody else than `avoid`, or that one as well where nobody else says anything: it
+   * may know more by now. Answers that come after its end are learned from, too. Never rejects.
+   */
   async #ask(avoid: Connection | undefined): Promise<void> {
-    try {
-      await this.metadata(avoid);
-    } catch {
-      if (avoid !== undefined) await this.metadata().catch(() => {});
+    const { mapPatienceMs, mapRoundMs } = clientLimits;
+    if (avoid !== undefined) {
+      const map = await this.#inTime(this.metadata(avoid), mapPatienceMs);
+      if (map !== undefined) return;
     }
+    await this.#inTime(this.metadata(), mapRoundMs);
   }
 
   /** A connection owes an answer: where others say that somebody else leads, it is given up. */
@@ -368,21 +377,32 @@ export class Cluster {
     return usable[Math.floor(this.#runtime.random() * usable.length)];
   }
 
-  /** Dials all nodes that there is no connection to; the first to answer serves, the others stay. */
+  /**
+   * Dials all nodes that there is no connection to; the first to answer serves, the others stay. Once one
+   * has failed, those that say nothing are not waited for long: whoever asks again finds their dials going
+   * on, and the one that failed may be back.
+   */
   async #dialAny(avoid: ReadonlySet<Connection> = new Set()): Promise<Connection> {
     const known = new Set(Array.from(avoid, ({ address }) => formatAddress(address)));
     const addresses = [...this.#addresses.values()]
       .filter((address) => !known.has(formatAddress(address)));
+    const silent = new Set(addresses.map(formatAddress));
+    const dials = addresses.map((address) =>
+      this.connectTo(address).finally(() => silent.delete(formatAddress(address)))
+    );
     try {
-      return await Promise.any(addresses.map((address) => this.connectTo(address)));
+      return await firstOf(dials, this.#runtime.clock, clientLimits.dialPatienceMs);
     } catch (error) {
-      const errors = error instanceof AggregateError ? error.errors : [error];
-      if (errors.length === 1) throw errors[0];
-      throw new ConnectionLostError(
-        errors.length === 0
-          ? "Cannot connect as there is no other node"
-          : `Cannot connect to any node: ${errors.map((one) => one.message).join("; ")}`,
-      );
+      const errors: Error[] = error instanceof AggregateError ? error.errors : [error];
+      if (dials.length === 0) {
+        throw new ConnectionLostError("Cannot connect as there is no other node");
+      }
+      if (dials.length === 1) throw errors[0];
+      const reasons = [
+        ...errors.map(({ message }) => message),
+        ...Array.from(silent, (address) => `${address} has not answered yet`),
+      ];
+      throw new ConnectionLostError(`Cannot connect to any node: ${reasons.join("; ")}`);
     }
   }
 

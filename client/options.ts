@@ -63,6 +63,8 @@ export const clientLimits = {
   overdueMs: 1_000,
   /** Who does not say within this time who leads is not the only one that is asked. */
   mapPatienceMs: 200,
+  /** A round of asking who leads that takes longer is given up for the next one: meanwhile nodes may be back. */
+  mapRoundMs: 500,
   /** An attach that is not answered for so long is tried elsewhere. */
   attachTimeoutMs: 5_000,
   /** How long to wait for a dial before asking again who leads; the dial goes on. */

@@ -1,11 +1,11 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { assert, nat, property, string } from "fast-check";
-import { ManualClock } from "./_testing.ts";
+import { ManualClock, outcomeOf } from "./_testing.ts";
 import { formatAddress, parseAddress, parseServers } from "./address.ts";
 import { hashKey, partitionOfKey } from "./key_hash.ts";
 import { resolveOptions } from "./options.ts";
 import { atEndOfTurn } from "./turn.ts";
-import { Backoff, sleep, untilAborted } from "./waiting.ts";
+import { Backoff, firstOf, sleep, untilAborted } from "./waiting.ts";
 
 Deno.test("parseAddress() reads names, IPv4 and IPv6, and refuses the rest", () => {
   assertEquals(parseAddress("broker"), { hostname: "broker", port: 7400 });
@@ -110,6 +110,24 @@ Deno.test("untilAborted() follows its promise until the signal", async () => {
   const never = untilAborted(new Promise<void>(() => {}), controller.signal);
   controller.abort(new Error("stop"));
   await assertRejects(() => never, Error, "stop");
+});
+
+Deno.test("firstOf() waits as long as none has failed, and not much longer", async () => {
+  const clock = new ManualClock();
+  const slow = sleep(clock, 1_000).then(() => "slow");
+  const first = outcomeOf(firstOf([slow, new Promise<string>(() => {})], clock, 100));
+  await clock.advance(999);
+  assertEquals(first, {});
+  await clock.advance(1);
+  assertEquals([first.value, clock.timerCount], ["slow", 0]);
+  const failing = sleep(clock, 200).then(() => Promise.reject(new Error("refused")));
+  const late = outcomeOf<unknown>(firstOf([failing, new Promise(() => {})], clock, 100));
+  await clock.advance(299);
+  assertEquals(late, {});
+  await clock.advance(1);
+  assertEquals((late.error as unknown as AggregateError).errors.map(String), ["Error: refused"]);
+  await assertRejects(() => firstOf([], clock, 100), AggregateError);
+  assertEquals(clock.timerCount, 0);
 });
 
 Deno.test("atEndOfTurn() runs once, after all that a turn brings", async () => {

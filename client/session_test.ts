@@ -155,3 +155,87 @@ for (const [silent, leader] of [[2, 3], [3, 2]] as const) {
     await client.close();
   });
 }
+
+Deno.test("a client that cannot reach the leader goes on when the node that relays has restarted", async () => {
+  const network = new FakeNetwork(3);
+  network.addQueue("orders");
+  network.elect(2);
+  const [first, second] = network.servers;
+  // Nothing that goes from the client to node 2 gets there.
+  second!.isPaused = true;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  const relayed = outcomeOf(queue.publish("zero"));
+  await network.clock.advance(2_500);
+  assertEquals([relayed.value?.offset, first!.publishes.length], [0, 1]);
+  first!.stop();
+  await network.clock.advance(100);
+  first!.start();
+  const outcome = outcomeOf(queue.publish("one"));
+  await network.clock.advance(500);
+  assertEquals(outcome.value?.offset, 1);
+  await client.close();
+});
+
+Deno.test("a leader that was out of reach is tried again without making anybody wait for long", async () => {
+  const network = new FakeNetwork(2);
+  network.addQueue("orders");
+  network.elect(2);
+  const [, second] = network.servers;
+  second!.isPaused = true;
+  const client = await network.connect();
+  const first = outcomeOf(client.queues());
+  await network.clock.advance(2_500);
+  assertEquals(first.value?.length, 1);
+  for (let i = 0; i < 3; i++) {
+    await network.clock.advance(8_000);
+    const dials = network.dials.length;
+    const outcome = outcomeOf(client.queues());
+    await network.clock.advance(300);
+    assertEquals([outcome.value?.length, network.dials.length], [1, dials + 1]);
+  }
+  second!.isPaused = false;
+  await network.clock.advance(8_000);
+  await client.queues();
+  assertEquals(second!.requestsOf("listQueues").length, 1);
+  await client.close();
+});
+
+Deno.test("nodes that say nothing do not keep the client from asking again who knew no leader", async () => {
+  const network = new FakeNetwork(3);
+  network.addQueue("orders");
+  const [first, second, third] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("zero");
+  network.elect(0);
+  second!.isPaused = true;
+  third!.isPaused = true;
+  first!.dropConnections();
+  const outcome = outcomeOf(queue.publish("one"));
+  await network.clock.advance(150);
+  network.elect(1);
+  await network.clock.advance(400);
+  assertEquals(outcome.value?.offset, 1);
+  await client.close();
+});
+
+Deno.test("a silent leader does not keep the client from nodes that were down when it asked", async () => {
+  const network = new FakeNetwork(3);
+  network.addQueue("orders");
+  const [first, second, third] = network.servers;
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("zero");
+  first!.isPaused = true;
+  second!.stop();
+  third!.stop();
+  const outcome = outcomeOf(queue.publish("one"));
+  await network.clock.advance(700);
+  second!.start();
+  third!.start();
+  network.elect(2);
+  await network.clock.advance(700);
+  assertEquals(outcome.value?.offset, 1);
+  await client.close();
+});

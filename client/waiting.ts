@@ -46,6 +46,38 @@ export function untilAborted<T>(promise: Promise<T>, signal?: AbortSignal): Prom
   });
 }
 
+/**
+ * The first of several promises that is fulfilled. Once one of them has failed, the others have not much
+ * time left.
+ *
+ * @param promises Any number.
+ * @param clock Whose time.
+ * @param patienceMs How much time.
+ * @returns What that one brings.
+ * @throws {AggregateError} when all have failed, or time is up.
+ */
+export async function firstOf<T>(
+  promises: readonly Promise<T>[],
+  clock: Clock,
+  patienceMs: number,
+): Promise<T> {
+  const errors: unknown[] = [];
+  const over = new AbortController();
+  const { signal } = over;
+  const late = new Promise<never>((_resolve, reject) => {
+    const fail = (error: unknown) => {
+      if (errors.push(error) > 1) return;
+      sleep(clock, patienceMs, signal).then(() => reject(new AggregateError(errors)), () => {});
+    };
+    for (const promise of promises) promise.catch(fail);
+  });
+  try {
+    return await Promise.race([Promise.any(promises), late]);
+  } finally {
+    over.abort();
+  }
+}
+
 /** Settings of a {@linkcode Backoff}. */
 export interface BackoffOptions {
   /** The first pause. */
