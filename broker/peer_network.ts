@@ -121,6 +121,11 @@ export class PeerNetwork {
     return this.#outgoing.get(to)?.connected ?? false;
   }
 
+  /** Whether what a peer sends arrives here: it has dialled us, and said hello. */
+  heard(from: NodeId): boolean {
+    return this.#incoming.has(from);
+  }
+
   /** Where clients reach a node, as it said in its last hello. */
   clientAddress(id: NodeId): string | undefined {
     return id === this.#identity.nodeId

@@ -130,12 +130,15 @@ export class RelayOutbox {
    * Sends a client's frame to the node that leads its shard.
    *
    * @param frame The frame, which says which shard it is for.
-   * @returns Whether there is a stream to that node.
+   * @returns Whether there is a stream to that node, and one back.
    */
   forward(link: ClientLink, to: NodeId, frame: Frame): boolean {
     if (!this.#peers.connected(to) || this.#peers.waitingBytes(to) > WAITING_BYTES_MAX) {
       return false;
     }
+    // Answers come on the stream that the other node dials. Where there is none, theirs would be lost, and
+    // nothing would ever end the wait for them: there is no stream to break.
+    if (!this.#peers.heard(to)) return false;
     let id = this.#idOf.get(link);
     if (id === undefined) {
       id = this.#nextId++;
