@@ -1,7 +1,8 @@
 /**
  * Checks what a key is promised over all partitions of a queue, however many there come to be: what one
  * publisher publishes with a key is stored in its order, and a message is handed out for the first time
- * only when those before it were; if they are in another partition, only when they are gone.
+ * only when those before it are gone that are in another partition. Those of the same partition are for
+ * others to check, as their order depends on what keys meant when each was published.
  *
  * Messages that ask for a delay or a priority have no place in the order of their key, nor has one that
  * its publisher has given up, and that is stored all the same.
@@ -84,11 +85,9 @@ export class KeyOrderChecker {
     while (line.start < at && isGone(line.messages[line.start])) line.start++;
     for (const before of line.messages.slice(line.start, at)) {
       if (before === undefined || !isAlive(before.message)) continue;
-      const { queue, number } = before.partition;
-      const { offset, state } = before.message;
-      const where = `${before.message.id} at ${queue}/${number}/${offset} is ${state}`;
-      if (before.partition !== partition) return `${where}, in another partition`;
-      if (before.message.deliveryCount === 0) return `${where}, and was never delivered`;
+      if (before.partition === partition) continue;
+      const { partition: { queue, number }, message: { id, offset, state } } = before;
+      return `${id} at ${queue}/${number}/${offset} is ${state}, in another partition`;
     }
     return undefined;
   }
