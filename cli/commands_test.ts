@@ -390,6 +390,23 @@ Deno.test("flowmq serve --no-auto-create leaves the making of queues to flowmq q
   }, { autoCreate: false });
 });
 
+Deno.test("flowmq sub --partitions takes from those only", async () => {
+  await withNode(async (call) => {
+    await call("queue add mail --partitions 8");
+    // Keys a and foobar are in partitions 4 and 7 of 8.
+    await call("pub mail --key a", "1");
+    await call("pub mail --key foobar", "2");
+    assertEquals((await call("sub mail --partitions 7,0 --no-wait")).stdout, "2\n");
+    const missing = await call("sub mail --partitions 8");
+    assertEquals(missing.code, ExitCode.notFound);
+    assertMatch(missing.stderr[0]!, /cannot consume from partition 8 .* it has partitions 0 to 7/);
+    for (const partitions of ["x", "-1", "1,1", "1024"]) {
+      assertEquals((await call(`sub mail --partitions ${partitions}`)).code, ExitCode.usage);
+    }
+    assertEquals((await call("sub mail --no-wait")).stdout, "1\n");
+  });
+});
+
 Deno.test("flowmq queue edit --partitions lets a queue grow, and tells what waits for that", async () => {
   await withNode(async (call) => {
     await call("queue add mail");

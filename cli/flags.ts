@@ -220,6 +220,24 @@ export function choicesFlag<const C extends string>(
 }
 
 /**
+ * Makes a flag that takes whole numbers, with commas between them.
+ *
+ * @param options Help, short form, and the bounds of each.
+ * @returns The flag; `undefined` where it is not given.
+ */
+export function integersFlag(
+  options: FlagOptions & IntegerBounds,
+): ValueFlag<readonly number[] | undefined> {
+  return value<readonly number[] | undefined>(
+    options,
+    "N,…",
+    undefined,
+    "",
+    (text) => text.split(",").map((part) => parseInteger(part.trim(), options)),
+  );
+}
+
+/**
  * Makes a flag that takes a whole number.
  *
  * @param options Help, short form, bounds, and the default: without one it may be `undefined`.

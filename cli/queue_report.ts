@@ -20,7 +20,7 @@ import type { Paint } from "./terminal.ts";
  * Counts the consumers of a queue, each once.
  *
  * @param report The queue.
- * @returns The most that any partition has: a consumer takes from all of them.
+ * @returns The most that any partition has: a consumer takes from all of them, unless it is bound to some.
  */
 export function consumersOf(report: QueueReport): number {
   return Math.max(0, ...report.partitions.map((partition) => partition.consumers));

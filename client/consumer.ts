@@ -4,34 +4,18 @@
  * @module
  */
 
-import { prefetchMax, type QueueInfo } from "../wire/mod.ts";
+import type { QueueInfo } from "../wire/mod.ts";
+import {
+  checkConsumeOptions,
+  type CheckedConsumeOptions,
+  type ConsumeOptions,
+} from "./consume_options.ts";
 import { asQueueError, type ClientCore, type Closeable, type Sweepable } from "./core.ts";
 import type { Delivery } from "./delivery.ts";
 import { ClientClosedError, QueueNotFoundError } from "./errors.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
-import { clientLimits } from "./options.ts";
+import { partitionOf } from "./peek.ts";
 import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
-
-/** Settings of `consume()`. */
-export interface ConsumeOptions {
-  /** How many messages the consumer may hold at once, all partitions together. @default {100} */
-  readonly prefetch?: number;
-  /** How long it may hold a message without a word, from 100 ms to a day. @default {the queue's leaseMs} */
-  readonly leaseMs?: number;
-  /**
-   * How long the client, as long as it lives, extends the leases of messages that it has got and that are
-   * not settled, those that nobody has taken from the iterator yet among them. 0: that is up to
-   * `extendLease()`. @default {3_600_000}
-   */
-  readonly extendForMs?: number;
-  /** Ends the iteration: it throws the signal's reason. `close()` ends it quietly. */
-  readonly signal?: AbortSignal;
-  /**
-   * Whether to end when nothing is ready any more. What has been delivered by then may still be settled
-   * after the end; the consumer detaches by itself when all of it is. @default {false}
-   */
-  readonly drain?: boolean;
-}
 
 /** Places of messages that have been taken are given back in runs of this length. */
 const takenMax = 1_024;
@@ -53,12 +37,8 @@ const done: IteratorReturnResult<undefined> = { done: true, value: undefined };
 export class Consumer implements AsyncIterableIterator<Delivery, undefined>, AsyncDisposable {
   readonly #core: ClientCore;
   readonly #queue: string;
-  readonly #prefetch: number;
-  readonly #leaseMs: number | undefined;
-  readonly #extendForMs: number;
-  readonly #drain: boolean;
-  readonly #signal: AbortSignal | undefined;
-  readonly #onAbort = () => this.#end(this.#signal!.reason);
+  readonly #options: CheckedConsumeOptions;
+  readonly #onAbort = () => this.#end(this.#options.signal!.reason);
   readonly #events: PartitionConsumerEvents = {
     received: (delivery) => this.#received(delivery),
     drained: (partition) => this.#drained(partition),
@@ -96,44 +76,18 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
    *
    * @param core Of the client.
    * @param queue The queue's name.
-   * @param options Prefetch, lease, drain and signal.
+   * @param options Prefetch, partitions, lease, drain and signal.
    */
   constructor(core: ClientCore, queue: string, options: ConsumeOptions) {
-    const prefetch = options.prefetch ?? 100;
-    if (!Number.isSafeInteger(prefetch) || prefetch < 1 || prefetch > prefetchMax) {
-      throw new RangeError(
-        `Cannot consume with a prefetch outside 1 to ${prefetchMax}: current value is ${prefetch}`,
-      );
-    }
-    const { leaseMs, extendForMs = clientLimits.extendForMsDefault } = options;
-    if (!Number.isSafeInteger(extendForMs) || extendForMs < 0) {
-      throw new RangeError(
-        `Cannot consume with an extendForMs that is not a whole number of 0 or more: ` +
-          `current value is ${extendForMs}`,
-      );
-    }
-    const { leaseMsMin, leaseMsMax } = clientLimits;
-    if (
-      leaseMs !== undefined &&
-      (!Number.isSafeInteger(leaseMs) || leaseMs < leaseMsMin || leaseMs > leaseMsMax)
-    ) {
-      throw new RangeError(
-        `Cannot consume with a leaseMs that is not a whole number from ${leaseMsMin} to ` +
-          `${leaseMsMax}: current value is ${leaseMs}`,
-      );
-    }
+    this.#options = checkConsumeOptions(options);
     if (core.isClosed) throw new ClientClosedError();
     this.#core = core;
     this.#queue = queue;
-    this.#prefetch = prefetch;
-    this.#leaseMs = leaseMs;
-    this.#extendForMs = extendForMs;
-    this.#drain = options.drain ?? false;
-    this.#signal = options.signal;
+    const { signal } = this.#options;
     core.watch(this.#sweepable);
     core.consumers.add(this.#closeable);
-    if (this.#signal?.aborted) this.#onAbort();
-    else this.#signal?.addEventListener("abort", this.#onAbort, { once: true });
+    if (signal?.aborted) this.#onAbort();
+    else signal?.addEventListener("abort", this.#onAbort, { once: true });
     if (!this.#isEnded) void this.#attach();
   }
 
@@ -147,6 +101,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
    *
    * @returns A message, or the end: after `close()`, or when a draining consumer has got everything.
    * @throws {QueueNotFoundError} when there is no such queue, or it was deleted.
+   * @throws {FlowMQError} when it has not the partitions that were asked for.
    * @throws The reason of the signal, when it was aborted.
    */
   next(): Promise<IteratorResult<Delivery, undefined>> {
@@ -215,15 +170,14 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   }
 
   get #isDrained(): boolean {
-    return this.#drain && this.#isAttached && this.#notDrained.size === 0;
+    return this.#options.drain && this.#isAttached && this.#notDrained.size === 0;
   }
 
   async #attach(): Promise<void> {
     try {
-      const info = await this.#core.refreshQueue(
-        this.#queue,
-        this.#signal === undefined ? {} : { signal: this.#signal },
-      );
+      const { signal } = this.#options;
+      const wait = signal === undefined ? {} : { signal };
+      const info = await this.#core.refreshQueue(this.#queue, wait);
       if (this.#isEnded) return;
       this.#consumePartitions(info);
       this.#isAttached = true;
@@ -234,7 +188,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
 
   /** Consumes from partitions that the queue has got, too. */
   async #grow(partitionCount: number): Promise<void> {
-    if (partitionCount <= this.#partitionCount) return;
+    if (this.#options.partitions !== undefined || partitionCount <= this.#partitionCount) return;
     this.#partitionCount = partitionCount;
     while (!this.#isEnded && this.#partitions.length < partitionCount) {
       try {
@@ -248,22 +202,21 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   }
 
   /** Attaches to the partitions that there are, and shares out the prefetch. */
-  #consumePartitions({ partitions, settings }: QueueInfo): void {
+  #consumePartitions(info: QueueInfo): void {
+    const { leaseMs, extendForMs, drain, partitions: wanted } = this.#options;
+    const partitions = wanted === undefined
+      ? info.partitions
+      : wanted.map((number) => partitionOf(info, number, "consume from"));
     const known = this.#partitions.length;
-    const partitionCount = partitions.length;
-    const prefetch = Math.max(1, Math.floor(this.#prefetch / partitionCount));
+    const partitionCount = info.partitions.length;
+    const prefetch = Math.max(1, Math.floor(this.#options.prefetch / partitions.length));
     const share = { prefetch, partitionCount };
     this.#partitionCount = Math.max(this.#partitionCount, partitionCount);
-    if (partitionCount > known) { for (const one of this.#partitions) one.shareAnew(share); }
-    for (const { id, number, shard } of partitions) {
-      if (number < known) continue;
+    if (partitions.length > known) { for (const one of this.#partitions) one.shareAnew(share); }
+    for (const { id, number, shard } of partitions.slice(known)) {
       const partition = { queue: this.#queue, partitionId: id, number, shard };
-      const options = {
-        share,
-        drain: this.#drain,
-        leaseMs: this.#leaseMs,
-        keeper: new LeaseKeeper(this.#leaseMs ?? settings.leaseMs, this.#extendForMs),
-      };
+      const keeper = new LeaseKeeper(leaseMs ?? info.settings.leaseMs, extendForMs);
+      const options = { share, drain, leaseMs, keeper };
       const consumer = new PartitionConsumer(this.#core, partition, options, this.#events);
       this.#partitions.push(consumer);
       this.#notDrained.add(consumer);
@@ -293,7 +246,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
    */
   #endDrained(): void {
     this.#isEnded = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     const lingering = this.#partitions.map((partition) => partition.linger());
     void Promise.all(lingering).then(() => this.#forget());
     for (const { resolve } of this.#waiters.splice(0)) resolve(done);
@@ -303,7 +256,7 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   #end(reason?: unknown): void {
     if (this.#isEnded) return;
     this.#isEnded = true;
-    this.#signal?.removeEventListener("abort", this.#onAbort);
+    this.#options.signal?.removeEventListener("abort", this.#onAbort);
     this.#buffer = [];
     this.#first = 0;
     this.#closing = this.#close();

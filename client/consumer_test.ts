@@ -2,10 +2,12 @@ import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } f
 import { ErrorCode, SettleOperation, SettleStatus } from "../wire/mod.ts";
 import { FakeNetwork, type FakeServer, outcomeOf, refusal, settle } from "./_testing.ts";
 import type { Client } from "./client.ts";
-import type { ConsumeOptions, Consumer } from "./consumer.ts";
+import type { ConsumeOptions } from "./consume_options.ts";
+import type { Consumer } from "./consumer.ts";
 import type { Delivery } from "./delivery.ts";
 import {
   ClientClosedError,
+  FlowMQError,
   LeaseExpiredError,
   QueueNotFoundError,
   RequestTimeoutError,
@@ -77,6 +79,33 @@ Deno.test("consume() of an unknown queue is told by the first next()", async () 
   assertEquals(error.queue, "missing");
   assertEquals((await consumer.next()).done, true);
   assertThrows(() => client.queue("missing").consume({ prefetch: 0 }), RangeError);
+  await client.close();
+});
+
+Deno.test("a consumer that is bound to partitions attaches to those, and to none that come later", async () => {
+  const network = new FakeNetwork(1);
+  const server = network.servers[0]!;
+  network.addQueue("orders", 4);
+  const client = await network.connect();
+  client.queue("orders").consume({ partitions: [3, 1], prefetch: 10 });
+  await settle();
+  const attached = () =>
+    server.requestsOf("attachConsumer").map(({ partitionId, prefetch }) => [partitionId, prefetch]);
+  assertEquals(attached(), [[103, 5], [101, 5]]);
+  network.growQueue("orders", 8);
+  const { consumerId } = server.requestsOf("attachConsumer")[0]!;
+  server.queueGrown(consumerId, 103, 8);
+  await settle();
+  assertEquals(attached().length, 2);
+  const error = await assertRejects(
+    () => client.queue("orders").consume({ partitions: [0, 9] }).next(),
+    FlowMQError,
+    'Cannot consume from partition 9 of queue "orders" as it has partitions 0 to 7',
+  );
+  assertEquals(error.code, ErrorCode.partitionNotFound);
+  for (const partitions of [[], [0, 0], [-1], [0.5], [1_024]]) {
+    assertThrows(() => client.queue("orders").consume({ partitions }), RangeError, "current value");
+  }
   await client.close();
 });
 

@@ -120,18 +120,20 @@ export async function* peekQueue(
  *
  * @param queue The queue.
  * @param number The number.
+ * @param what What for, in the words of an error.
  * @returns The catalog's record of it.
  * @throws {FlowMQError} with code `partitionNotFound` when the queue has none with this number.
  */
 export function partitionOf(
   { name, partitions }: Pick<QueueInfo, "name" | "partitions">,
   number: number,
+  what = "look into",
 ): PartitionInfo {
   const found = partitions.find((partition) => partition.number === number);
   if (found !== undefined) return found;
   const count = partitions.length;
   throw new FlowMQError(
-    `Cannot look into partition ${number} of queue ${JSON.stringify(name)} as it has ` +
+    `Cannot ${what} partition ${number} of queue ${JSON.stringify(name)} as it has ` +
       (count === 1 ? "partition 0 only" : `partitions 0 to ${count - 1}`),
     { code: ErrorCode.partitionNotFound },
   );

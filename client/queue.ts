@@ -11,7 +11,8 @@ import {
   type QueueSettings,
 } from "../wire/mod.ts";
 import type { Receipt } from "./batch.ts";
-import { type ConsumeOptions, Consumer } from "./consumer.ts";
+import type { ConsumeOptions } from "./consume_options.ts";
+import { Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
 import {
   type DeadLetter,
@@ -223,9 +224,9 @@ export class Queue {
    * Takes messages from the queue; see {@linkcode Consumer}. Nothing is thrown here: a queue that does
    * not exist is reported by the first `next()`.
    *
-   * @param options Prefetch, drain, lease and signal.
+   * @param options Prefetch, partitions, drain, lease and signal.
    * @returns An async iterator.
-   * @throws {RangeError} when the prefetch or the lease is out of range.
+   * @throws {RangeError} when an option is out of its range.
    *
    * @example Usage
    * ```ts ignore

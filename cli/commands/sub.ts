@@ -7,6 +7,7 @@
 import type { Client, Delivery } from "../../mod.ts";
 import { LeaseExpiredError } from "../../client/errors.ts";
 import { clientLimits } from "../../client/options.ts";
+import { QUEUE_SETTINGS } from "../../queue/mod.ts";
 import { delayMsMax, prefetchMax } from "../../wire/limits.ts";
 import { withClient } from "../cluster_client.ts";
 import { defineCommand } from "../command.ts";
@@ -16,7 +17,14 @@ import { DeliveryPrinter } from "../delivery_printer.ts";
 import { describeError } from "../describe_error.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { CommandError, UsageError } from "../failures.ts";
-import { durationFlag, type FlagValues, integerFlag, switchFlag, textFlag } from "../flags.ts";
+import {
+  durationFlag,
+  type FlagValues,
+  integerFlag,
+  integersFlag,
+  switchFlag,
+  textFlag,
+} from "../flags.ts";
 import { formatCount, formatMany } from "../format.ts";
 import { Stoppable } from "../stoppable.ts";
 import type { Terminal } from "../terminal.ts";
@@ -33,6 +41,12 @@ const flags = {
     defaultText: `${prefetchDefault}, with --no-ack ${prefetchMax}`,
     minimum: 1,
     maximum: prefetchMax,
+  }),
+  partitions: integersFlag({
+    help: "Take from these partitions only, each named once. Others may take from the rest.",
+    defaultText: "all, and those that the queue gets",
+    minimum: 0,
+    maximum: QUEUE_SETTINGS.partitions.max - 1,
   }),
   noAck: switchFlag({
     help: "Print without acking: all messages return to the queue when the command ends.",
@@ -89,6 +103,16 @@ function limitsOf(values: FlagValues<typeof flags>): { countMax: number; prefetc
   };
 }
 
+/** The partitions to take from, where they are named. */
+function partitionsOf(values: FlagValues<typeof flags>): { partitions?: readonly number[] } {
+  const { partitions } = values;
+  if (partitions === undefined) return {};
+  if (new Set(partitions).size < partitions.length) {
+    throw new UsageError("--partitions names a partition twice");
+  }
+  return { partitions };
+}
+
 async function print(
   client: Client,
   queueName: string,
@@ -116,6 +140,7 @@ async function print(
     prefetch,
     drain: values.noWait,
     ...(values.lease === undefined ? {} : { leaseMs: values.lease }),
+    ...partitionsOf(values),
   });
   const deliveries = new Stoppable(consumer);
   void Promise.race([aborted(terminal.interrupted), printer.broken]).then(() => deliveries.stop());
@@ -175,6 +200,7 @@ export const sub = defineCommand({
     { command: "flowmq sub logs --json | jq .headers", note: "With all that is known about it." },
     { command: "flowmq sub jobs --count 1 --no-wait", note: "One message, if there is one." },
     { command: "flowmq sub jobs --no-ack --no-wait", note: "Look, but do not take." },
+    { command: "flowmq sub jobs --partitions 0,2", note: "From two of its partitions." },
     {
       command: "flowmq sub jobs --count 1 --reject 'no such user'",
       note: "Get a message out of the way that nobody can handle.",

@@ -479,6 +479,8 @@ async function consumeFrom(
   const consumer = client.queue(queue).consume({
     prefetch: random.integer(1, settings.prefetchMax),
     drain,
+    // The first one is always there.
+    ...(!workload.diligent && random.chance(0.05) ? { partitions: [0] } : {}),
     // Without help from its client, whoever takes long loses its leases.
     ...(random.chance(0.5) ? { extendForMs: 0 } : {}),
     ...(random.chance(settings.ownLeaseChance)
