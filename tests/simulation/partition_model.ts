@@ -114,6 +114,8 @@ export class ModelPartition {
   revision = 0;
   /** While its queue is getting more partitions: how many there were before. */
   growingFrom: number | undefined;
+  /** The entry by which it heard last that there are more partitions. */
+  grownIndex = 0;
   /** Its queue got it when it was in use. */
   cameLater = false;
   readonly messages: ModelMessage[] = [];

@@ -325,6 +325,7 @@ export class ShardModel implements PartitionHost {
     growingFrom: number | undefined,
   ): void {
     if (revision <= partition.revision) return;
+    if (settings.partitions > partition.settings.partitions) partition.grownIndex = this.index;
     if (growingFrom !== partition.growingFrom) {
       const wasHolding = partition.isHolding;
       partition.grow(growingFrom);
@@ -359,8 +360,13 @@ export class ShardModel implements PartitionHost {
     const { firstOffset } = reply;
     const place = `${partitionId}/${firstOffset}`;
     const messages = this.#read(entry, partition, command.count);
+    const { partitionCount = Infinity } = command;
+    const knewFewer = partitionCount < partition.settings.partitions;
     if (reply.duplicate) {
       this.count("queue: publishes repeated");
+      // A copy of what was refused and placed anew, so late that others have its numbers: it stores nothing,
+      // and nobody waits for its answer.
+      if (knewFewer && reply.index > partition.grownIndex) return;
       messages.forEach(({ id }, i) => {
         if (this.#cluster.places.get(id) === `${partitionId}/${firstOffset + i}`) return;
         const where = `${this.#cluster.places.get(id)}, not at ${place}+${i}`;
@@ -369,8 +375,7 @@ export class ShardModel implements PartitionHost {
       });
       return this.#checkRepeats(entry, this.#repeats.get(place) ?? "[]", reply.repeats);
     }
-    const { partitionCount = Infinity } = command;
-    if (partitionCount < partition.settings.partitions) {
+    if (knewFewer) {
       const what = `${partitionCount} of ${partition.settings.partitions} were known`;
       this.#violated("who does not know all partitions chooses again", entry, what);
     }
