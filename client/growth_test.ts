@@ -14,7 +14,7 @@ import { partitionOfKey } from "./key_hash.ts";
 /** Refuses as a cluster does: what was placed knowing fewer partitions is not stored. */
 function refuseWhatKnewFewer(server: FakeServer): void {
   server.behaviour.publish = (received) => {
-    const known = received.command.partitionCount ?? Infinity;
+    const known = received.command.partitionCount || Infinity;
     const { length } = server.network.queues.get("orders")!.partitions;
     return known < length
       ? refusal(ErrorCode.queueGrown, "there are more")

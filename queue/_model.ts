@@ -682,8 +682,10 @@ export class Model {
     }
     let reply: ModelReply = refused("partitionNotFound");
     if (partition !== undefined) {
-      const { partitionCount = Infinity, details } = command;
-      if (partitionCount < partition.settings.partitions) return refused("queueGrown");
+      const { partitionCount = 0, details } = command;
+      if (partitionCount > 0 && partitionCount < partition.settings.partitions) {
+        return refused("queueGrown");
+      }
       const uniques = Array.from({ length: count }, (_, at) => details?.at(at).unique);
       if (isHolding(partition) && uniques.some((text) => text !== undefined)) {
         return refused("queueGrowing");

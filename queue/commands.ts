@@ -31,8 +31,8 @@ export interface PublishCommand {
   /** Bytes of the messages, for the statistics. The bodies stay in the log. */
   readonly bytes: number;
   /**
-   * How many partitions the queue had for whoever chose this one by the keys of the messages. Absent where
-   * it was not chosen so.
+   * How many partitions the queue had for whoever chose this one by the keys of the messages; 0 where it
+   * was not chosen so. @default {0}
    */
   readonly partitionCount?: number;
   /** What its messages ask for; absent where they are plain and without keys. */

@@ -256,15 +256,10 @@ function decodePublish(bytes: Uint8Array, partitionId: number): PublishCommand {
     baseSequence: publishBaseSequence(bytes),
     count: publishCount(bytes),
     bytes: publishAreaBytes(bytes),
+    partitionCount: publishPartitionCount(bytes),
   } as const;
   const details = publishDetails(bytes);
-  const partitionCount = publishPartitionCount(bytes);
-  if (details === undefined && partitionCount === 0) return command;
-  return {
-    ...command,
-    ...(partitionCount === 0 ? {} : { partitionCount }),
-    ...(details === undefined ? {} : { details }),
-  };
+  return details === undefined ? command : { ...command, details };
 }
 
 function decodeSettle(bytes: Uint8Array, partitionId: number): SettleCommand {

@@ -174,6 +174,7 @@ Deno.test("decodeCommand() tells a publish command by its numbers", () => {
     baseSequence: 2 ** 35,
     count: 2,
     bytes: 5,
+    partitionCount: 0,
   });
 });
 

@@ -360,8 +360,8 @@ export class ShardModel implements PartitionHost {
     const { firstOffset } = reply;
     const place = `${partitionId}/${firstOffset}`;
     const messages = this.#read(entry, partition, command.count);
-    const { partitionCount = Infinity } = command;
-    const knewFewer = partitionCount < partition.settings.partitions;
+    const { partitionCount = 0 } = command;
+    const knewFewer = partitionCount > 0 && partitionCount < partition.settings.partitions;
     if (reply.duplicate) {
       this.count("queue: publishes repeated");
       // A copy of what was refused and placed anew, so late that others have its numbers: it stores nothing,
