@@ -547,6 +547,20 @@ const setUp = (settings: QueueSettings): Command[] => [
     prefetch: 3,
     drain: false,
   },
+  // What the catalog knows of it.
+  {
+    kind: "createQueue",
+    name: "a",
+    settings: { ...settings, partitions: 2 },
+    shardCount: 2,
+    acceptExisting: false,
+  },
+  ...[1, 2].map((partitionId): Command => ({
+    kind: "partitionSettled",
+    partitionId,
+    action: "create",
+    revision: 0,
+  })),
   // One that its queue has just got.
   {
     kind: "createPartition",
