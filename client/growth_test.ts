@@ -8,7 +8,7 @@ import {
   refusal,
   settle,
 } from "./_testing.ts";
-import { QueueNotFoundError } from "./errors.ts";
+import { QueueNotFoundError, RequestTimeoutError } from "./errors.ts";
 import { partitionOfKey } from "./key_hash.ts";
 
 /** Refuses as a cluster does: what was placed knowing fewer partitions is not stored. */
@@ -170,5 +170,33 @@ Deno.test("a consumer attaches to partitions that its queue gets, and shares its
   server.deliver(newest.consumerId, 102, [{ offset: 0, body: "hello" }]);
   await settle();
   assertEquals((await next).value?.text(), "hello");
+  await client.close();
+});
+
+Deno.test("a producer that was given up comes to its end while its queue grows", async () => {
+  const network = new FakeNetwork(1);
+  const server = network.servers[0]!;
+  network.addQueue("orders", 1);
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("before", { key: "a" });
+  // Nobody hears what becomes of these: the first is given up, and what comes behind has a new session.
+  server.behaviour.publish = () => "silence";
+  const givenUp = outcomeOf(queue.publish("given up", { key: "a", timeoutMs: 1_000 }));
+  await settle();
+  const sent = outcomeOf(queue.publish("sent", { key: "a" }));
+  await settle();
+  await network.clock.advance(1_200);
+  const next = outcomeOf(queue.publish("next", { key: "a" }));
+  await settle();
+  assertInstanceOf(givenUp.error, RequestTimeoutError);
+  network.growQueue("orders", 4);
+  refuseWhatKnewFewer(server);
+  server.dropConnections();
+  await network.clock.advance(1_000);
+  await settle();
+  assertEquals([sent.error, next.error], [undefined, undefined]);
+  const stored = server.publishes.filter(({ command }) => command.partitionCount === 4);
+  assertEquals(bodiesByPartition(stored), { [partitionOfKey("a", 4)]: ["sent", "next"] });
   await client.close();
 });

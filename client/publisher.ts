@@ -433,6 +433,8 @@ export class Publisher implements ProducerEvents, Sweepable {
     if (info === undefined) return;
     const before = [...this.#retired, ...this.#producers];
     if (!before.every(({ isSettled }) => isSettled)) return;
+    // First of all, as those that come to their end by this say that they are settled.
+    this.#growth = undefined;
     const unsent = this.#producers.map(({ partition }) =>
       before.filter((one) => one.partition.number === partition.number)
         .flatMap((one) => one.takeUnsent())
@@ -442,7 +444,6 @@ export class Publisher implements ProducerEvents, Sweepable {
     for (const [number, batches] of unsent.entries()) {
       for (const batch of batches) this.#divide(batch, number, placed);
     }
-    this.#growth = undefined;
     for (const [number, producer] of this.#producers.entries()) {
       producer.placeBy(this.#producers.length, placed[number]!);
     }
