@@ -235,8 +235,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   }
 
   queueGrown(producer: PartitionProducer): void {
-    const { number, partitionId } = producer.partition;
-    if (this.#producers[number]?.partition.partitionId !== partitionId) {
+    if (!this.#isCurrent(producer)) {
       // It was to bring its messages to an end in a queue that is gone.
       return this.#fail(producer.takeUnsent(), new QueueNotFoundError(this.#queue));
     }
@@ -251,6 +250,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   }
 
   partitionLost(lost: PartitionProducer): void {
+    if (!this.#isCurrent(lost)) return;
     this.#core.forgetQueue(this.#queue);
     this.#growth = undefined;
     const producers = this.#producers;
@@ -260,6 +260,11 @@ export class Publisher implements ProducerEvents, Sweepable {
       this.#retired.add(producer);
       producer.finish();
     }
+  }
+
+  /** Whether a producer is for the queue that is known by now, and not for one that is gone. */
+  #isCurrent({ partition: { number, partitionId } }: PartitionProducer): boolean {
+    return this.#producers[number]?.partition.partitionId === partitionId;
   }
 
   get #isIdle(): boolean {

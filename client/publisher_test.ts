@@ -481,6 +481,41 @@ Deno.test("a deleted queue is made anew by the next publish", async () => {
   await client.close();
 });
 
+Deno.test("what is left of a queue that was deleted leaves the one alone that was made anew", async () => {
+  const network = new FakeNetwork(1, 2);
+  const server = network.servers[0]!;
+  network.addQueue("orders", 2);
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  const keys = ["a", "b", "c", "d"];
+  const keyOf = (partition: number) => keys.find((key) => partitionOfKey(key, 2) === partition)!;
+  await queue.publish("zero", { key: keyOf(0) });
+  // One shard says that the queue is gone, the other one takes its time.
+  const isOld = (partitionId: number) => partitionId < 200;
+  let isLate = true;
+  server.behaviour.publish = (received) => {
+    const { partitionId } = received.command;
+    if (!isOld(partitionId)) return server.published(received);
+    return partitionId === 101 && isLate
+      ? refusal(ErrorCode.overloaded, "wait")
+      : refusal(ErrorCode.partitionNotFound, "no such partition");
+  };
+  network.addQueue("another");
+  network.queues.delete("orders");
+  network.addQueue("orders", 2);
+  const lost = [0, 1].map((at) => outcomeOf(queue.publish("lost", { key: keyOf(at) })));
+  await settle();
+  await queue.publish("one", { key: keyOf(0) });
+  isLate = false;
+  await network.clock.advance(3_000);
+  assertEquals(lost.map(({ error }) => error instanceof QueueNotFoundError), [true, true]);
+  await queue.publish("two", { key: keyOf(0) });
+  const anew = server.publishes.filter(({ command }) => !isOld(command.partitionId));
+  // Numbers that were used before would make it a repeat, which is not stored.
+  assertEquals(anew.map(({ command }) => command.baseSequence), [0, 1]);
+  await client.close();
+});
+
 Deno.test("close() waits for what is under way, ends the session, and refuses what comes later", async () => {
   const network = new FakeNetwork(1);
   network.addQueue("orders");
