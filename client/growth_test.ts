@@ -200,3 +200,30 @@ Deno.test("a producer that was given up comes to its end while its queue grows",
   assertEquals(bodiesByPartition(stored), { [partitionOfKey("a", 4)]: ["sent", "next"] });
   await client.close();
 });
+
+Deno.test("a queue that is made anew, with fewer partitions, while it grows is found", async () => {
+  const network = new FakeNetwork(1);
+  const server = network.servers[0]!;
+  const { findQueue } = server.behaviour;
+  network.addQueue("orders", 2);
+  refuseWhatKnewFewer(server);
+  const client = await network.connect();
+  const queue = client.queue("orders");
+  await queue.publish("first", { key: "a" });
+  network.growQueue("orders", 4);
+  server.behaviour.findQueue = () => refusal(ErrorCode.noLeader, "no leader");
+  const refused = outcomeOf(queue.publish("refused", { key: "a" }));
+  await settle();
+  network.addQueue("another");
+  network.queues.delete("orders");
+  network.addQueue("orders", 2);
+  server.behaviour.findQueue = findQueue;
+  await network.clock.advance(3_000);
+  await settle();
+  assertInstanceOf(refused.error, QueueNotFoundError);
+  const next = outcomeOf(queue.publish("next", { key: "a" }));
+  await network.clock.advance(3_000);
+  await settle();
+  assertEquals(next.value?.offset, 0);
+  await client.close();
+});

@@ -241,7 +241,7 @@ export class Publisher implements ProducerEvents, Sweepable {
     }
     if (this.#growth !== undefined) return;
     this.#growth = {};
-    for (const one of [...this.#retired, ...this.#producers]) one.hold();
+    for (const one of this.#senders) one.hold();
     void this.#learnGrowth(this.#growth);
   }
 
@@ -253,13 +253,18 @@ export class Publisher implements ProducerEvents, Sweepable {
     if (!this.#isCurrent(lost)) return;
     this.#core.forgetQueue(this.#queue);
     this.#growth = undefined;
-    const producers = this.#producers;
-    this.#producers = [];
-    for (const producer of producers) {
-      if (producer === lost) continue;
-      this.#retired.add(producer);
-      producer.finish();
-    }
+    for (const producer of this.#retireAll()) if (producer !== lost) producer.finish();
+  }
+
+  /** Nothing more is given to the producers that there are. Returns all of them, the oldest first. */
+  #retireAll(): PartitionProducer[] {
+    for (const producer of this.#producers.splice(0)) this.#retired.add(producer);
+    return [...this.#retired];
+  }
+
+  /** Those that send to the queue that is known by now, the oldest of each partition first. */
+  get #senders(): PartitionProducer[] {
+    return [...this.#retired, ...this.#producers].filter((one) => this.#isCurrent(one));
   }
 
   /** Whether a producer is for the queue that is known by now, and not for one that is gone. */
@@ -417,18 +422,23 @@ export class Publisher implements ProducerEvents, Sweepable {
   /** Asks which partitions the queue has, until there are more than were known. */
   async #learnGrowth(growth: { info?: QueueInfo }): Promise<void> {
     const { runtime: { clock }, cluster: { closed } } = this.#core;
-    while (this.#growth === growth) {
+    while (this.#growth === growth && !closed.aborted) {
       try {
         const info = await this.#core.refreshQueue(this.#queue);
+        if (this.#growth !== growth) return;
+        const { partitionId } = this.#producers[0]!.partition;
+        const isSame = info.partitions.some(({ id }) => id === partitionId);
+        // It was deleted, and there is another one of its name.
+        if (!isSame) throw new QueueNotFoundError(this.#queue);
         if (info.partitions.length > this.#producers.length) growth.info = info;
-        else await sleep(clock, clientLimits.backoffMsMax, closed);
       } catch (error) {
-        if (closed.aborted) return;
-        if (!(error instanceof QueueNotFoundError)) continue;
-        if (this.#growth === growth) this.#lose(error);
-        return;
+        // Anything else may be otherwise the next time.
+        if (error instanceof QueueNotFoundError && this.#growth === growth) {
+          return this.#lose(error);
+        }
       }
       if (growth.info !== undefined) return this.#placeAnew();
+      await sleep(clock, clientLimits.backoffMsMax, closed).catch(() => {});
     }
   }
 
@@ -436,7 +446,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   #placeAnew(): void {
     const info = this.#growth?.info;
     if (info === undefined) return;
-    const before = [...this.#retired, ...this.#producers];
+    const before = this.#senders;
     if (!before.every(({ isSettled }) => isSettled)) return;
     // First of all, as those that come to their end by this say that they are settled.
     this.#growth = undefined;
@@ -476,8 +486,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   #lose(error: FlowMQError): void {
     this.#growth = undefined;
     this.#core.forgetQueue(this.#queue);
-    for (const producer of this.#producers.splice(0)) {
-      this.#retired.add(producer);
+    for (const producer of this.#retireAll()) {
       this.#fail(producer.takeUnsent(), error);
       producer.finish();
     }
