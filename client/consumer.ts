@@ -16,6 +16,7 @@ import { ClientClosedError, QueueNotFoundError } from "./errors.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { partitionOf } from "./peek.ts";
 import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
+import { sleep } from "./waiting.ts";
 
 /** Places of messages that have been taken are given back in runs of this length. */
 const takenMax = 1_024;
@@ -190,14 +191,17 @@ export class Consumer implements AsyncIterableIterator<Delivery, undefined>, Asy
   async #grow(partitionCount: number): Promise<void> {
     if (this.#options.partitions !== undefined || partitionCount <= this.#partitionCount) return;
     this.#partitionCount = partitionCount;
-    while (!this.#isEnded && this.#partitions.length < partitionCount) {
+    const { runtime: { clock }, cluster: { closed } } = this.#core;
+    while (!this.#isEnded) {
       try {
         const info = await this.#core.refreshQueue(this.#queue);
         if (!this.#isEnded) this.#consumePartitions(info);
       } catch (error) {
-        // It retries by itself what can be retried, for as long as a request may take.
-        if (error instanceof QueueNotFoundError) this.#failed(error);
+        // Anything else may be otherwise the next time.
+        if (error instanceof QueueNotFoundError) return this.#failed(error);
       }
+      if (this.#partitions.length >= partitionCount) return;
+      await sleep(clock, clientLimits.backoffMsMax, closed).catch(() => {});
     }
   }
 

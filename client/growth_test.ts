@@ -227,3 +227,30 @@ Deno.test("a queue that is made anew, with fewer partitions, while it grows is f
   assertEquals(next.value?.offset, 0);
   await client.close();
 });
+
+Deno.test("a consumer that cannot learn of new partitions asks again after a pause", async () => {
+  const network = new FakeNetwork(1);
+  const server = network.servers[0]!;
+  const { findQueue } = server.behaviour;
+  network.addQueue("orders", 1);
+  const client = await network.connect();
+  const consumer = client.queue("orders").consume();
+  await settle();
+  const { consumerId } = server.requestsOf("attachConsumer")[0]!;
+  const asked = () => server.requestsOf("findQueue").length;
+  const before = asked();
+  server.behaviour.findQueue = () => refusal(ErrorCode.invalidArgument, "not so");
+  network.growQueue("orders", 2);
+  server.queueGrown(consumerId, 100, 2);
+  await settle();
+  assertEquals(asked() - before, 1);
+  server.behaviour.findQueue = findQueue;
+  await network.clock.advance(2_000);
+  assertEquals(
+    server.requestsOf("attachConsumer").map(({ partitionId }) => partitionId).at(-1),
+    101,
+  );
+  await consumer.close();
+  await client.close();
+  assertEquals(network.clock.timerCount, 0);
+});
