@@ -13,8 +13,11 @@ import type { EncodableCommand } from "../wire/mod.ts";
 import type { Clock, TimerId } from "../client/runtime.ts";
 import type { Logger } from "./logger.ts";
 
-/** How long after a look the next one follows, in milliseconds: a look may go over all that waits. */
+/** How long after a look the next one follows, at least, in milliseconds. */
 const LOOK_MS = 100;
+
+/** So many times as long as a look took, where that is longer: it may have gone over all that waits. */
+const REST_FACTOR = 20;
 
 /** The keeper of one shard; idle unless this node leads it. */
 export class GrowthKeeper {
@@ -57,15 +60,16 @@ export class GrowthKeeper {
     if (!this.#leading || this.#timer !== undefined) return;
     const machine = this.#machine();
     if (machine.drainingCount === 0) return this.#told.clear();
-    for (const { partitionId, revision } of machine.drained()) {
-      if (this.#told.get(partitionId) === revision) continue;
+    const beganMs = this.#clock.monotonic();
+    for (const { partitionId, revision } of machine.drained(this.#told)) {
       this.#told.set(partitionId, revision);
       void this.#say(partitionId, revision);
     }
+    const restMs = REST_FACTOR * (this.#clock.monotonic() - beganMs);
     this.#timer = this.#clock.setTimeout(() => {
       this.#timer = undefined;
       this.check();
-    }, LOOK_MS);
+    }, Math.max(LOOK_MS, restMs));
   }
 
   async #say(partitionId: number, revision: number): Promise<void> {

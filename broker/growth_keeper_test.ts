@@ -4,10 +4,20 @@ import { type Command, queueSettings, ShardMachine } from "../queue/mod.ts";
 import { GrowthKeeper } from "./growth_keeper.ts";
 import { silentLogger } from "./logger.ts";
 
+/** A clock by which whatever happens takes some time. */
+class SlowClock extends ManualClock {
+  stepMs = 0;
+  #passedMs = 0;
+
+  override monotonic(): number {
+    return super.monotonic() + (this.#passedMs += this.stepMs);
+  }
+}
+
 /** A shard with a partition of a queue that grows, and what its keeper says to shard 0. */
 class Rig {
   readonly machine = new ShardMachine({ shard: 1 });
-  readonly clock = new ManualClock();
+  readonly clock = new SlowClock();
   readonly said: string[] = [];
   isAvailable = true;
   readonly keeper: GrowthKeeper;
@@ -86,4 +96,18 @@ Deno.test("GrowthKeeper is silent unless it leads, and a new leader tells again"
   }
   assertEquals(rig.said, ["drain 7 at 1", "drain 7 at 1"]);
   assertEquals(rig.clock.timerCount, 0);
+});
+
+Deno.test("GrowthKeeper looks less often where a look takes long", async () => {
+  const rig = new Rig();
+  rig.clock.stepMs = 50;
+  rig.isAvailable = false;
+  rig.update(1, 2, 1);
+  rig.apply({ kind: "purgePartition", partitionId: 7 });
+  rig.keeper.lead(true);
+  await rig.pass(900);
+  assertEquals(rig.said.length, 1);
+  await rig.pass(200);
+  assertEquals(rig.said.length, 2);
+  rig.keeper.lead(false);
 });

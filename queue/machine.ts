@@ -426,12 +426,16 @@ export class ShardMachine {
 
   /**
    * Lists the partitions that have nothing more of what they had before their queue grew. The catalog has
-   * to hear of it, by a `partitionSettled` with the action `drain`.
+   * to hear of it, by a `partitionSettled` with the action `drain`. May go over all that waits in each.
    *
+   * @param told What need not be said again: the revision, by partition.
    * @returns What to say of each.
    */
-  drained(): { readonly partitionId: number; readonly revision: number }[] {
+  drained(
+    told: ReadonlyMap<number, number> = NOTHING_TOLD,
+  ): { readonly partitionId: number; readonly revision: number }[] {
     return Array.from(this.#tables.draining)
+      .filter(({ identity: { id, revision } }) => told.get(id) !== revision)
       .filter(({ isDrained }) => isDrained)
       .map(({ identity: { id, revision } }) => ({ partitionId: id, revision }));
   }
@@ -663,6 +667,8 @@ export class ShardMachine {
     }
   }
 }
+
+const NOTHING_TOLD: ReadonlyMap<number, number> = new Map();
 
 function notCatalog(shard: number): Reply {
   return refused("invalidArgument", `Shard ${shard} does not keep the catalog: shard 0 does`);

@@ -164,8 +164,8 @@ export class Partition {
     const end = this.#drainTo;
     if (end === undefined) return false;
     if (this.#lowOffset >= end) return true;
-    if (!this.#backlog.isDrainedTo(end)) return false;
     for (const offset of this.#leasedOffsets()) if (offset < end) return false;
+    if (!this.#backlog.isDrainedTo(end)) return false;
     return this.#uniques?.some(({ offset }) => offset < end && this.#isAlive(offset)) !== true;
   }
 
