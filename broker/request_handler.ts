@@ -30,6 +30,7 @@ import {
   type NodeStatus,
   publishBaseSequence,
   publishCount,
+  publishDetails,
   publishPartitionCount,
   publishSessionId,
   type WireLimits,
@@ -323,14 +324,18 @@ export class RequestHandler {
     if (lacking.length > 0) return refuseForRoom(link, frame, lacking);
     const tooLarge = checkPublishCommand(frame.payload, limits);
     if (tooLarge >= 0) return refuseTooLarge(link, frame, tooLarge, limits);
-    const full = local.shard.machine.fullRefusal({
+    const refusal = local.shard.machine.earlyRefusal({
       sessionId: publishSessionId(frame.payload),
       partitionId: commandPartitionId(frame.payload),
       baseSequence: publishBaseSequence(frame.payload),
       count: publishCount(frame.payload),
       partitionCount: publishPartitionCount(frame.payload),
+      // Hardly ever looked at.
+      get details() {
+        return publishDetails(frame.payload);
+      },
     });
-    if (full !== undefined) return refuseReply(link, frame, full);
+    if (refusal !== undefined) return refuseReply(link, frame, refusal);
     local.shard.propose(frame.payload, (outcome) => {
       if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
       const { reply } = outcome;

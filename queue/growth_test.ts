@@ -5,7 +5,7 @@
 
 import { assertEquals } from "@std/assert";
 import { TestShard } from "./_test_shard.ts";
-import type { MessageDetails, QueueSettings } from "./commands.ts";
+import type { MessageDetails, PublishCommand, QueueSettings } from "./commands.ts";
 import { queueSettings } from "./settings.ts";
 
 const [OLD, NEW] = [1, 2];
@@ -57,19 +57,30 @@ class Bench extends TestShard {
   }
 
   publish(partitionId: number, asked: MessageDetails, partitionCount = 2): string {
-    const baseSequence = this.#next.get(partitionId) ?? 0;
-    const outcome = this.outcome({
+    const command = this.#publishing(partitionId, asked, partitionCount);
+    const outcome = this.outcome(command);
+    if (outcome === "published") this.#next.set(partitionId, command.baseSequence + 1);
+    return outcome;
+  }
+
+  /** Why a publish would be refused before it goes through the log. */
+  refusal(partitionId: number, asked: MessageDetails, partitionCount = 2): string | undefined {
+    const command = this.#publishing(partitionId, asked, partitionCount);
+    const reply = this.machine.earlyRefusal(command);
+    return reply?.kind === "refused" ? reply.reason : undefined;
+  }
+
+  #publishing(partitionId: number, asked: MessageDetails, partitionCount: number): PublishCommand {
+    return {
       kind: "publish",
       sessionId: this.session,
       partitionId,
-      baseSequence,
+      baseSequence: this.#next.get(partitionId) ?? 0,
       count: 1,
       bytes: 10,
       partitionCount,
       details: { hasOptions: Object.keys(asked).some((name) => name !== "key"), at: () => asked },
-    });
-    if (outcome === "published") this.#next.set(partitionId, baseSequence + 1);
-    return outcome;
+    };
   }
 
   /** The offsets that the consumer of a partition holds, once it has one. */
@@ -198,6 +209,17 @@ Deno.test("a new partition takes unique messages when the old ones are drained",
   assertEquals(bench.drained, [OLD]);
   bench.end();
   assertEquals(bench.publish(NEW, { unique: "u" }), "published");
+});
+
+Deno.test("what a queue that grows does not take yet is refused before it goes through the log", () => {
+  const bench = new Bench();
+  bench.grow();
+  assertEquals(bench.refusal(NEW, { unique: "u" }), "queueGrowing");
+  assertEquals(bench.refusal(NEW, { key: "k" }), undefined);
+  // By this the log tells that nothing behind it can be stored.
+  assertEquals(bench.refusal(OLD, { key: "k" }, 1), undefined);
+  bench.end();
+  assertEquals(bench.refusal(NEW, { unique: "u" }), undefined);
 });
 
 Deno.test("a queue that grows drops nothing for that", () => {

@@ -21,7 +21,6 @@ import type {
   HeldMessage,
   PartitionIdentity,
   PartitionStats,
-  PublishCommand,
   QueueInfo,
   Reply,
   TransferTarget,
@@ -42,8 +41,9 @@ import { settleAndPublish, transfer, transferDone } from "./outbox_commands.ts";
 import {
   createPartition,
   deletePartition,
-  fullRefusal,
+  earlyRefusal,
   publish,
+  type PublishToCome,
   purgePartition,
   removeMessage,
   settle,
@@ -289,14 +289,14 @@ export class ShardMachine {
   }
 
   /**
-   * Tells whether a publish would be refused as its queue is full, so that it need not go through the
-   * log for that.
+   * Tells whether a publish would be refused for now, as its queue is full or growing, so that it need
+   * not go through the log for that.
    *
    * @param command The command.
    * @returns The refusal, or `undefined` when it has a chance.
    */
-  fullRefusal(command: Omit<PublishCommand, "kind" | "bytes">): Reply | undefined {
-    return fullRefusal(this.#tables, command);
+  earlyRefusal(command: PublishToCome): Reply | undefined {
+    return earlyRefusal(this.#tables, command);
   }
 
   /**

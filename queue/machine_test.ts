@@ -740,7 +740,7 @@ Deno.test("a full queue refuses without using the producer's numbers, and knows 
   const batch = (baseSequence: number, count: number) =>
     ({ kind: "publish", sessionId, partitionId: 1, baseSequence, count, bytes: 9 }) as const;
   const first = shard.apply(batch(0, 2));
-  assertEquals(shard.machine.fullRefusal(batch(2, 4)), undefined, "there is room for one");
+  assertEquals(shard.machine.earlyRefusal(batch(2, 4)), undefined, "there is room for one");
   assertEquals(shard.outcome(batch(2, 4)), "published");
   const refusal = shard.apply(batch(6, 1));
   assertEquals(refusal, {
@@ -748,12 +748,12 @@ Deno.test("a full queue refuses without using the producer's numbers, and knows 
     reason: "queueFull",
     message: 'Queue "jobs" is full: 3 messages are the most allowed',
   });
-  assertEquals(shard.machine.fullRefusal(batch(6, 1)), refusal);
+  assertEquals(shard.machine.earlyRefusal(batch(6, 1)), refusal);
   assertEquals(shard.outcome(batch(7, 1)), "sequenceGap", "what follows waits for it");
-  assertEquals(shard.machine.fullRefusal(batch(0, 2)), undefined);
+  assertEquals(shard.machine.earlyRefusal(batch(0, 2)), undefined);
   assertEquals(shard.apply(batch(0, 2)), { ...first, duplicate: true } as Reply);
   shard.restart();
   shard.apply({ kind: "purgePartition", partitionId: 1 });
-  assertEquals(shard.machine.fullRefusal(batch(6, 1)), undefined);
+  assertEquals(shard.machine.earlyRefusal(batch(6, 1)), undefined);
   assertEquals(shard.outcome(batch(6, 1)), "published");
 });

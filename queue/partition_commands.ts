@@ -9,6 +9,7 @@ import type {
   CreatePartitionCommand,
   PartitionIdentity,
   PublishCommand,
+  PublishDetails,
   RemoveMessageCommand,
   Reply,
   SettleCommand,
@@ -290,26 +291,34 @@ function repeated(answer: RememberedBatch, count: number, partitionId: number): 
   }
 }
 
+/** A publish before it goes through the log. */
+export type PublishToCome = Omit<PublishCommand, "kind" | "bytes" | "details"> & {
+  readonly details?: PublishDetails | undefined;
+};
+
 /**
- * Tells whether a publish would be refused as its partition is full. A repeat of what was published
- * before is not.
+ * Tells whether a publish would be refused for now, as its partition is full, or may not take what is
+ * unique yet. A repeat of what was published before is not.
  *
  * @param tables The state of the shard.
  * @param command The command.
  * @returns The refusal, or `undefined`.
  */
-export function fullRefusal(
+export function earlyRefusal(
   tables: ShardTables,
-  command: Omit<PublishCommand, "kind" | "bytes">,
+  command: PublishToCome,
 ): Reply | undefined {
   const { sessionId, partitionId, baseSequence, count } = command;
   const partition = tables.partitions.get(partitionId);
-  if (partition === undefined || !partition.isFull || knewFewer(partition, command)) {
-    return undefined;
-  }
+  if (partition === undefined || !(partition.isFull || partition.isHolding)) return undefined;
+  // What was placed without knowing all partitions has to be refused in the log.
+  if (knewFewer(partition, command)) return undefined;
+  const refusal = misplaced(partition, command) ??
+    (partition.isFull ? queueFull(partition.identity) : undefined);
+  if (refusal === undefined) return undefined;
   const verdict = tables.publishers.window(sessionId, partitionId)?.judge(baseSequence, count);
   const isNew = verdict === undefined || verdict.kind === "next" || verdict.kind === "gap";
-  return isNew ? queueFull(partition.identity) : undefined;
+  return isNew ? refusal : undefined;
 }
 
 /**
@@ -339,7 +348,10 @@ function knewFewer(
 }
 
 /** Refuses what belongs to another partition now, or may have its like in another one yet. */
-function misplaced(partition: Partition, command: PublishCommand): Reply | undefined {
+function misplaced(
+  partition: Partition,
+  command: Pick<PublishToCome, "count" | "partitionCount" | "details">,
+): Reply | undefined {
   const { queueName, settings: { partitions } } = partition.identity;
   if (knewFewer(partition, command)) {
     return refused(
@@ -355,7 +367,7 @@ function misplaced(partition: Partition, command: PublishCommand): Reply | undef
   );
 }
 
-function asksToBeUnique({ count, details }: PublishCommand): boolean {
+function asksToBeUnique({ count, details }: Pick<PublishToCome, "count" | "details">): boolean {
   if (details === undefined || !details.hasOptions) return false;
   for (let position = 0; position < count; position++) {
     if (details.at(position).unique !== undefined) return true;
