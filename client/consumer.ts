@@ -15,6 +15,7 @@ import type { Delivery } from "./delivery.ts";
 import { ClientClosedError, QueueNotFoundError } from "./errors.ts";
 import { LeaseKeeper } from "./lease_keeper.ts";
 import { partitionOf } from "./peek.ts";
+import { clientLimits } from "./options.ts";
 import { PartitionConsumer, type PartitionConsumerEvents } from "./partition_consumer.ts";
 import { sleep } from "./waiting.ts";
 

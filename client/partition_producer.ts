@@ -511,7 +511,7 @@ export class PartitionProducer implements SessionMember {
       );
     }
     this.#retire();
-    this.#letSuccessorGo();
+    this.#pump();
   }
 
   /** The partition is gone, with everything in it. */
