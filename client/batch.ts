@@ -6,77 +6,8 @@
 
 import { PublishBatch } from "../wire/mod.ts";
 import type { PublishArena, Published, Repeat } from "../wire/mod.ts";
+import type { Completion } from "./completions.ts";
 import type { FlowMQError } from "./errors.ts";
-
-/** What the publisher of a message gets: where it is, for good. */
-export interface Receipt {
-  /** The partition, from 0. */
-  readonly partition: number;
-  /** Its place in the partition. */
-  readonly offset: number;
-  /** Term of the log entry that holds it. */
-  readonly term: number;
-  /** Index of the log entry that holds it. */
-  readonly index: number;
-  /**
-   * It was there before: an earlier attempt had stored it, whose answer was lost, or a message with the
-   * same `unique` is not acked yet, and this is where that one is.
-   */
-  readonly duplicate: boolean;
-}
-
-/** Told what became of messages. */
-export interface Completion {
-  /**
-   * A message is stored. Called once for each message.
-   *
-   * @param partition The partition, from 0.
-   * @param offset The message.
-   * @param published The broker's reply for its batch.
-   * @param position Which of the completion's messages it is.
-   */
-  confirmed(partition: number, offset: number, published: Published, position: number): void;
-  /** A message is not stored, or perhaps not. Only the first call counts. */
-  failed(error: unknown): void;
-}
-
-/** The completion of a single message: no more than its promise. */
-export class SingleCompletion implements Completion {
-  readonly #resolve: (receipt: Receipt) => void;
-  readonly #reject: (error: unknown) => void;
-
-  /**
-   * Makes a completion.
-   *
-   * @param resolve Of the promise.
-   * @param reject Of the promise.
-   */
-  constructor(resolve: (receipt: Receipt) => void, reject: (error: unknown) => void) {
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  confirmed(partition: number, offset: number, published: Published): void {
-    this.#resolve(makeReceipt(partition, offset, published));
-  }
-
-  failed(error: unknown): void {
-    this.#reject(error);
-  }
-}
-
-/**
- * Makes the receipt of one message.
- *
- * @param partition The partition, from 0.
- * @param offset The message.
- * @param published The broker's reply for its batch.
- * @returns The receipt.
- */
-export function makeReceipt(partition: number, offset: number, published: Published): Receipt {
-  const { term, index, duplicate } = published;
-  return { partition, offset, term, index, duplicate };
-}
 
 const noRepeats: readonly Repeat[] = [];
 

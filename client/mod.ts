@@ -12,9 +12,9 @@ export {
   type EditQueueOptions,
 } from "./client.ts";
 export type { ReplicaHash, ShardComparison } from "./comparison.ts";
+export type { Receipt } from "./completions.ts";
 export type { ConsumeOptions } from "./consume_options.ts";
 export { Consumer } from "./consumer.ts";
-export type { Receipt } from "./batch.ts";
 export type { WaitOptions } from "./core.ts";
 export type { DeadLetter, DeadLettersOptions, RedriveOptions } from "./dead_letters.ts";
 export {

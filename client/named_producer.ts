@@ -9,7 +9,8 @@
  * @module
  */
 
-import { type Batch, type Receipt, SingleCompletion } from "./batch.ts";
+import type { Batch } from "./batch.ts";
+import { type Receipt, SingleCompletion } from "./completions.ts";
 import { type CheckedMessage, checkMessage } from "./checked_message.ts";
 import type { ClientCore, Closeable, Sweepable } from "./core.ts";
 import { ClientClosedError, FlowMQError, RequestTimeoutError } from "./errors.ts";

@@ -13,15 +13,16 @@
  * @module
  */
 
-import { batchCountMax, type Published, type QueueInfo, readMessageDetails } from "../wire/mod.ts";
-import {
-  type Batch,
-  type Completion,
-  makeReceipt,
-  type Receipt,
-  SingleCompletion,
-} from "./batch.ts";
+import { batchCountMax, type QueueInfo, readMessageDetails } from "../wire/mod.ts";
+import type { Batch } from "./batch.ts";
 import { type CheckedMessage, checkMessage } from "./checked_message.ts";
+import {
+  AbortableCompletion,
+  type Completion,
+  type Receipt,
+  ReceiptCollector,
+  SingleCompletion,
+} from "./completions.ts";
 import { asQueueError, type ClientCore, type Sweepable } from "./core.ts";
 import {
   ClientClosedError,
@@ -58,61 +59,6 @@ interface Waiting {
   readonly timeoutMs: number;
   readonly deadlineMs: number;
   readonly create: boolean;
-}
-
-/** Puts together the receipts of messages that were published by one call. */
-class ReceiptCollector implements Completion {
-  readonly #receipts: Receipt[];
-  readonly #resolve: (receipts: Receipt[]) => void;
-  readonly #reject: (error: unknown) => void;
-  #missing: number;
-
-  constructor(
-    count: number,
-    resolve: (receipts: Receipt[]) => void,
-    reject: (error: unknown) => void,
-  ) {
-    this.#receipts = new Array(count);
-    this.#missing = count;
-    this.#resolve = resolve;
-    this.#reject = reject;
-  }
-
-  confirmed(partition: number, offset: number, published: Published, position: number): void {
-    this.#receipts[position] = makeReceipt(partition, offset, published);
-    if (--this.#missing === 0) this.#resolve(this.#receipts);
-  }
-
-  failed(error: unknown): void {
-    this.#reject(error);
-  }
-}
-
-/** Stops listening to a signal as soon as the outcome is known. */
-class AbortableCompletion implements Completion {
-  readonly #inner: Completion;
-  readonly #signal: AbortSignal;
-  readonly #onAbort: () => void;
-
-  constructor(inner: Completion, signal: AbortSignal, aborted: (completion: Completion) => void) {
-    this.#inner = inner;
-    this.#signal = signal;
-    this.#onAbort = () => {
-      inner.failed(signal.reason);
-      aborted(this);
-    };
-    signal.addEventListener("abort", this.#onAbort, { once: true });
-  }
-
-  confirmed(partition: number, offset: number, published: Published, position: number): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#inner.confirmed(partition, offset, published, position);
-  }
-
-  failed(error: unknown): void {
-    this.#signal.removeEventListener("abort", this.#onAbort);
-    this.#inner.failed(error);
-  }
 }
 
 /** See the module comment. */

@@ -10,7 +10,7 @@ import {
   type PartitionStorage,
   type QueueSettings,
 } from "../wire/mod.ts";
-import type { Receipt } from "./batch.ts";
+import type { Receipt } from "./completions.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import { Consumer } from "./consumer.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
