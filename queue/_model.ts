@@ -15,35 +15,25 @@ import type {
   Death,
   DrainedEffect,
   HeldMessage,
-  PartitionAction,
-  PartitionInfo,
   PartitionStats,
   PublishCommand,
   PublishDetails,
-  QueueInfo,
   QueueSettings,
-  RefusalReason,
   Repeat,
-  Reply,
   SettleAndPublishCommand,
   SettleCommand,
   Transfer,
   TransferCommand,
 } from "./commands.ts";
-import type { PartitionToSettle } from "./catalog.ts";
 import type { MachineLimits } from "./limits.ts";
+import { CatalogModel } from "./_catalog_model.ts";
 import { HistoryModel } from "./_history_model.ts";
 import { type Happening, HappeningKind } from "./happenings.ts";
 import { KeyModel } from "./_key_model.ts";
+import { type ModelReply, refused } from "./_model_reply.ts";
 import { ScheduleListModel } from "./_schedule_model.ts";
 import type { ScheduleCommand } from "./schedule.ts";
 import type { SessionInfo } from "./session_table.ts";
-
-/** A reply without the text for people. */
-export type ModelReply =
-  | Exclude<Reply, { kind: "refused" } | { kind: "settled" }>
-  | { kind: "refused"; reason: RefusalReason }
-  | { kind: "settled"; statuses: number[] };
 
 /** The limits of the machine that the model knows. */
 export type ModelLimits = Pick<
@@ -157,23 +147,11 @@ interface ModelSession {
   answeredBelow: number;
 }
 
-interface ModelQueue {
-  info: QueueInfo;
-  /** What is left to do, by partition. */
-  unsettled: Map<number, PartitionAction>;
-  /** Partitions that nobody knows of yet. */
-  added: PartitionInfo[];
-  /** Partitions that may have messages of before. */
-  draining: number[];
-  /** The revision since which all are known. */
-  grownAt: number;
-}
-
 /** The naive machine of shard 0. */
 export class Model {
   readonly sessions: ModelSession[] = [];
   readonly partitions: ModelPartition[] = [];
-  readonly queues: ModelQueue[] = [];
+  readonly catalog = new CatalogModel();
   readonly schedules = new ScheduleListModel();
   /** In the order of the ids. */
   outbox: Transfer[] = [];
@@ -185,8 +163,6 @@ export class Model {
   #deleted = new Set<number>();
   #leaseNumber = 0;
   #nextTransferId = 1;
-  #nextQueueId = 1;
-  #nextPartitionId = 1;
 
   constructor(readonly limits: ModelLimits) {}
 
@@ -273,30 +249,6 @@ export class Model {
       consumers: this.#consumersOf(session).length,
       producers: session.published.size,
     };
-  }
-
-  partitionsToSettle(): PartitionToSettle[] {
-    const items = this.queues.flatMap(({ info, unsettled, added }) => {
-      const { partitions: known } = info;
-      const all = [...known, ...added];
-      return all.filter(({ id }) => unsettled.has(id)).map(({ id, number, shard }) => {
-        const isNew = number >= known.length;
-        const growingFrom = isNew ? known.length : info.growingFrom;
-        return {
-          action: unsettled.get(id)!,
-          partitionId: id,
-          shard,
-          queueId: info.id,
-          queueName: info.name,
-          partitionNumber: number,
-          paused: info.paused,
-          revision: info.revision,
-          settings: isNew ? { ...info.settings, partitions: all.length } : info.settings,
-          ...(growingFrom === undefined ? {} : { growingFrom }),
-        };
-      });
-    });
-    return items.sort((a, b) => a.partitionId - b.partitionId);
   }
 
   /** What the keepers of growing queues have to say. */
@@ -538,102 +490,15 @@ export class Model {
         const { sinceMs, untilIndex } = command;
         return { kind: "replayed", count: history.replay(sinceMs, untilIndex, this.nowMs) };
       }
-      case "createQueue": {
-        const { name, settings, shardCount, acceptExisting } = command;
-        const existing = this.queues.find(({ info }) => info.name === name)?.info;
-        if (existing !== undefined) {
-          if (existing.state === "deleting") return refused("queueDeleting");
-          if (!sameSettings(existing.settings, settings) && !acceptExisting) {
-            return refused("queueExists");
-          }
-          return { kind: "queue", queue: existing, created: false };
-        }
-        const partitions = this.#place(0, settings.partitions, shardCount);
-        const info: QueueInfo = {
-          id: this.#nextQueueId++,
-          name,
-          settings,
-          paused: false,
-          revision: 0,
-          partitions,
-          state: "creating",
-        };
-        const unsettled = new Map(partitions.map(({ id }) => [id, "create" as const]));
-        this.queues.push({ info, unsettled, added: [], draining: [], grownAt: 0 });
-        return { kind: "queue", queue: info, created: true };
-      }
-      case "editQueue": {
-        const queue = this.queues.find(({ info }) => info.name === command.name);
-        if (queue === undefined) return refused("queueNotFound");
-        if (queue.info.state === "deleting") return refused("queueDeleting");
-        const known = queue.info.settings.partitions;
-        const is = known + queue.added.length;
-        const { partitions = is, ...others } = command.settings;
-        if (partitions < is) return refused("settingsInvalid");
-        if (partitions > is) {
-          const isGrowing = queue.added.length + queue.draining.length > 0;
-          if (queue.info.state === "creating" || isGrowing) return refused("queueGrowing");
-          queue.added = this.#place(known, partitions - is, command.shardCount!);
-          for (const { id } of queue.added) queue.unsettled.set(id, "create");
-        }
-        const settings = { ...queue.info.settings, ...others };
-        const paused = command.paused ?? queue.info.paused;
-        if (!sameSettings(settings, queue.info.settings) || paused !== queue.info.paused) {
-          revise(queue, { settings, paused });
-        }
-        return { kind: "queue", queue: queue.info, created: false };
-      }
-      case "deleteQueue": {
-        const queue = this.queues.find(({ info }) => info.name === command.name);
-        if (queue === undefined) return refused("queueNotFound");
-        if (queue.info.state === "deleting") return { kind: "ok" };
-        const { growingFrom: _, ...info } = queue.info;
-        const partitions = [...info.partitions, ...queue.added];
-        const settings = { ...info.settings, partitions: partitions.length };
-        queue.info = { ...info, settings, partitions, state: "deleting" };
-        queue.added = [];
-        queue.draining = [];
-        queue.unsettled = new Map(queue.info.partitions.map(({ id }) => [id, "delete"]));
+      case "createQueue":
+        return this.catalog.create(command);
+      case "editQueue":
+        return this.catalog.edit(command);
+      case "deleteQueue":
+        return this.catalog.delete(command);
+      case "partitionSettled":
+        this.catalog.settle(command);
         return { kind: "ok" };
-      }
-      case "partitionSettled": {
-        const { partitionId, action, revision = 0 } = command;
-        if (action === "drain") {
-          const queue = this.queues.find(({ draining }) => draining.includes(partitionId));
-          if (queue === undefined || revision < queue.grownAt) return { kind: "ok" };
-          queue.draining = queue.draining.filter((id) => id !== partitionId);
-          if (queue.draining.length > 0) return { kind: "ok" };
-          const { growingFrom: _, ...info } = queue.info;
-          queue.info = info;
-          revise(queue, {});
-          return { kind: "ok" };
-        }
-        const queue = this.queues.find(({ unsettled }) => unsettled.get(partitionId) === action);
-        if (queue === undefined) return { kind: "ok" };
-        queue.unsettled.delete(partitionId);
-        const isOld = action !== "delete" && revision < queue.info.revision;
-        if (isOld) queue.unsettled.set(partitionId, "update");
-        const left = [...queue.unsettled.values()];
-        if (action === "create" && !left.includes("create")) {
-          if (queue.info.state === "creating") queue.info = { ...queue.info, state: "ready" };
-          else {
-            const { partitions: old, settings } = queue.info;
-            const partitions = [...old, ...queue.added];
-            queue.added = [];
-            queue.draining = old.map(({ id }) => id);
-            queue.grownAt = queue.info.revision + 1;
-            revise(queue, {
-              partitions,
-              settings: { ...settings, partitions: partitions.length },
-              growingFrom: old.length,
-            });
-          }
-        }
-        if (action === "delete" && left.length === 0) {
-          this.queues.splice(this.queues.indexOf(queue), 1);
-        }
-        return { kind: "ok" };
-      }
       case "addSchedule":
       case "removeSchedule":
       case "pauseSchedule":
@@ -641,13 +506,6 @@ export class Model {
       case "fireSchedule":
         return this.#schedule(meta, command);
     }
-  }
-
-  #place(firstNumber: number, count: number, shardCount: number): PartitionInfo[] {
-    return Array.from({ length: count }, (_, at) => {
-      const id = this.#nextPartitionId++;
-      return { id, number: firstNumber + at, shard: (id - 1) % shardCount };
-    });
   }
 
   #schedule(meta: CommandMeta, command: ScheduleCommand): ModelReply {
@@ -1272,24 +1130,8 @@ function isHolding({ number, growingFrom }: ModelPartition): boolean {
   return growingFrom !== undefined && number >= growingFrom;
 }
 
-/** Changes the record of a queue, and has its partitions told. */
-function revise(queue: ModelQueue, change: Partial<QueueInfo>): void {
-  queue.info = { ...queue.info, ...change, revision: queue.info.revision + 1 };
-  for (const { id } of queue.info.partitions) {
-    queue.unsettled.set(id, queue.unsettled.get(id) ?? "update");
-  }
-}
-
-function sameSettings(a: QueueSettings, b: QueueSettings): boolean {
-  return Object.entries(a).every(([name, value]) => b[name as keyof QueueSettings] === value);
-}
-
 function isLive({ state }: Message): boolean {
   return state === "ready" || state === "delayed" || state === "leased";
-}
-
-function refused(reason: RefusalReason): ModelReply {
-  return { kind: "refused", reason };
 }
 
 function noEffects(): ModelEffects {

@@ -8,7 +8,8 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Model, type ModelEffects, type ModelReply } from "./_model.ts";
+import { Model, type ModelEffects } from "./_model.ts";
+import type { ModelReply } from "./_model_reply.ts";
 import { settlingCommand } from "./catalog.ts";
 import type {
   Command,
@@ -639,7 +640,7 @@ class Pair {
     for (const part of machine.capture().parts()) entries.take(part);
     while (entries.step());
     assertSame([...live].sort((a, b) => a - b), model.liveEntries(), "live entries");
-    const queues = model.queues.map(({ info }) => info);
+    const queues = model.catalog.queues.map(({ info }) => info);
     assertSame(machine.queues(), queues.sort((a, b) => a.name < b.name ? -1 : 1), "queues");
     const schedules = model.partitions.flatMap(({ id }) => model.schedules.of(id));
     const found = model.partitions.flatMap(({ id }) => machine.schedules(id));
@@ -648,7 +649,11 @@ class Pair {
     const byId = (a: { partitionId: number }, b: { partitionId: number }) =>
       a.partitionId - b.partitionId;
     assertSame(machine.drained().sort(byId), model.drained().sort(byId), "drained");
-    assertSame(machine.partitionsToSettle(), model.partitionsToSettle(), "partitionsToSettle");
+    assertSame(
+      machine.partitionsToSettle(),
+      model.catalog.partitionsToSettle(),
+      "partitionsToSettle",
+    );
   }
 
   /** All of what is held, and what happened to one message: another one each time. */
@@ -678,7 +683,7 @@ class Pair {
 
   /** As if the other shard were this one too. */
   #keep(pickItem: number): void {
-    const items = this.model.partitionsToSettle();
+    const items = this.model.catalog.partitionsToSettle();
     const item = items[pickItem % items.length];
     if (item === undefined) return;
     this.apply(settlingCommand(item));
@@ -763,7 +768,7 @@ class Pair {
         };
       }
       case "drained": {
-        const growing = this.model.queues.flatMap(({ draining, grownAt }) =>
+        const growing = this.model.catalog.queues.flatMap(({ draining, grownAt }) =>
           draining.map((partitionId) => ({ partitionId, revision: grownAt }))
         );
         const { partitionId, revision } = growing[step.pickPartition % growing.length] ?? {};
