@@ -8,8 +8,9 @@
 
 import { assertEquals } from "@std/assert";
 import fc from "fast-check";
-import { Model, type ModelEffects } from "./_model.ts";
+import { Model } from "./_model.ts";
 import type { ModelReply } from "./_model_reply.ts";
+import type { ModelEffects } from "./_model_shard.ts";
 import { settlingCommand } from "./catalog.ts";
 import type {
   Command,
@@ -622,17 +623,21 @@ class Pair {
     const { machine, model } = this;
     assertSame(machine.nextDeadlineMs(), model.nextDeadlineMs(), "nextDeadlineMs");
     assertSame(machine.partitions(), model.partitions.map(({ id }) => id), "partitions");
-    assertSame(machine.sessions(), model.sessions.map((s) => model.sessionInfo(s)), "sessions");
+    assertSame(
+      machine.sessions(),
+      model.sessions.all.map((s) => model.sessions.info(s)),
+      "sessions",
+    );
     for (const partition of model.partitions) {
-      assertSame(machine.stats(partition.id), model.stats(partition), "stats");
+      assertSame(machine.stats(partition.id), partition.stats(), "stats");
       this.#compareHistory(partition);
-      for (const consumer of partition.consumers) {
+      for (const consumer of partition.consumers.all) {
         const { sessionId, consumerId, partitionId } = consumer;
         const leases = machine.leases(sessionId, consumerId, partitionId);
-        assertSame(leases, model.leases(consumer), "leases");
+        assertSame(leases, partition.consumers.leases(consumer), "leases");
       }
     }
-    assertSame(transfersOf(machine), model.outbox, "the outbox");
+    assertSame(transfersOf(machine), model.outbox.transfers, "the outbox");
     const lowest = model.lowestLiveEntryIndex();
     assertSame(machine.lowestLiveEntryIndex(), lowest, "lowestLiveEntryIndex");
     const live = new Set<number>();
@@ -717,13 +722,13 @@ class Pair {
         return step.command;
       case "ofSession": {
         const sessionId = this.#pickSession(step.pickSession);
-        const session = this.model.sessions.find(({ id }) => id === sessionId);
+        const session = this.model.sessions.find(sessionId);
         return step.make(sessionId, session?.attachIndex ?? 0);
       }
       case "publish": {
         const sessionId = this.#pickSession(step.pickSession);
         const { partitionId, count, pickBatch, details, partitionCount } = step;
-        const published = this.model.sessions.find(({ id }) => id === sessionId)
+        const published = this.model.sessions.find(sessionId)
           ?.published.get(partitionId);
         const batches = published?.batches ?? [];
         const batch = batches[batches.length - 1 - pickBatch % 5];
@@ -798,10 +803,10 @@ class Pair {
       case "transferDone":
         return {
           kind: "transferDone",
-          ids: this.model.outbox.slice(0, step.count).map(({ id }) => id),
+          ids: this.model.outbox.transfers.slice(0, step.count).map(({ id }) => id),
         };
       case "settleAndPublish": {
-        const all = this.model.partitions.flatMap((partition) => partition.consumers);
+        const all = this.model.partitions.flatMap(({ consumers }) => consumers.all);
         const consumer = all[step.pickConsumer % all.length];
         if (consumer === undefined) return undefined;
         const held = this.model.held(consumer);
@@ -824,7 +829,7 @@ class Pair {
         };
       }
       case "settle": {
-        const all = this.model.partitions.flatMap((partition) => partition.consumers);
+        const all = this.model.partitions.flatMap(({ consumers }) => consumers.all);
         const busy = all.filter((consumer) => this.model.held(consumer).length > 0);
         // Most often one with something to settle.
         const consumers = busy.length === 0 || step.pickConsumer === 0 ? all : busy;
@@ -853,7 +858,7 @@ class Pair {
   }
 
   #pickSession(pick: number): number {
-    const { sessions } = this.model;
+    const { all: sessions } = this.model.sessions;
     // Most often one of the two oldest; now and then one that does not exist.
     if (pick === 20) return 1_000_000;
     const among = pick < 14 ? Math.min(2, sessions.length) : sessions.length;
