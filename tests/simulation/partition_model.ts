@@ -264,6 +264,16 @@ export class ModelPartition {
     consumer.held++;
   }
 
+  /** A consumer is no more: what it holds comes back, and counts as failed where it was not closed. */
+  endConsumer(consumer: ModelConsumer, how: "closed" | "timedOut"): void {
+    this.consumers.delete(nameOfConsumer(consumer));
+    for (const message of this.leased) {
+      if (message.lease!.consumer !== consumer) continue;
+      if (how === "closed") this.giveBack(message);
+      else this.fail(message, 0);
+    }
+  }
+
   /** How long a consumer holds a message. */
   leaseMsOf({ leaseMs }: ModelConsumer): number {
     return leaseMs || this.settings.leaseMs;
@@ -446,4 +456,11 @@ export class ModelPartition {
 /** Whether a message may still be delivered. */
 export function isAlive({ state }: ModelMessage): boolean {
   return state === "ready" || state === "delayed" || state === "leased";
+}
+
+/** What a consumer is called in its partition. */
+export function nameOfConsumer(
+  { sessionId, consumerId }: Pick<ModelConsumer, "sessionId" | "consumerId">,
+): string {
+  return `${sessionId}/${consumerId}`;
 }

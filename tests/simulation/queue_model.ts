@@ -2,61 +2,38 @@
  * The queues as they must be: a slow and simple model that follows the committed log, and checks each
  * reply and each delivery of the production machine against what it makes of the same commands.
  *
- * It does not decide who gets a message, only whether the machine was allowed to give it: it is the one
- * whose turn it is, its delivery count is one more than before, and the consumer is attached and has
- * credit. It keeps leases and sessions in plain maps and looks through all of them each time, so it
- * shares neither code nor cleverness with the machine.
+ * It does not decide who gets a message, only whether the machine was allowed to give it. It keeps leases
+ * and sessions in plain maps and looks through all of them each time, so it shares neither code nor
+ * cleverness with the machine.
  *
- * What becomes of messages is in `partition_model.ts`, what is on its way to other queues in
- * `outbox_model.ts`, named producers are in `producer_model.ts`, schedules in `schedule_model.ts`.
+ * Here is what concerns the whole shard, and what is stored. What becomes of messages is in
+ * `partition_model.ts`, to whom they may go in `delivery_checker.ts`, what is said about them in
+ * `settle_model.ts`, what is on its way to other queues in `outbox_model.ts`; sessions are in
+ * `session_model.ts`, named producers in `producer_model.ts`, schedules in `schedule_model.ts`.
  *
  * @module
  */
 
 import { type Entry, EntryKind } from "../../raft/mod.ts";
-import type {
-  Command,
-  Effects,
-  OpenSessionCommand,
-  QueueSettings,
-  Repeat,
-  Reply,
-  Transfer,
-} from "../../queue/mod.ts";
-import { SettleOperation, SettleStatus } from "../../queue/mod.ts";
-import {
-  commandTimestampMs,
-  decodeCommand,
-  decodeMessage,
-  messageEnd,
-  messageStart,
-  publishedWith,
-} from "../../wire/mod.ts";
+import type { Command, Effects, QueueSettings, Repeat, Reply, Transfer } from "../../queue/mod.ts";
+import { commandTimestampMs, decodeCommand } from "../../wire/mod.ts";
+import { DeliveryChecker } from "./delivery_checker.ts";
 import type { KeyOrderChecker } from "./key_order_checker.ts";
-import { nameOfMessage, nameOfReplay } from "./message_name.ts";
+import { nameOfReplay } from "./message_name.ts";
+import { readMessages } from "./message_reader.ts";
 import { OutboxModel } from "./outbox_model.ts";
 import {
-  isAlive,
-  type MessageState,
-  type ModelConsumer,
-  type ModelMessage,
   ModelPartition,
+  nameOfConsumer,
   type NewMessage,
   type PartitionHost,
 } from "./partition_model.ts";
 import { ProducerModel } from "./producer_model.ts";
 import { ScheduleModel } from "./schedule_model.ts";
+import { SessionModel } from "./session_model.ts";
+import { SettleModel } from "./settle_model.ts";
+import type { ShardHost } from "./shard_host.ts";
 import type { World } from "./world.ts";
-
-interface ModelSession {
-  readonly timeoutMs: number;
-  attached: boolean;
-  /** The entry that opened or attached it last. */
-  attachIndex: number;
-  /** While detached: when it ends. */
-  deadlineMs: number;
-  ended: boolean;
-}
 
 /** A batch that a client publishes, or the message of a schedule. */
 interface PublishedBatch {
@@ -77,10 +54,8 @@ export interface ClusterModel {
   readonly keyOrder: KeyOrderChecker;
 }
 
-const decoder = new TextDecoder();
-
 /** The queues of one shard. */
-export class ShardModel implements PartitionHost {
+export class ShardModel implements PartitionHost, ShardHost {
   readonly shard: number;
   readonly partitions = new Map<number, ModelPartition>();
   /** What is on its way to other queues. */
@@ -91,15 +66,13 @@ export class ShardModel implements PartitionHost {
   nowMs = 0;
   readonly #world: World;
   readonly #cluster: ClusterModel;
-  readonly #sessions = new Map<number, ModelSession>();
-  readonly #schedules = new ScheduleModel((...broken) => this.#violated(...broken));
-  readonly #producers = new ProducerModel((...broken) => this.#violated(...broken));
+  readonly #schedules = new ScheduleModel((...broken) => this.violated(...broken));
+  readonly #producers = new ProducerModel((...broken) => this.violated(...broken));
+  readonly #sessions = new SessionModel(this, this.#producers);
+  readonly #settles: SettleModel;
+  readonly #deliveries: DeliveryChecker;
   /** What was told of messages that were not stored, by the place of their batch. */
   readonly #repeats = new Map<string, string>();
-  /** Acks that published, by session and number. */
-  readonly #posts = new Set<string>();
-  /** Of each session: below which number of its acks that publish it has all answers. */
-  readonly #answeredBelow = new Map<number, number>();
 
   /**
    * @param shard Its number.
@@ -110,8 +83,10 @@ export class ShardModel implements PartitionHost {
     this.shard = shard;
     this.#world = world;
     this.#cluster = cluster;
-    this.outbox = new OutboxModel((...broken) => this.#violated(...broken));
+    this.outbox = new OutboxModel((...broken) => this.violated(...broken));
     cluster.outboxes[shard] = this.outbox;
+    this.#settles = new SettleModel(this, this.outbox, (name, at) => this.posted.set(name, at));
+    this.#deliveries = new DeliveryChecker(this, this.#sessions, cluster.keyOrder, world);
   }
 
   /**
@@ -130,7 +105,7 @@ export class ShardModel implements PartitionHost {
   ): void {
     if (entry.kind !== EntryKind.command || entry.data.length === 0) return;
     if (reply === undefined) {
-      this.#violated("commands are applied", entry, "the machine gave no reply");
+      this.violated("commands are applied", entry, "the machine gave no reply");
     }
     const command = decodeCommand(entry.data);
     this.#world.trace(() =>
@@ -138,13 +113,17 @@ export class ShardModel implements PartitionHost {
     );
     this.index = entry.index;
     this.nowMs = Math.max(this.nowMs, commandTimestampMs(entry.data));
-    if (command.kind === "beginTerm") this.#beginTerm();
+    if (command.kind === "beginTerm") {
+      this.#schedules.beginTerm();
+      this.#sessions.beginTerm();
+      for (const partition of this.partitions.values()) partition.renewLeases(() => true);
+    }
     for (const partition of this.partitions.values()) partition.passTime();
     const replaced = command.kind === "openSession"
       ? this.#producers.holder(command.producer)
       : undefined;
     for (const { sessionId } of effects.sessionsEnded) {
-      if (sessionId !== replaced) this.#sessionTimedOut(entry, sessionId);
+      if (sessionId !== replaced) this.#sessions.timedOut(entry, sessionId);
     }
     if (reply.kind === "refused") {
       if (reply.reason === "queueFull") this.#refusedFull(entry, command);
@@ -155,7 +134,7 @@ export class ShardModel implements PartitionHost {
     }
     this.outbox.settle(entry, transfers);
     this.#schedules.passed(this.nowMs, this.#world.nowMs, this.#world.roomSinceMs);
-    this.#deliveries(entry, effects);
+    this.#deliveries.check(entry, effects);
   }
 
   /** What waits: messages that are alive, or on their way to another queue. */
@@ -185,44 +164,43 @@ export class ShardModel implements PartitionHost {
     this.#world.counters.add(what, by);
   }
 
+  partition(entry: Entry, id: number): ModelPartition {
+    const partition = this.partitions.get(id);
+    if (partition === undefined) this.violated("partitions exist", entry, `partition ${id}`);
+    return partition;
+  }
+
+  violated(invariant: string, entry: Entry, details: string): never {
+    throw this.#world.violated(
+      invariant,
+      `shard ${this.shard}, entry ${entry.index} of term ${entry.term}: ${details}`,
+    );
+  }
+
   #carryOut(entry: Entry, command: Command, reply: Exclude<Reply, { kind: "refused" }>): void {
     switch (command.kind) {
       case "publish":
         return this.#publish(entry, command, reply);
       case "settle":
-        return this.#settle(entry, command, reply);
+        return this.#settles.settle(entry, command, reply);
       case "settleAndPublish":
-        return this.#settleAndPublish(entry, command, reply);
+        return this.#settles.settleAndPublish(entry, command, reply);
       case "transfer":
         return this.#transfer(entry, command, reply);
       case "transferDone":
         return this.outbox.done(entry, command.ids);
       case "openSession":
-        return this.#openSession(entry, command, reply);
-      case "attachSession": {
-        const session = this.#sessions.get(command.sessionId);
-        if (session === undefined) {
-          this.#violated("only known sessions are attached", entry, `${command.sessionId}`);
-        }
-        session.attached = true;
-        session.attachIndex = entry.index;
-        session.ended = false;
-        return;
-      }
-      case "detachSession": {
-        const session = this.#sessions.get(command.sessionId);
-        const isNewest = session?.attachIndex === command.attachIndex;
-        if (session !== undefined && !session.ended && isNewest) {
-          this.#detach(command.sessionId, session);
-        }
-        return;
-      }
+        return this.#sessions.opened(entry, command, reply);
+      case "attachSession":
+        return this.#sessions.attached(entry, command);
+      case "detachSession":
+        return this.#sessions.detached(command);
       case "closeSession":
-        return this.#closeSession(command.sessionId);
+        return this.#sessions.closed(command.sessionId);
       case "attachConsumer": {
         const { sessionId, consumerId, partitionId, prefetch, leaseMs = 0 } = command;
-        const { consumers } = this.#partition(entry, partitionId);
-        const name = `${sessionId}/${consumerId}`;
+        const { consumers } = this.partition(entry, partitionId);
+        const name = nameOfConsumer(command);
         const consumer = consumers.get(name);
         if (consumer === undefined) {
           const state = { attached: true, held: 0 };
@@ -234,13 +212,12 @@ export class ShardModel implements PartitionHost {
         }
         return;
       }
-      case "detachConsumer":
-        return this.#endConsumers(
-          (consumer, partitionId) =>
-            consumer.sessionId === command.sessionId &&
-            consumer.consumerId === command.consumerId && partitionId === command.partitionId,
-          "closed",
-        );
+      case "detachConsumer": {
+        const partition = this.partitions.get(command.partitionId);
+        const consumer = partition?.consumers.get(nameOfConsumer(command));
+        if (consumer !== undefined) partition!.endConsumer(consumer, "closed");
+        return;
+      }
       case "createPartition": {
         const { partitionId: id, queueName: queue, partitionNumber: number, settings } = command;
         let partition = this.partitions.get(id);
@@ -256,14 +233,14 @@ export class ShardModel implements PartitionHost {
       }
       case "updatePartition": {
         const { partitionId, settings, paused, revision, growingFrom } = command;
-        const partition = this.#partition(entry, partitionId);
+        const partition = this.partition(entry, partitionId);
         return this.#update(partition, settings, paused, revision, growingFrom);
       }
       case "purgePartition": {
-        const purged = this.#partition(entry, command.partitionId).purge();
+        const purged = this.partition(entry, command.partitionId).purge();
         if (reply.kind === "purged" && reply.count === purged) return;
         const what = `${JSON.stringify(reply)} for ${purged} messages`;
-        return this.#violated("a purge removes what nobody holds", entry, what);
+        return this.violated("a purge removes what nobody holds", entry, what);
       }
       case "deletePartition":
         this.partitions.delete(command.partitionId);
@@ -285,36 +262,18 @@ export class ShardModel implements PartitionHost {
       case "partitionSettled":
         return;
       case "removeMessage":
-        if (this.#partition(entry, command.partitionId).remove(command.offset)) return;
-        return this.#violated("only what waits is removed", entry, JSON.stringify(command));
+        if (this.partition(entry, command.partitionId).remove(command.offset)) return;
+        return this.violated("only what waits is removed", entry, JSON.stringify(command));
       case "replay": {
         const { partitionId, sinceMs, untilIndex } = command;
-        const count = this.#partition(entry, partitionId).history.replay(sinceMs, untilIndex);
+        const count = this.partition(entry, partitionId).history.replay(sinceMs, untilIndex);
         if (reply.kind === "replayed" && reply.count === count) return;
         const what = `${JSON.stringify(reply)} for ${count} messages`;
-        return this.#violated("a replay brings back what was acked since", entry, what);
+        return this.violated("a replay brings back what was acked since", entry, what);
       }
       default:
         return command satisfies never;
     }
-  }
-
-  #openSession(entry: Entry, command: OpenSessionCommand, reply: Reply): void {
-    if (reply.kind !== "sessionOpened" || reply.sessionId !== entry.index) {
-      this.#violated("sessions are named after their entry", entry, JSON.stringify(reply));
-    }
-    const before = this.#producers.opened(entry, command, reply);
-    if (before !== undefined) {
-      this.#forgetSession(before);
-      this.count("queue: producers that go on");
-    }
-    this.#sessions.set(entry.index, {
-      timeoutMs: command.timeoutMs,
-      attached: true,
-      attachIndex: entry.index,
-      deadlineMs: 0,
-      ended: false,
-    });
   }
 
   #update(
@@ -344,7 +303,7 @@ export class ShardModel implements PartitionHost {
   #refusedFull(entry: Entry, command: Command): void {
     const partition = this.partitions.get((command as Command & { kind: "publish" }).partitionId);
     if (partition === undefined || partition.isFull) return;
-    this.#violated("only a full queue refuses as it is full", entry, JSON.stringify(command));
+    this.violated("only a full queue refuses as it is full", entry, JSON.stringify(command));
   }
 
   #publish(
@@ -353,13 +312,13 @@ export class ShardModel implements PartitionHost {
     reply: Reply,
   ): void {
     if (reply.kind !== "published" || reply.count !== command.count) {
-      this.#violated("a publish is answered with its receipt", entry, JSON.stringify(reply));
+      this.violated("a publish is answered with its receipt", entry, JSON.stringify(reply));
     }
     const { partitionId, sessionId, baseSequence } = command;
-    const partition = this.#partition(entry, partitionId);
+    const partition = this.partition(entry, partitionId);
     const { firstOffset } = reply;
     const place = `${partitionId}/${firstOffset}`;
-    const messages = this.#read(entry, partition, command.count);
+    const messages = readMessages(entry, partition.settings, this.nowMs, command.count);
     const { partitionCount = 0 } = command;
     const knewFewer = partitionCount > 0 && partitionCount < partition.settings.partitions;
     if (reply.duplicate) {
@@ -371,21 +330,21 @@ export class ShardModel implements PartitionHost {
         if (this.#cluster.places.get(id) === `${partitionId}/${firstOffset + i}`) return;
         const where = `${this.#cluster.places.get(id)}, not at ${place}+${i}`;
         const what = `message ${id} is at ${where}`;
-        this.#violated("a repeated publish gets the first receipt", entry, what);
+        this.violated("a repeated publish gets the first receipt", entry, what);
       });
       return this.#checkRepeats(entry, this.#repeats.get(place) ?? "[]", reply.repeats);
     }
     if (knewFewer) {
       const what = `${partitionCount} of ${partition.settings.partitions} were known`;
-      this.#violated("who does not know all partitions chooses again", entry, what);
+      this.violated("who does not know all partitions chooses again", entry, what);
     }
     if (command.kind === "publish" && partition.isFull) {
-      this.#violated("a full queue takes nothing", entry, `it has ${partition.live} messages`);
+      this.violated("a full queue takes nothing", entry, `it has ${partition.live} messages`);
     }
     const twice = messages.find(({ id }) => this.#cluster.places.has(id));
     if (twice !== undefined) {
       const where = `${this.#cluster.places.get(twice.id)} and again at ${place}`;
-      this.#violated("exactly-once publish", entry, `message ${twice.id} is at ${where}`);
+      this.violated("exactly-once publish", entry, `message ${twice.id} is at ${where}`);
     }
     const repeats = JSON.stringify(this.#store(entry, partition, firstOffset, messages));
     this.#checkRepeats(entry, repeats, reply.repeats);
@@ -403,23 +362,7 @@ export class ShardModel implements PartitionHost {
   #checkRepeats(entry: Entry, expected: string, repeats: readonly Repeat[] = []): void {
     const told = JSON.stringify(repeats);
     if (told === expected) return;
-    this.#violated("a unique message is stored once", entry, `${told} should be ${expected}`);
-  }
-
-  /** Reads the messages of a command, as they are published to a partition now. */
-  #read(entry: Entry, { settings }: ModelPartition, count: number): NewMessage[] {
-    const { index, term, data } = entry;
-    const share = Math.ceil((messageEnd(data, count - 1) - messageStart(data, 0)) / count);
-    return Array.from({ length: count }, (_, i) => {
-      const [start, end] = [messageStart(data, i), messageEnd(data, i)];
-      const { options, key, ...rest } = decodeMessage(data, start, end);
-      const { delayMs = 0, atMs = this.nowMs + delayMs, ttlMs = 0, priority = 0, unique } = options;
-      const livesMs = Math.min(ttlMs || Infinity, settings.ttlMs || Infinity);
-      const expiresAtMs = this.nowMs + livesMs;
-      const id = nameIn(rest);
-      const times = { dueMs: atMs, expiresAtMs };
-      return { id, key, index, term, priority, ...times, unique, bytes: end - start, share };
-    });
+    this.violated("a unique message is stored once", entry, `${told} should be ${expected}`);
   }
 
   /** @returns What was not stored. */
@@ -431,7 +374,7 @@ export class ShardModel implements PartitionHost {
   ): Repeat[] {
     if (firstOffset !== partition.messages.length) {
       const what = `it stored ${firstOffset} after ${partition.messages.length - 1}`;
-      this.#violated("offsets have no gaps", entry, what);
+      this.violated("offsets have no gaps", entry, what);
     }
     const repeats: Repeat[] = [];
     for (const [position, message] of messages.entries()) {
@@ -441,7 +384,7 @@ export class ShardModel implements PartitionHost {
       }
       const earlier = partition.store(message);
       const broken = this.#cluster.keyOrder.stored(partition, partition.messages.at(-1)!);
-      if (broken !== undefined) this.#violated("a key is stored in its order", entry, broken);
+      if (broken !== undefined) this.violated("a key is stored in its order", entry, broken);
       if (earlier === undefined) continue;
       const { offset, index, term } = earlier;
       repeats.push({ position, offset, index, term });
@@ -450,58 +393,15 @@ export class ShardModel implements PartitionHost {
     return repeats;
   }
 
-  /** An ack that publishes: everything where all leases are held, and nothing otherwise. */
-  #settleAndPublish(
-    entry: Entry,
-    command: Command & { kind: "settleAndPublish" },
-    reply: Reply,
-  ): void {
-    if (reply.kind !== "settled") {
-      this.#violated("a settle is answered with states", entry, JSON.stringify(reply));
-    }
-    const isOk = reply.statuses.every((status) => status === SettleStatus.ok);
-    const { sessionId, sequence } = command;
-    const name = `${sessionId}/${sequence}`;
-    // A copy that comes late may find that its answer is forgotten: the client has it already.
-    const answeredBelow = Math.max(
-      this.#answeredBelow.get(sessionId) ?? 0,
-      command.answeredBelow,
-    );
-    this.#answeredBelow.set(sessionId, answeredBelow);
-    if (this.#posts.has(name)) {
-      if (!isOk && sequence >= answeredBelow) {
-        this.#violated("an ack that is repeated gets the same answer", entry, name);
-      }
-      return this.count("queue: acks that publish repeated");
-    }
-    const partition = this.#partition(entry, command.partitionId);
-    const isHeld = command.offsets.every((_, i) => holdsOf(partition, command, i) !== undefined);
-    if (isOk !== isHeld) {
-      const what = `${command.offsets} of ${partition.queue} got ${reply.statuses}`;
-      this.#violated("who holds the messages acks and publishes", entry, what);
-    }
-    if (!isOk) return this.count("queue: acks that publish too late");
-    this.#posts.add(name);
-    for (const offset of command.offsets) partition.ack(partition.messages[offset]!);
-    const messages = publishedWith(entry.data);
-    for (const [position, target] of command.targets.entries()) {
-      const start = messageStart(messages, position);
-      const id = nameIn(decodeMessage(messages, start, messageEnd(messages, position)));
-      this.posted.set(id, entry.index);
-      this.outbox.post(entry.index, position, id, target);
-    }
-    this.count("queue: acks that publish");
-  }
-
   #transfer(entry: Entry, command: Command & { kind: "transfer" }, reply: Reply): void {
     if (reply.kind !== "transferred") {
-      this.#violated("a transfer is answered with how far it is", entry, JSON.stringify(reply));
+      this.violated("a transfer is answered with how far it is", entry, JSON.stringify(reply));
     }
     const { firstOffset } = reply;
     const { sourceShard, firstId, lastId } = command;
-    const partition = this.#partition(entry, command.partitionId);
+    const partition = this.partition(entry, command.partitionId);
     if (firstOffset === undefined) return this.count("queue: transfers repeated");
-    const messages = this.#read(entry, partition, command.count);
+    const messages = readMessages(entry, partition.settings, this.nowMs, command.count);
     const names = messages.map(({ id }) => id);
     const { queue, number } = partition;
     const target = { queue, partition: number };
@@ -510,224 +410,4 @@ export class ShardModel implements PartitionHost {
     this.count("queue: messages transferred", command.count);
     this.count("queue: dead letters stored", dead);
   }
-
-  #settle(entry: Entry, command: Command & { kind: "settle" }, reply: Reply): void {
-    if (reply.kind !== "settled") {
-      this.#violated("a settle is answered with states", entry, JSON.stringify(reply));
-    }
-    const partition = this.#partition(entry, command.partitionId);
-    command.offsets.forEach((offset, i) => {
-      const message = partition.messages[offset];
-      const held = holdsOf(partition, command, i);
-      const allowed = held !== undefined || message !== undefined && !isAlive(message);
-      const ok = reply.statuses[i] === SettleStatus.ok;
-      if (ok !== allowed) {
-        const { state, deliveryCount, lease } = message ?? {};
-        this.#violated(
-          ok ? "only the holder settles" : "the holder can settle",
-          entry,
-          `offset ${offset} delivery ${command.deliveryCounts[i]} of consumer ` +
-            `${command.sessionId}/${command.consumerId} got status ${reply.statuses[i]}; it is ` +
-            `${state}, delivered ${deliveryCount} times, held by ` +
-            (lease === undefined ? "nobody" : nameOf(lease.consumer)),
-        );
-      }
-      if (!ok) this.count("queue: settles too late");
-      if (held === undefined) return;
-      switch (command.operation) {
-        case SettleOperation.ack:
-          return partition.ack(held);
-        case SettleOperation.nack:
-          this.count("queue: messages nacked");
-          return partition.fail(held, command.delayMs);
-        case SettleOperation.reject:
-          return partition.reject(held);
-        case SettleOperation.extend: {
-          this.count("queue: leases extended");
-          const { lease } = held;
-          lease!.deadlineMs = this.nowMs + partition.leaseMsOf(lease!.consumer);
-          return;
-        }
-        default:
-          return command.operation satisfies never;
-      }
-    });
-  }
-
-  #deliveries(entry: Entry, { deliveries }: Effects): void {
-    for (let i = 0; i < deliveries.count; i++) {
-      const partition = this.#partition(entry, deliveries.partitionId[i]!);
-      const offset = deliveries.offset[i]!;
-      const deliveryCount = deliveries.deliveryCount[i]!;
-      const name = `${deliveries.sessionId[i]}/${deliveries.consumerId[i]}`;
-      const message = partition.messages[offset];
-      const what = `${partition.queue}/${partition.number} offset ${offset} to ${name}`;
-      if (message === undefined) this.#violated("only messages are delivered", entry, what);
-      if (partition.paused) this.#violated("a paused queue delivers nothing", entry, what);
-      if (message.state !== "ready") {
-        const { lease, dueMs } = message;
-        const details = lease === undefined
-          ? `due at ${dueMs}`
-          : `${nameOf(lease.consumer)} has it`;
-        this.#violated(UNDELIVERABLE[message.state], entry, `${what}; ${details}`);
-      }
-      if (deliveryCount !== message.deliveryCount + 1) {
-        const counts = `count ${deliveryCount} after ${message.deliveryCount}`;
-        this.#violated("delivery counts rise by one", entry, `${what}: ${counts}`);
-      }
-      if (message.index !== deliveries.entryIndex[i]) {
-        this.#violated("deliveries name the entry", entry, `${what}: ${deliveries.entryIndex[i]}`);
-      }
-      if (partition.isHeldBack(message)) {
-        this.#violated("a key that may have moved waits for its older messages", entry, what);
-      }
-      const broken = deliveryCount > 1
-        ? undefined
-        : this.#cluster.keyOrder.delivered(partition, message);
-      if (broken !== undefined) {
-        this.#violated("a key is delivered in its order", entry, `${what}: ${broken}`);
-      }
-      if (partition.keys.has(offset)) {
-        const broken = partition.keys.delivered(message, this.nowMs);
-        if (broken !== undefined) this.#violated(broken[0], entry, `${what}: ${broken[1]}`);
-        this.count("queue: deliveries of keys that take turns");
-      } else {
-        const next = partition.ready.next(partition.settings.starvationLimit)!;
-        if (next !== message) {
-          const before = `offset ${next.offset} of priority ${next.priority} comes before it`;
-          this.#violated(
-            "in order of priority, then first in, first out",
-            entry,
-            `${what}; ${before}`,
-          );
-        }
-      }
-      if (deliveryCount > 1) this.count("queue: redeliveries");
-      const consumer = partition.consumers.get(name);
-      if (consumer === undefined) this.#violated("only consumers are served", entry, what);
-      if (!consumer.attached || this.#sessions.get(consumer.sessionId)?.attached !== true) {
-        this.#violated("only attached consumers are served", entry, what);
-      }
-      this.#world.trace(() => `queue: delivery ${deliveryCount} of ${what}`);
-      partition.deliver(message, consumer);
-      if (consumer.held > consumer.prefetch) {
-        const credit = `it holds ${consumer.held} of ${consumer.prefetch}`;
-        this.#violated("credit is kept", entry, `${what}: ${credit}`);
-      }
-    }
-  }
-
-  #beginTerm(): void {
-    this.#schedules.beginTerm();
-    for (const [id, session] of this.#sessions) if (!session.ended) this.#detach(id, session);
-    for (const partition of this.partitions.values()) partition.renewLeases(() => true);
-  }
-
-  #sessionTimedOut(entry: Entry, sessionId: number): void {
-    const session = this.#sessions.get(sessionId);
-    if (session === undefined || session.ended || session.attached) {
-      this.#violated("only detached sessions end", entry, `session ${sessionId}`);
-    }
-    if (session.deadlineMs > this.nowMs) {
-      const early = session.deadlineMs - this.nowMs;
-      this.#violated("sessions live to their time-out", entry, `${sessionId} is ${early} ms early`);
-    }
-    this.count("queue: sessions timed out");
-    session.ended = true;
-    this.#endConsumers((consumer) => consumer.sessionId === sessionId, "timedOut");
-  }
-
-  #closeSession(id: number): void {
-    const session = this.#sessions.get(id);
-    if (session === undefined || !this.#producers.isNamed(id)) return this.#forgetSession(id);
-    // Its numbers stay known.
-    session.ended = true;
-    this.#endConsumers(({ sessionId }) => sessionId === id, "closed");
-  }
-
-  #forgetSession(id: number): void {
-    this.#sessions.delete(id);
-    this.#endConsumers(({ sessionId }) => sessionId === id, "closed");
-  }
-
-  #detach(id: number, session: ModelSession): void {
-    session.attached = false;
-    session.deadlineMs = this.nowMs + session.timeoutMs;
-    for (const { consumers } of this.partitions.values()) {
-      for (const consumer of consumers.values()) {
-        if (consumer.sessionId === id) consumer.attached = false;
-      }
-    }
-  }
-
-  #endConsumers(
-    which: (consumer: ModelConsumer, partitionId: number) => boolean,
-    how: "closed" | "timedOut",
-  ): void {
-    for (const [partitionId, partition] of this.partitions) {
-      for (const [name, consumer] of partition.consumers) {
-        if (!which(consumer, partitionId)) continue;
-        partition.consumers.delete(name);
-        for (const message of partition.leased) {
-          if (message.lease!.consumer !== consumer) continue;
-          if (how === "closed") partition.giveBack(message);
-          else partition.fail(message, 0);
-        }
-      }
-    }
-  }
-
-  #partition(entry: Entry, id: number): ModelPartition {
-    const partition = this.partitions.get(id);
-    if (partition === undefined) this.#violated("partitions exist", entry, `partition ${id}`);
-    return partition;
-  }
-
-  #violated(invariant: string, entry: Entry, details: string): never {
-    throw this.#world.violated(
-      invariant,
-      `shard ${this.shard}, entry ${entry.index} of term ${entry.term}: ${details}`,
-    );
-  }
-}
-
-/** What a delivery breaks of a message that is not ready. */
-const UNDELIVERABLE = {
-  delayed: "no delivery before its time",
-  leased: "a message has one holder",
-  acked: "no delivery after an ack",
-  dead: "no delivery of a dead message",
-  expired: "no delivery of what has expired",
-  dropped: "no delivery of what was dropped",
-  purged: "no delivery of what was purged",
-  repeated: "no delivery of what was not stored",
-} as const satisfies Record<Exclude<MessageState, "ready">, string>;
-
-/** The message that a settle command is about, if whoever says so holds it. */
-function holdsOf(
-  { messages }: ModelPartition,
-  { sessionId, consumerId, offsets, deliveryCounts }: {
-    readonly sessionId: number;
-    readonly consumerId: number;
-    readonly offsets: ArrayLike<number>;
-    readonly deliveryCounts: ArrayLike<number>;
-  },
-  at: number,
-): ModelMessage | undefined {
-  const message = messages[offsets[at]!];
-  const consumer = message?.lease?.consumer;
-  const holds = consumer?.sessionId === sessionId && consumer.consumerId === consumerId &&
-    message!.deliveryCount === deliveryCounts[at];
-  return holds ? message : undefined;
-}
-
-function nameOf(consumer: ModelConsumer): string {
-  return `${consumer.sessionId}/${consumer.consumerId}`;
-}
-
-/** What a message is called. */
-function nameIn(
-  { body, headers }: Pick<ReturnType<typeof decodeMessage>, "body" | "headers">,
-): string {
-  return nameOfMessage(decoder.decode(body), headers);
 }
