@@ -64,7 +64,7 @@ class Bench {
 
   settle(consumer: Consumer, operation: SettleOperation, names: string, delayMs?: number): void {
     const offsets = names.split(" ").map((name) => this.names.indexOf(name));
-    const held = this.partition.heldBy(consumer);
+    const held = this.partition.view.heldBy(consumer);
     const deliveryCounts = offsets.map((offset) =>
       held.find((one) => one.offset === offset)!.deliveryCount
     );
@@ -100,7 +100,7 @@ class Bench {
   view(name: string): MessageView {
     const fromOffset = this.names.indexOf(name);
     const look = { fromOffset, messagesMax: 1, offsetsMax: 1 };
-    return this.partition.look(look, this.nowMs).messages[0]!;
+    return this.partition.view.look(look, this.nowMs).messages[0]!;
   }
 }
 
@@ -209,7 +209,7 @@ Deno.test("key concurrency: so many of a key are in flight", () => {
     offset: 0,
     lease: { sessionId: 1, consumerId: 1, sinceMs: 0, endsAtMs: 1_000 },
   });
-  assertEquals([bench.view("a1").block, bench.partition.keyCounts(0)], [
+  assertEquals([bench.view("a1").block, bench.partition.view.keyCounts(0)], [
     undefined,
     { keys: 1, blocked: 2 },
   ]);
@@ -262,9 +262,9 @@ Deno.test("an edit counts for what is published from then on; what waits keeps i
   bench.publish("a6");
   assertEquals(bench.dispatch(), "a5 a6", "nothing limits them any more");
   bench.settle(consumer, ack, "a1 a2 a3 a4 a5 a6 b1");
-  assertEquals(bench.partition.keyCounts(0), { keys: 0, blocked: 0 });
+  assertEquals(bench.partition.view.keyCounts(0), { keys: 0, blocked: 0 });
   bench.edit({ leaseMs: 2_000 });
-  assertEquals(bench.partition.keyCounts(0), undefined, "as if keys had never mattered");
+  assertEquals(bench.partition.view.keyCounts(0), undefined, "as if keys had never mattered");
 });
 
 Deno.test("a partition is the same from its parts: turns, rates, rests, and what holds a key", () => {

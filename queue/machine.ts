@@ -236,7 +236,9 @@ export class ShardMachine {
    */
   leases(sessionId: number, consumerId: number, partitionId: number): HeldMessage[] {
     const consumer = this.#tables.sessions.get(sessionId)?.consumer(consumerId, partitionId);
-    return consumer === undefined ? [] : this.#tables.partitions.get(partitionId)!.heldBy(consumer);
+    return consumer === undefined
+      ? []
+      : this.#tables.partitions.get(partitionId)!.view.heldBy(consumer);
   }
 
   /**
@@ -331,7 +333,7 @@ export class ShardMachine {
    * @returns What there is to see of them, or `undefined` when the partition does not live here.
    */
   look(partitionId: number, options: LookOptions): MessagesSeen | undefined {
-    return this.#tables.partitions.get(partitionId)?.look(options, this.timestampMs);
+    return this.#tables.partitions.get(partitionId)?.view.look(options, this.timestampMs);
   }
 
   /**
@@ -341,7 +343,7 @@ export class ShardMachine {
    * @returns The counts, or `undefined` where keys mean nothing.
    */
   keyCounts(partitionId: number): KeyCounts | undefined {
-    return this.#tables.partitions.get(partitionId)?.keyCounts(this.timestampMs);
+    return this.#tables.partitions.get(partitionId)?.view.keyCounts(this.timestampMs);
   }
 
   /**
@@ -594,7 +596,7 @@ export class ShardMachine {
   #info(consumer: Consumer): ConsumerInfo {
     const { sessionId, consumerId, partitionId, prefetch, held, receiving } = consumer;
     const { clientName } = this.#tables.sessions.get(sessionId)!;
-    const heldSinceMs = this.#tables.partitions.get(partitionId)!.heldSinceMs(consumer);
+    const heldSinceMs = this.#tables.partitions.get(partitionId)!.view.heldSinceMs(consumer);
     return { sessionId, clientName, consumerId, prefetch, held, heldSinceMs, receiving };
   }
 

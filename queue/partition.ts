@@ -10,7 +10,6 @@
 
 import { Backlog, type BacklogSnapshot } from "./backlog.ts";
 import {
-  type HeldMessage,
   type PartitionIdentity,
   type PartitionStats,
   type PublishDetails,
@@ -25,7 +24,6 @@ import { HappeningKind } from "./happenings.ts";
 import { History, type HistoryShard, NO_SHARD } from "./history.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
-import { KeyBlocks } from "./key_blocks.ts";
 import type { KeyedPart } from "./keyed_messages.ts";
 import type {
   ConsumerSnapshot,
@@ -33,20 +31,13 @@ import type {
   SnapshotPart,
   UniqueSnapshot,
 } from "./machine_snapshot.ts";
-import type {
-  KeyCounts,
-  LeaseView,
-  LookOptions,
-  MessagesSeen,
-  MessageView,
-} from "./message_view.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
 import { PartitionLimits } from "./partition_limits.ts";
+import { PartitionView } from "./partition_view.ts";
 import { queueSettings } from "./settings.ts";
-import type { WaitingMessage } from "./waiting_messages.ts";
 import { UniqueTable } from "./unique_table.ts";
 
 /** The parts of a snapshot that are of a history. */
@@ -481,68 +472,14 @@ export class Partition {
     if (paused || backlog.ready === 0) this.#consumers.reportDrained(effects);
   }
 
-  /**
-   * Lists what a consumer holds.
-   *
-   * @param consumer One that is attached.
-   * @returns Its messages, in the order of their offsets.
-   */
-  heldBy(consumer: Consumer): HeldMessage[] {
-    return this.#leases.slotsOf(consumer).map((slot) => {
-      const offset = this.#leases.offsetAt(slot);
-      this.#backlog.locate(offset);
-      return {
-        offset,
-        deliveryCount: this.#leases.deliveryCountAt(slot),
-        entryIndex: this.#backlog.entryIndex,
-        position: this.#backlog.position,
-      };
+  /** What there is to see of it. */
+  get view(): PartitionView {
+    return new PartitionView({
+      backlog: this.#backlog,
+      leases: this.#leases,
+      consumers: this.consumers,
+      lowOffset: this.#lowOffset,
     });
-  }
-
-  /**
-   * Looks at messages that are not gone.
-   *
-   * @param options Which ones.
-   * @param nowMs The time of the log.
-   * @returns What there is to see of them.
-   */
-  look(
-    { fromOffset, state, messagesMax, offsetsMax }: LookOptions,
-    nowMs: number,
-  ): MessagesSeen {
-    const messages: MessageView[] = [];
-    const first = Math.max(fromOffset, this.#lowOffset);
-    const end = Math.min(this.#backlog.nextOffset, first + offsetsMax);
-    const waiting = this.#backlog.waitingBetween(first, end);
-    const blocks = this.#keyBlocks(nowMs);
-    let offset = first;
-    while (offset < end && messages.length < messagesMax) {
-      const view = this.#view(offset, waiting.get(offset), blocks);
-      offset++;
-      if (view !== undefined && (state === undefined || view.state === state)) messages.push(view);
-    }
-    return { messages, nextOffset: offset < this.#backlog.nextOffset ? offset : undefined };
-  }
-
-  /**
-   * Tells since when a consumer has held what it has held longest.
-   *
-   * @param consumer One that is attached.
-   * @returns When that lease began or was last extended, or `undefined` when it holds nothing.
-   */
-  heldSinceMs({ firstLease, lane }: Consumer): number | undefined {
-    return firstLease === NO_SLOT ? undefined : this.#leases.deadlineAt(firstLease) - lane!.leaseMs;
-  }
-
-  /**
-   * Counts the keys that wait, where keys take turns.
-   *
-   * @param nowMs The time of the log.
-   * @returns The counts, or `undefined` where no message has a key that matters.
-   */
-  keyCounts(nowMs: number): KeyCounts | undefined {
-    return this.#backlog.keyed?.counts(nowMs);
   }
 
   /** Deliveries there have been, each delivery of a message counted. */
@@ -807,43 +744,6 @@ export class Partition {
     );
   }
 
-  /** What there is to see of a message, `undefined` when it is gone. */
-  #view(
-    offset: number,
-    waiting: WaitingMessage | undefined,
-    blocks: KeyBlocks | undefined,
-  ): MessageView | undefined {
-    const slot = this.#find(offset);
-    if (slot === NO_SLOT && !this.#backlog.has(offset)) return undefined;
-    this.#backlog.locate(offset);
-    const { entryIndex, position } = this.#backlog;
-    const place = { offset, entryIndex, position };
-    if (slot === NO_SLOT) {
-      const { deliveryCount = 0, dueMs } = waiting ?? {};
-      if (dueMs !== undefined) return { ...place, state: "delayed", deliveryCount, dueAtMs: dueMs };
-      const block = this.#backlog.isHeldBack(offset) ? HELD_BACK : blocks?.of(offset);
-      return { ...place, state: "ready", deliveryCount, ...(block === undefined ? {} : { block }) };
-    }
-    const lease = this.#leaseView(slot);
-    return { ...place, state: "leased", deliveryCount: this.#leases.deliveryCountAt(slot), lease };
-  }
-
-  #leaseView(slot: number): LeaseView {
-    const { sessionId, consumerId, lane } = this.#leases.holderAt(slot);
-    const endsAtMs = this.#leases.deadlineAt(slot);
-    return { sessionId, consumerId, sinceMs: endsAtMs - lane!.leaseMs, endsAtMs };
-  }
-
-  #keyBlocks(nowMs: number): KeyBlocks | undefined {
-    const { keyed } = this.#backlog;
-    if (keyed === undefined) return undefined;
-    const leases = this.#leases;
-    const slots = () => Iterator.from(this.consumers).flatMap((one) => leases.slotsOf(one));
-    const leased = () =>
-      slots().map((slot) => ({ offset: leases.offsetAt(slot), lease: this.#leaseView(slot) }));
-    return new KeyBlocks(keyed, nowMs, leased, () => this.#backlog.waiting());
-  }
-
   *#leasedOffsets(): Generator<number> {
     for (const consumer of this.consumers) {
       for (const slot of this.#leases.slotsOf(consumer)) yield this.#leases.offsetAt(slot);
@@ -976,5 +876,3 @@ export class Partition {
 function isNewcomer({ number, growingFrom }: PartitionIdentity): boolean {
   return growingFrom !== undefined && number >= growingFrom;
 }
-
-const HELD_BACK = { by: "growing" } as const;

@@ -239,7 +239,7 @@ Deno.test("Partition.dispatch() says drained once, to those who asked, when noth
   assertEquals(bench.dispatch(0), "");
 });
 
-Deno.test("Partition.heldBy() says where each message is in the log", () => {
+Deno.test("PartitionView.heldBy() says where each message is in the log", () => {
   const bench = new Bench();
   const one = bench.consumer(1, 3);
   bench.publish(2);
@@ -248,7 +248,7 @@ Deno.test("Partition.heldBy() says where each message is in the log", () => {
   bench.settle(one, nack, [0]);
   bench.dispatch(0);
   bench.settle(one, extend, [1]);
-  assertEquals(bench.partition.heldBy(one), [
+  assertEquals(bench.partition.view.heldBy(one), [
     { offset: 0, deliveryCount: 2, entryIndex: 100, position: 0 },
     { offset: 1, deliveryCount: 1, entryIndex: 100, position: 1 },
     { offset: 2, deliveryCount: 1, entryIndex: 101, position: 0 },
