@@ -5,17 +5,16 @@
  * @module
  */
 
-import type { Consumer } from "./consumer.ts";
-import { invariant, unreachable } from "./invariant.ts";
+import { invariant } from "./invariant.ts";
 import type { MachineLimits } from "./limits.ts";
 import {
-  type LeaseSnapshot,
+  type PartitionPart,
   type ShardPart,
   SNAPSHOT_VERSION,
   type SnapshotPart,
-  type WaitingSnapshot,
 } from "./machine_snapshot.ts";
 import { Partition } from "./partition.ts";
+import type { PartitionRestorer } from "./partition_restorer.ts";
 import { ShardTables } from "./shard_tables.ts";
 
 /** Tables that are filled from a snapshot. */
@@ -24,8 +23,7 @@ export class TablesRestorer {
   readonly #limits: MachineLimits;
   #tables: ShardTables | undefined;
   /** What the parts that come are of. */
-  #partition: Partition | undefined;
-  #consumers: Consumer[] = [];
+  #partition: PartitionRestorer | undefined;
   #parts = 0;
   #isWhole = false;
 
@@ -125,87 +123,18 @@ export class TablesRestorer {
         for (const saved of part.schedules) tables.schedules.put(saved);
         return;
       case "partition":
-        this.#partition = Partition.restore(part, tables.outbox, tables);
-        this.#consumers = [];
-        tables.addPartition(this.#partition);
-        return;
-    }
-    const partition = this.#partition;
-    if (partition === undefined) {
-      throw new RangeError(`Cannot restore ${part.kind} without a partition`);
-    }
-    switch (part.kind) {
-      case "consumers":
-        for (const saved of part.consumers) {
-          const session = tables.sessions.get(saved.sessionId);
-          invariant(session !== undefined, "The session of a consumer is in the snapshot");
-          const consumer = partition.restoreConsumer(saved, session.state === "attached");
-          session.addConsumer(consumer);
-          this.#consumers.push(consumer);
-        }
-        return;
-      case "ring":
-        for (const place of part.consumers) partition.restoreTurn(this.#consumerAt(place));
-        return;
-      case "batches":
-      case "passed":
-      case "expiries":
-      case "sizes":
-        return partition.restoreBacklog(part);
-      case "leases":
-        return this.#restoreLeases(partition, part);
-      case "uniques":
-        return partition.restoreUniques(part);
-      case "keyed":
-      case "keyTurns":
-      case "keyRests":
-      case "keyRates":
-        return partition.restoreKeyed(part);
-      case "returned":
-        for (const [offset, count, priority] of waitingIn(part)) {
-          partition.restoreReady(offset, count, priority);
-        }
-        return;
-      case "delayed":
-        for (const [offset, count, priority, at] of waitingIn(part)) {
-          partition.restoreDelayed(part.dueMs[at]!, offset, count, priority);
-        }
-        return;
-      case "history":
-      case "happenings":
-      case "replayable":
-      case "replaying":
-        return partition.restoreHistory(part);
+        return this.#beginPartition(tables, part);
       default:
-        unreachable(part);
+        if (this.#partition === undefined) {
+          throw new RangeError(`Cannot restore ${part.kind} without a partition`);
+        }
+        return this.#partition.take(part);
     }
   }
 
-  #restoreLeases(partition: Partition, part: LeaseSnapshot): void {
-    const { offset, deadlineMs, deliveryCount, holder, priority } = part;
-    for (let at = 0; at < offset.length; at++) {
-      const consumer = this.#consumerAt(holder[at]!);
-      partition.restoreLease(
-        offset[at]!,
-        deliveryCount[at]!,
-        priority?.[at] ?? 0,
-        consumer,
-        deadlineMs[at]!,
-      );
-    }
-  }
-
-  #consumerAt(place: number): Consumer {
-    const consumer = this.#consumers[place];
-    invariant(consumer !== undefined, "The consumers of a partition come before what they hold");
-    return consumer;
-  }
-}
-
-function* waitingIn(
-  { offset, deliveryCount, priority }: WaitingSnapshot,
-): Generator<readonly [offset: number, deliveryCount: number, priority: number, at: number]> {
-  for (let at = 0; at < offset.length; at++) {
-    yield [offset[at]!, deliveryCount[at]!, priority?.[at] ?? 0, at];
+  #beginPartition(tables: ShardTables, part: PartitionPart): void {
+    const partition = Partition.restore(part, tables.outbox, tables);
+    this.#partition = partition.restorer(tables.sessions);
+    tables.addPartition(partition);
   }
 }

@@ -8,7 +8,7 @@
  * @module
  */
 
-import { Backlog, type BacklogSnapshot } from "./backlog.ts";
+import { Backlog } from "./backlog.ts";
 import {
   type PartitionIdentity,
   type PartitionStats,
@@ -18,33 +18,22 @@ import {
   SettleOperation,
   SettleStatus,
 } from "./commands.ts";
-import { Consumer } from "./consumer.ts";
+import type { Consumer } from "./consumer.ts";
 import type { EffectBuffer } from "./effects.ts";
 import { HappeningKind } from "./happenings.ts";
 import { History, type HistoryShard, NO_SHARD } from "./history.ts";
 import { invariant } from "./invariant.ts";
 import { LeaseTable } from "./lease_table.ts";
-import type { KeyedPart } from "./keyed_messages.ts";
-import type {
-  ConsumerSnapshot,
-  PartitionPart,
-  SnapshotPart,
-  UniqueSnapshot,
-} from "./machine_snapshot.ts";
+import type { PartitionPart } from "./machine_snapshot.ts";
 import { NO_SLOT } from "./offset_index.ts";
 import { type Failure, type Graveyard, Outcomes } from "./outcomes.ts";
 import type { PartitionState } from "./partition_capture.ts";
 import { PartitionConsumers } from "./partition_consumers.ts";
 import { PartitionLimits } from "./partition_limits.ts";
+import { PartitionRestorer, type RestoredSessions } from "./partition_restorer.ts";
 import { PartitionView } from "./partition_view.ts";
 import { queueSettings } from "./settings.ts";
 import { UniqueTable } from "./unique_table.ts";
-
-/** The parts of a snapshot that are of a history. */
-type HistorySnapshot = Extract<
-  SnapshotPart,
-  { kind: "history" | "happenings" | "replayable" | "replaying" }
->;
 
 /** What of a partition changes with its queue. */
 export type QueueState = Pick<
@@ -578,124 +567,24 @@ export class Partition {
   }
 
   /**
-   * Adds a consumer as it was in a snapshot.
+   * Gives what fills it with the rest of its snapshot.
    *
-   * @param saved The consumer.
-   * @param isAttached Whether its session is attached.
-   * @returns The consumer.
+   * @param sessions Those of its consumers, restored before.
+   * @returns It, for the parts behind that of the partition itself.
    */
-  restoreConsumer(saved: ConsumerSnapshot, isAttached: boolean): Consumer {
-    const { sessionId, consumerId, prefetch, attached, draining, leaseMs = 0 } = saved;
-    const consumer = new Consumer(sessionId, consumerId, this.#identity.id, prefetch);
-    consumer.attached = attached;
-    consumer.receiving = attached && isAttached;
-    this.#consumers.add(consumer);
-    this.setDraining(consumer, draining);
-    this.setLease(consumer, leaseMs, 0);
-    return consumer;
-  }
-
-  /**
-   * Gives a consumer its turn behind those that have one, as it was in a snapshot.
-   *
-   * @param consumer One that was restored.
-   */
-  restoreTurn(consumer: Consumer): void {
-    this.#consumers.ring.join(consumer);
-  }
-
-  /**
-   * Adds what is known about messages, as it was in a snapshot, behind what is there.
-   *
-   * @param part A part of it.
-   */
-  restoreBacklog(part: BacklogSnapshot): void {
-    this.#backlog.restorePart(part);
-  }
-
-  /**
-   * Adds unique texts as they were in a snapshot, behind those that are there.
-   *
-   * @param snapshot The texts.
-   */
-  restoreUniques(snapshot: UniqueSnapshot): void {
-    this.#uniques ??= new UniqueTable();
-    this.#uniques.restore(snapshot);
-  }
-
-  /**
-   * Takes up what was in a snapshot of messages with a key.
-   *
-   * @param part A part of it.
-   */
-  restoreKeyed(part: KeyedPart): void {
-    this.#backlog.restoreKeyed(part);
-    if (part.kind !== "keyed") return;
-    for (const offset of part.offset) this.#lowOffset = Math.min(this.#lowOffset, offset);
-  }
-
-  /**
-   * Adds a lease as it was in a snapshot, in the order of the deadlines in its lane.
-   *
-   * @param offset The message.
-   * @param deliveryCount How often it was delivered.
-   * @param priority Its priority.
-   * @param consumer Who holds it.
-   * @param deadlineMs When the lease ends.
-   */
-  restoreLease(
-    offset: number,
-    deliveryCount: number,
-    priority: number,
-    consumer: Consumer,
-    deadlineMs: number,
-  ): void {
-    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);
-    this.#lowOffset = Math.min(this.#lowOffset, offset);
-  }
-
-  /**
-   * Adds a ready message as it was in a snapshot.
-   *
-   * @param offset The message.
-   * @param deliveryCount How often it was delivered.
-   * @param priority Its priority.
-   */
-  restoreReady(offset: number, deliveryCount: number, priority: number): void {
-    this.#backlog.putBack(offset, deliveryCount, priority);
-    this.#lowOffset = Math.min(this.#lowOffset, offset);
-  }
-
-  /**
-   * Adds a delayed message as it was in a snapshot.
-   *
-   * @param dueMs Until when it waits.
-   * @param offset The message.
-   * @param deliveryCount How often it was delivered.
-   * @param priority Its priority.
-   */
-  restoreDelayed(dueMs: number, offset: number, deliveryCount: number, priority: number): void {
-    this.#backlog.delay(dueMs, offset, deliveryCount, priority);
-    this.#lowOffset = Math.min(this.#lowOffset, offset);
-  }
-
-  /**
-   * Adds a part of its history, as it was in a snapshot.
-   *
-   * @param part The part; that of the history itself comes first.
-   */
-  restoreHistory(part: HistorySnapshot): void {
-    const history = this.#history ??= this.#newHistory();
-    switch (part.kind) {
-      case "history":
-        return history.restore(part);
-      case "happenings":
-        return history.restoreHappenings(part);
-      case "replayable":
-        return history.restoreReplayable(part);
-      case "replaying":
-        return history.restoreReplaying(part);
-    }
+  restorer(sessions: RestoredSessions): PartitionRestorer {
+    const tables = {
+      identity: this.#identity,
+      backlog: this.#backlog,
+      leases: this.#leases,
+      consumers: this.#consumers,
+      uniques: () => this.#uniques ??= new UniqueTable(),
+      history: () => this.#history ??= this.#newHistory(),
+      lives: (offset: number) => {
+        this.#lowOffset = Math.min(this.#lowOffset, offset);
+      },
+    };
+    return new PartitionRestorer(tables, sessions);
   }
 
   /** Checks everything that must hold between two commands. */

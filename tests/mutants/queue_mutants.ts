@@ -300,16 +300,15 @@ export const QUEUE_MUTANTS: readonly Mutant[] = [
     edits: [{
       file: "queue/partition.ts",
       find: "    const leased = this.#leases.size;",
-      replace: "    const leased = this.#leases.size - this.#restoredLeases;",
+      replace: "    const leased = this.#leases.size - this.#leases.restored;",
     }, {
-      file: "queue/partition.ts",
-      find: "    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);",
-      replace: "    this.#restoredLeases++;\n" +
-        "    this.#leases.lease(offset, deliveryCount, priority, consumer, deadlineMs);",
+      file: "queue/partition_restorer.ts",
+      find: "      leases.lease(\n",
+      replace: "      leases.restored++;\n      leases.lease(\n",
     }, {
-      file: "queue/partition.ts",
-      find: "  #redelivered = 0;",
-      replace: "  #redelivered = 0;\n  #restoredLeases = 0;",
+      file: "queue/lease_table.ts",
+      find: "export class LeaseTable {\n",
+      replace: "export class LeaseTable {\n  restored = 0;\n",
     }],
     foundBy: "cluster",
   },
