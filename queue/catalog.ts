@@ -17,16 +17,18 @@
  * state stays; partitions that are there hear of it by an update, others by their creation. A partition
  * is settled when it has heard of the newest revision.
  *
- * A queue that is to have more partitions grows in steps (decision 0028):
- *
- * ```text
- *   editQueue ─▶ added: made, in no record ── all created ─▶ known ── all old ones drained ─▶ over
- *                                              (growingFrom)
- * ```
+ * A queue that is to have more partitions grows in steps: `growing_queues.ts`.
  *
  * @module
  */
 
+import {
+  type CatalogQueue,
+  countOf,
+  isCreated,
+  recordFor,
+  type Unsettled,
+} from "./catalog_queue.ts";
 import type {
   CreatePartitionCommand,
   CreateQueueCommand,
@@ -39,6 +41,7 @@ import type {
   Reply,
   UpdatePartitionCommand,
 } from "./commands.ts";
+import { GrowingQueues } from "./growing_queues.ts";
 import { invariant, unreachable } from "./invariant.ts";
 import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits } from "./limits.ts";
 import { queueNameProblem } from "./queue_name.ts";
@@ -103,37 +106,18 @@ export function settlingCommand(
 
 const NONE: readonly never[] = [];
 
-interface Queue {
-  info: QueueInfo;
-  /** What its shards have yet to do, by partition. */
-  readonly unsettled: Map<number, Unsettled>;
-  /** While it is getting more partitions. */
-  growth: Growth | undefined;
-}
-
-interface Unsettled {
-  readonly action: PartitionAction;
-  readonly partition: PartitionInfo;
-}
-
-interface Growth {
-  /** Those that are being made; none when all are in the record. */
-  readonly added: readonly PartitionInfo[];
-  /** Ids of those that may have messages from before. */
-  readonly draining: Set<number>;
-  /** Since when all are in the record; 0 before that. */
-  readonly revision: number;
-}
-
 /** The record of all queues. */
 export class Catalog {
   readonly #limits: MachineLimits;
   /** In the order of their ids. */
-  readonly #queues = new Map<string, Queue>();
+  readonly #queues = new Map<string, CatalogQueue>();
   /** The queue of each partition that a shard has to do something about. */
-  readonly #unsettled = new Map<number, Queue>();
-  /** The queue of each partition that is to be drained. */
-  readonly #draining = new Map<number, Queue>();
+  readonly #unsettled = new Map<number, CatalogQueue>();
+  readonly #growing = new GrowingQueues({
+    place: (...wanted) => this.#place(...wanted),
+    ask: (...wanted) => this.#await(...wanted),
+    revise: (...wanted) => this.#revise(...wanted),
+  });
   /** How many partitions live, or are meant to live, in each shard. */
   readonly #partitionCounts = new Map<number, number>();
   #nextQueueId = 1;
@@ -249,7 +233,7 @@ export class Catalog {
     const problem = queueSettingsProblem(settings) ?? editProblem(is, wanted);
     if (problem !== undefined) return refused("settingsInvalid", problem);
     const more = wanted.partitions - is.partitions;
-    const refusal = more === 0 ? undefined : this.#grow(queue, more, shardCount);
+    const refusal = more === 0 ? undefined : this.#growing.begin(queue, more, shardCount);
     if (refusal !== undefined) return refusal;
     const isPaused = paused ?? info.paused;
     const known = { ...wanted, partitions: info.settings.partitions };
@@ -283,8 +267,7 @@ export class Catalog {
     const partitions = [...info.partitions, ...queue.growth?.added ?? NONE];
     const settings = { ...info.settings, partitions: partitions.length };
     queue.info = { ...info, settings, partitions, state: "deleting" };
-    for (const id of queue.growth?.draining ?? NONE) this.#draining.delete(id);
-    queue.growth = undefined;
+    this.#growing.forget(queue);
     this.#sorted = undefined;
     // Also those that no shard has created yet: the deletion forbids a creation under way.
     for (const partition of partitions) this.#await(queue, partition, "delete");
@@ -310,7 +293,7 @@ export class Catalog {
     }
     if (action === "create" && isCreated(queue)) {
       if (queue.growth === undefined) this.#change(queue, { state: "ready" });
-      else this.#makeKnown(queue, queue.growth.added);
+      else this.#growing.makeKnown(queue, queue.growth);
     } else if (action === "delete" && queue.unsettled.size === 0) {
       this.#queues.delete(queue.info.name);
       this.#sorted = undefined;
@@ -325,16 +308,7 @@ export class Catalog {
    * @param revision The revision of the queue's record that the partition knew.
    */
   drained(partitionId: number, revision: number): void {
-    const queue = this.#draining.get(partitionId);
-    // It may be late, and about an earlier growth.
-    if (queue?.growth === undefined || revision < queue.growth.revision) return;
-    queue.growth.draining.delete(partitionId);
-    this.#draining.delete(partitionId);
-    if (queue.growth.draining.size > 0) return;
-    queue.growth = undefined;
-    const { growingFrom: _, ...info } = queue.info;
-    queue.info = info;
-    this.#revise(queue, {});
+    this.#growing.drained(partitionId, revision);
   }
 
   /** What the catalog counts, apart from the queues. */
@@ -378,12 +352,9 @@ export class Catalog {
     const settings = queueSettings(saved.settings);
     const record = { id, name, settings, paused, revision, partitions: known, state };
     const info: QueueInfo = growingFrom === undefined ? record : { ...record, growingFrom };
-    const queue: Queue = { info, unsettled: new Map(), growth: undefined };
+    const queue: CatalogQueue = { info, unsettled: new Map(), growth: undefined };
     this.#queues.set(info.name, queue);
-    if (growth !== undefined) {
-      queue.growth = { ...growth, draining: new Set(growth.draining) };
-      for (const id of growth.draining) this.#draining.set(id, queue);
-    }
+    if (growth !== undefined) this.#growing.restore(queue, growth);
     const partitions = [...info.partitions, ...growth?.added ?? NONE];
     const action = info.state === "deleting" ? "delete" : "create";
     const isIn = (ids: readonly number[]) => partitions.filter(({ id }) => ids.includes(id));
@@ -396,7 +367,6 @@ export class Catalog {
   /** Checks the queues against the list of what is to be done. */
   checkInvariants(): void {
     let unsettled = 0;
-    let draining = 0;
     let lastId = 0;
     for (const [name, queue] of this.#queues) {
       const { info, growth } = queue;
@@ -409,18 +379,6 @@ export class Catalog {
           left.has("create"),
         "A queue is ready, and its new partitions are known, when every partition is there",
       );
-      invariant(
-        growth === undefined || (growth.added.length > 0) !== (growth.draining.size > 0),
-        "A queue grows until its partitions are made, and then until the old ones are drained",
-      );
-      invariant(
-        (info.growingFrom !== undefined) === (growth !== undefined && growth.draining.size > 0),
-        "It is known of a queue that it grows as long as its old partitions are drained",
-      );
-      for (const id of growth?.draining ?? NONE) {
-        invariant(this.#draining.get(id) === queue, "What is to be drained is on the list");
-        draining++;
-      }
       invariant(
         info.state === "deleting" ? left.has("delete") && left.size === 1 : !left.has("delete"),
         "All that is done with a queue that goes is to delete it",
@@ -438,7 +396,7 @@ export class Catalog {
       unsettled += queue.unsettled.size;
     }
     invariant(unsettled === this.#unsettled.size, "The list has only what a queue waits for");
-    invariant(draining === this.#draining.size, "Only what a queue waits for is to be drained");
+    this.#growing.checkInvariants(this.#queues.values());
   }
 
   #make(name: string, settings: QueueSettings, shardCount: number): Reply {
@@ -456,7 +414,7 @@ export class Catalog {
       partitions,
       state: "creating",
     };
-    const queue: Queue = { info, unsettled: new Map(), growth: undefined };
+    const queue: CatalogQueue = { info, unsettled: new Map(), growth: undefined };
     this.#queues.set(name, queue);
     for (const partition of partitions) this.#await(queue, partition, "create");
     this.#sorted = undefined;
@@ -489,60 +447,21 @@ export class Catalog {
     return partitions;
   }
 
-  /** Has more partitions made for a queue. Returns why not, if so. */
-  #grow(queue: Queue, more: number, shardCount: number): Reply | undefined {
-    const { name, state } = queue.info;
-    if (state === "creating") {
-      return refused("queueGrowing", `Queue "${name}" is still being made`);
-    }
-    if (queue.growth !== undefined) {
-      return refused(
-        "queueGrowing",
-        `Queue "${name}" is getting ${
-          countOf(queue)
-        } partitions already: it can get more when the ` +
-          "messages are gone that were published before",
-      );
-    }
-    if (!isIntegerIn(shardCount, 1, COMMAND_BOUNDS.shardCountMax)) {
-      return refused("invalidArgument", `A cluster cannot have ${shardCount} shards`);
-    }
-    const added = this.#place(countOf(queue), more, shardCount);
-    if (!Array.isArray(added)) return added;
-    queue.growth = { added, draining: new Set(), revision: 0 };
-    for (const partition of added) this.#await(queue, partition, "create");
-    return undefined;
-  }
-
-  /** All partitions that a queue was to get are there: from now on clients see them. */
-  #makeKnown(queue: Queue, added: readonly PartitionInfo[]): void {
-    const { partitions: old, settings } = queue.info;
-    const partitions = [...old, ...added];
-    this.#revise(queue, {
-      partitions,
-      settings: { ...settings, partitions: partitions.length },
-      growingFrom: old.length,
-    });
-    const draining = new Set(old.map(({ id }) => id));
-    queue.growth = { added: NONE, draining, revision: queue.info.revision };
-    for (const id of draining) this.#draining.set(id, queue);
-  }
-
   /** Changes the record of a queue, and lets its partitions know. */
-  #revise(queue: Queue, change: Partial<QueueInfo>): void {
+  #revise(queue: CatalogQueue, change: Partial<QueueInfo>): void {
     this.#change(queue, { ...change, revision: queue.info.revision + 1 });
     for (const partition of queue.info.partitions) {
       if (!queue.unsettled.has(partition.id)) this.#await(queue, partition, "update");
     }
   }
 
-  #change(queue: Queue, change: Partial<QueueInfo>): void {
+  #change(queue: CatalogQueue, change: Partial<QueueInfo>): void {
     queue.info = { ...queue.info, ...change };
     this.#sorted = undefined;
   }
 
   /** A shard has to do something about a partition. */
-  #await(queue: Queue, partition: PartitionInfo, action: PartitionAction): void {
+  #await(queue: CatalogQueue, partition: PartitionInfo, action: PartitionAction): void {
     queue.unsettled.set(partition.id, { action, partition });
     this.#unsettled.set(partition.id, queue);
   }
@@ -552,28 +471,6 @@ export class Catalog {
     if (count === 0) this.#partitionCounts.delete(shard);
     else this.#partitionCounts.set(shard, count);
   }
-}
-
-/** How many partitions a queue has, those that are being made included. */
-function countOf({ info, growth }: Queue): number {
-  return info.partitions.length + (growth?.added.length ?? 0);
-}
-
-/** Whether all partitions of a queue are there. */
-function isCreated({ unsettled }: Queue): boolean {
-  return unsettled.values().every(({ action }) => action !== "create");
-}
-
-/** What a partition is to know of its queue: one that is in no record yet is ahead of the others. */
-function recordFor(
-  queue: Queue,
-  partitionNumber: number,
-): Pick<PartitionToSettle, "settings" | "growingFrom"> {
-  const { settings, partitions: { length: known }, growingFrom } = queue.info;
-  if (partitionNumber >= known) {
-    return { settings: { ...settings, partitions: countOf(queue) }, growingFrom: known };
-  }
-  return growingFrom === undefined ? { settings } : { settings, growingFrom };
 }
 
 /** The partitions with an action of some kind, ascending. */

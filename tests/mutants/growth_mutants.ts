@@ -51,7 +51,7 @@ export const GROWTH_MUTANTS: readonly Mutant[] = [
     name: "ends-a-growth-for-news-of-an-earlier-one",
     breaks: "a partition is drained of what it had when this growth began",
     edits: [{
-      file: "queue/catalog.ts",
+      file: "queue/growing_queues.ts",
       find: "if (queue?.growth === undefined || revision < queue.growth.revision) return;",
       replace: "if (queue?.growth === undefined) return;",
     }],
