@@ -7,13 +7,22 @@
  * @module
  */
 
+import { v8Flags } from "./memory.ts";
+
 const substitute = new URL("../../shared/deno-compile/deno-compile", import.meta.url).pathname;
 const entry = new URL("../main.ts", import.meta.url).pathname;
 const output = new URL("../dist/flowmq", import.meta.url).pathname;
 
 const hasSubstitute = await Deno.stat(substitute).then((info) => info.isFile, () => false);
 const command = new Deno.Command(hasSubstitute ? substitute : Deno.execPath(), {
-  args: [...(hasSubstitute ? [] : ["compile"]), "--allow-all", "--output", output, entry],
+  args: [
+    ...(hasSubstitute ? [] : ["compile"]),
+    "--allow-all",
+    v8Flags,
+    "--output",
+    output,
+    entry,
+  ],
   cwd: new URL("..", import.meta.url).pathname,
 });
 const { success } = await command.spawn().status;

@@ -6,8 +6,17 @@
  * that every buffer costs a page fault for each 4 KiB of it, and the kernel's zeroing. It stops doing so
  * for blocks up to the size of the largest that was ever freed.
  *
+ * The collector of garbage counts these buffers as well, and takes 12 MiB of them for a reason to look
+ * through the whole heap, where nothing but buffers is to be freed: under load, several times a second.
+ *
  * @module
  */
+
+/** The collector leaves a heap alone whose objects and buffers together are below so many MiB. */
+const heapMiBMin = 48;
+
+/** How this program is to be run (`deno task start` too); V8 takes it at the start of a process only. */
+export const v8Flags = `--v8-flags=--initial-old-space-size=${heapMiBMin}`;
 
 /** The C library takes no more than 32 MiB for a hint. */
 const keptBytesMax = 24 << 20;

@@ -5,6 +5,8 @@
  * @module
  */
 
+import { v8Flags } from "./memory.ts";
+
 /** A program and the arguments that come before any command. */
 export interface SelfCommand {
   readonly path: string;
@@ -24,7 +26,14 @@ export function selfCommand(standalone: boolean = Deno.build.standalone): SelfCo
   const config = new URL("../deno.json", import.meta.url);
   return {
     path: Deno.execPath(),
-    args: ["run", "--quiet", "--allow-all", `--config=${filePath(config)}`, filePath(main)],
+    args: [
+      "run",
+      "--quiet",
+      "--allow-all",
+      v8Flags,
+      `--config=${filePath(config)}`,
+      filePath(main),
+    ],
   };
 }
 
