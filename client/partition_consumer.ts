@@ -331,8 +331,10 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     if (this.#state === "lingering") void this.close();
     if (this.#state !== "open") return;
     visitDeliveries(payload, (offset, deliveryCount, term, index, publishedAtMs, start, end) => {
-      if (this.#held.get(offset) === deliveryCount) return;
-      this.#held.delete(offset);
+      const heldCount = this.#held.get(offset);
+      if (heldCount === deliveryCount) return;
+      // What comes again is the newest now.
+      if (heldCount !== undefined) this.#held.delete(offset);
       this.#held.set(offset, deliveryCount);
       this.#events.received(
         new Delivery(

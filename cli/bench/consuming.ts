@@ -110,20 +110,31 @@ export class Consuming implements AsyncDisposable {
     const publishedAt = publishedAtOf(body);
     if (publishedAt !== undefined) this.delivery.record(performance.now() - publishedAt);
     const { checker } = this.#arena;
-    const name = checker && nameOf(body, this.#load.size);
+    if (checker === undefined) {
+      delivery.ack().then(this.#onAcked, this.#onNotAcked);
+      return;
+    }
+    const name = nameOf(body, this.#load.size);
     const { partition, offset, deliveryCount } = delivery;
     const place = { partition: queue.firstPartition + partition, offset };
-    checker?.deliver(order, name, place, deliveryCount);
+    checker.deliver(order, name, place, deliveryCount);
     delivery.ack().then(() => {
-      checker?.ack(name);
-      this.acked++;
-      this.#arena.done++;
-      if (this.#count >= this.#goal) this.#reached.resolve();
-    }, (error) => {
-      // The message comes again, to whoever is next.
-      if (!(error instanceof LeaseExpiredError)) this.#fail(error);
-    });
+      checker.ack(name);
+      this.#onAcked();
+    }, this.#onNotAcked);
   }
+
+  /** One for all messages: the nodes need the processor as well. */
+  readonly #onAcked = (): void => {
+    this.acked++;
+    this.#arena.done++;
+    if (this.#count >= this.#goal) this.#reached.resolve();
+  };
+
+  readonly #onNotAcked = (error: unknown): void => {
+    // The message comes again, to whoever is next.
+    if (!(error instanceof LeaseExpiredError)) this.#fail(error);
+  };
 
   #fail(error: unknown): void {
     if (!this.#closing) this.#failure.reject(error);

@@ -54,8 +54,13 @@ export function makeBody(size: number, publishedAt: number, name?: MessageName):
  */
 export function publishedAtOf(body: Uint8Array): number | undefined {
   if (body.length < timeBytes) return undefined;
-  return new DataView(body.buffer, body.byteOffset).getFloat64(0);
+  // A view of each body would be garbage for every message, and hold nodes up that share the processor.
+  for (let i = 0; i < timeBytes; i++) timeCopy[i] = body[i]!;
+  return timeView.getFloat64(0);
 }
+
+const timeCopy = new Uint8Array(timeBytes);
+const timeView = new DataView(timeCopy.buffer);
 
 /**
  * Reads which message a body is.

@@ -19,8 +19,8 @@ export interface NodesUsage {
   readonly memoryPeakBytes: number;
 }
 
-/** How often the processes are looked at. */
-const intervalMs = 100;
+/** How often the processes are looked at. A look takes time that the processes do not get. */
+const intervalMs = 500;
 
 /** One process, over the time. */
 interface Observed {
