@@ -63,7 +63,8 @@ export const demo = defineCommand({
     "Starts nodes on this machine, publishes a text line by line, lets two consumers share it, kills " +
     "the leader with SIGKILL in the middle, starts it again, and checks every message. All of it is " +
     "real: processes, sockets, synced files in a temporary directory that is removed in the end.",
-    "The exit code is 0 only if no confirmed message was lost and no acked message came again.",
+    "The exit code is 0 only if no confirmed message was lost, no acked message came again, and nothing " +
+    "failed or stood still on the way.",
   ],
   positionals: [],
   flags: {
@@ -111,6 +112,7 @@ export const demo = defineCommand({
     );
     if (values.json) terminal.stdout.line(JSON.stringify(result));
     else narrator.end(result);
-    return result.verdict.ok ? ExitCode.ok : ExitCode.failed;
+    const isGood = result.verdict.ok && result.failure === undefined;
+    return isGood ? ExitCode.ok : ExitCode.failed;
   },
 });
