@@ -4,13 +4,19 @@
  * @module
  */
 
-import type { ClusterMetadata, NodeStatus, QueueInfo, QueueSettings } from "../wire/mod.ts";
+import {
+  type ClusterMetadata,
+  ErrorCode,
+  type NodeStatus,
+  type QueueInfo,
+  type QueueSettings,
+} from "../wire/mod.ts";
 import { parseAddress, parseServers } from "./address.ts";
 import { compareReplicas, type ShardComparison } from "./comparison.ts";
 import { expectReply } from "./connection.ts";
 import { asQueueError, checkOpen, ClientCore, type WaitOptions } from "./core.ts";
 import { denoClientRuntime } from "./deno_runtime.ts";
-import { ConnectionLostError, RequestTimeoutError } from "./errors.ts";
+import { ConnectionLostError, FlowMQError, RequestTimeoutError } from "./errors.ts";
 import { explain } from "./explain.ts";
 import type { Explanation } from "./explanation.ts";
 import { messageHistory, type MessageHistoryReport } from "./history.ts";
@@ -149,7 +155,7 @@ export class Client implements AsyncDisposable {
    *
    * @param name The queue's name.
    * @param options How long to wait.
-   * @throws {QueueNotFoundError} when there is no such queue.
+   * @throws {QueueNotFoundError} when there is no such queue, and this call has not removed it either.
    * @throws {RequestTimeoutError} when no answer comes in time.
    */
   async deleteQueue(name: string, options: WaitOptions = {}): Promise<void> {
@@ -158,6 +164,9 @@ export class Client implements AsyncDisposable {
     try {
       await this.#core.call(what, { kind: "deleteQueue", name }, 0, "done", options);
     } catch (error) {
+      // An attempt whose answer was lost may have removed it: it is gone, as it was to be.
+      const isGone = error instanceof FlowMQError && error.code === ErrorCode.queueNotFound;
+      if (isGone && error.maybeApplied) return;
       throw asQueueError(error, name);
     } finally {
       this.#core.forgetQueue(name);

@@ -181,6 +181,25 @@ Deno.test("errors of the catalog come as what they are", async () => {
   await client.close();
 });
 
+Deno.test("deleteQueue() takes a queue for removed that is gone after an answer was lost", async () => {
+  const network = new FakeNetwork(1);
+  const server = network.servers[0]!;
+  const client = await network.connect();
+  let asked = 0;
+  server.behaviour.other = ({ request, connection }) => {
+    if (request.kind !== "deleteQueue") return undefined;
+    if (++asked > 1) return refusal(ErrorCode.queueNotFound, "no such queue");
+    connection.close();
+    return "silence";
+  };
+  const outcome = outcomeOf(client.deleteQueue("orders"));
+  await settle();
+  await network.clock.advance(1_000);
+  await settle();
+  assertEquals([asked, outcome], [2, { value: undefined }]);
+  await client.close();
+});
+
 Deno.test("editQueue(), pause() and resume() say what is to change, and nothing else", async () => {
   const network = new FakeNetwork(1);
   const queue = network.addQueue("orders");
