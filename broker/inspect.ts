@@ -67,13 +67,11 @@ export function messageHistory(
   const stats = machine.stats(partitionId);
   if (stats === undefined) return undefined;
   const { nextOffset } = stats;
-  const look = { fromOffset: offset, messagesMax: 1, offsetsMax: 1 };
-  const found = machine.look(partitionId, look)!.messages[0];
-  const isAlive = found?.offset === offset;
+  const found = machine.findMessage(partitionId, offset);
   const { historyMs } = machine.partition(partitionId)!.settings;
   return {
     nowMs,
-    state: isAlive ? found.state : offset < nextOffset ? "gone" : "unpublished",
+    state: found?.state ?? (offset < nextOffset ? "gone" : "unpublished"),
     nextOffset,
     historyMs,
     ...(machine.messageHistory(partitionId, offset) ?? { sinceMs: nowMs, happenings: [] }),

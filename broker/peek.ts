@@ -82,9 +82,8 @@ export function findMessage(
   const stats = machine.stats(partitionId);
   if (stats === undefined) return undefined;
   const { nextOffset } = stats;
-  const look = { fromOffset: offset, messagesMax: 1, offsetsMax: 1 };
-  const found = machine.look(partitionId, look)!.messages[0];
-  if (found?.offset !== offset) {
+  const found = machine.findMessage(partitionId, offset);
+  if (found === undefined) {
     return { nowMs, state: offset < nextOffset ? "gone" : "unpublished", nextOffset };
   }
   const message = new EntryReader(local).show(found, partitionId);

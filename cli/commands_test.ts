@@ -556,7 +556,10 @@ Deno.test("flowmq msg history and queue replay tell about what was acked, and br
     assertMatch(stdout, /^when +what +who +delivery +why +index\n/);
     const words = [...stdout.matchAll(/ ago {2}(\w+) .*\(session \d+(, consumer \d+)?\)/g)];
     assertEquals(words.map(([, word]) => word), ["published", "delivered", "acked"]);
-    assertMatch(stdout, /\n\nmail\/0\/1 is gone now\n$/);
+    assertMatch(stdout, /\n\nmail\/0\/1 is acked now\n$/);
+    const got = await call("msg get mail/0/1");
+    assertMatch(got.stdout, /^state +acked$[^]*^delivered +1 ×$[^]*\n\nlate\n$/m);
+    assertMatch((await call("explain mail/0/1")).stdout, /was acked, and is kept by the history/);
     const lines = (await call("msg history mail/0/0 --json")).stdout.trim().split("\n");
     const happened = lines.map((line) => JSON.parse(line));
     assertEquals(happened.map(({ what, deliveryCount }) => [what, deliveryCount]), [

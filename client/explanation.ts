@@ -88,6 +88,12 @@ export function explainMessage(report: MessageReport, partition: PartitionInspec
       id,
     };
   }
+  if (message.state === "acked") {
+    const sentence =
+      `${id} was acked, and is kept by the history of ${JSON.stringify(message.queue)}: ` +
+      "a replay can bring it back";
+    return { reason: "gone", sentence, id };
+  }
   if (message.state === "leased") return explainLease(message, nowMs);
   if (message.state === "delayed") {
     return {

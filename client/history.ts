@@ -13,7 +13,10 @@ import { partitionOf } from "./peek.ts";
 export interface MessageHistoryReport extends MessagePlace {
   /** As in `orders/0/17`. */
   readonly id: string;
-  /** What it is now: `gone` is what was acked or came to another end, `unpublished` what is to come. */
+  /**
+   * What it is now: `acked` is what can be brought back, `gone` what was acked or came to another end,
+   * `unpublished` what is to come.
+   */
   readonly state: FoundHistory["state"];
   /** For how long its queue remembers; 0 for not at all. */
   readonly historyMs: number;

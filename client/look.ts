@@ -13,7 +13,10 @@ import { partitionOf, PeekedMessage } from "./peek.ts";
 export interface MessageReport extends MessagePlace {
   /** As in `orders/0/17`. */
   readonly id: string;
-  /** `gone` is what was acked or came to another end, `unpublished` what is still to come. */
+  /**
+   * `acked` is what was acked and is kept by the history of its queue, `gone` what was acked or came to
+   * another end, `unpublished` what is still to come.
+   */
   readonly state: FoundMessage["state"];
   /** The offset that the next message of the partition gets. */
   readonly nextOffset: number;

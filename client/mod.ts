@@ -82,6 +82,6 @@ export type {
   MessageHappening,
   PartitionInspection,
 } from "../wire/look_messages.ts";
-export type { KeyCounts, LiveState } from "../queue/message_view.ts";
+export type { KeyCounts, LiveState, SeenState } from "../queue/message_view.ts";
 export type { DeathNote } from "../wire/dead_letter.ts";
 export type { DeathReason } from "../queue/commands.ts";

@@ -14,6 +14,7 @@ import {
   type PeekedRecord,
   type PeekQuery,
   type QueueInfo,
+  type SeenState,
 } from "../wire/mod.ts";
 import { asQueueError, checkOpen, type ClientCore, type WaitOptions } from "./core.ts";
 import { FlowMQError } from "./errors.ts";
@@ -42,8 +43,8 @@ export class PeekedMessage extends ReceivedMessage {
   readonly queue: string;
   readonly partition: number;
   readonly offset: number;
-  /** What had become of it. */
-  readonly state: LiveState;
+  /** What had become of it; only one that was asked for by its id may be `acked`. */
+  readonly state: SeenState;
   /** How often it was delivered, the delivery under way included. */
   readonly deliveryCount: number;
   /** Term of the log entry that holds the message. */

@@ -271,6 +271,16 @@ export class History {
   }
 
   /**
+   * Tells whether a message that was acked is kept, to be brought back.
+   *
+   * @param offset The message.
+   * @returns Whether it is.
+   */
+  keeps(offset: number): boolean {
+    return this.#replayable.has(offset) || this.#replaying.has(offset);
+  }
+
+  /**
    * Tells what happened to a message.
    *
    * @param offset The message.

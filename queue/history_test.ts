@@ -160,11 +160,24 @@ Deno.test("an acked message stays in the log while its history reaches back to i
   shard.restart();
   assertEquals(shard.live(), [first, second]);
   assertEquals(shard.report?.replayable, 3);
+  assertEquals(shard.machine.findMessage(1, 1), {
+    offset: 1,
+    state: "acked",
+    deliveryCount: 1,
+    entryIndex: first,
+    position: 1,
+  });
+  assertEquals(shard.machine.findMessage(1, 3), undefined);
   // The acks of 0 and 2 fall out of the window.
   shard.nowMs += 30_000;
   assertEquals(shard.machine.nextDeadlineMs(), shard.nowMs);
   shard.apply({ kind: "tick" });
   assertEquals([shard.live(), shard.report?.replayable], [[first], 1]);
+  assertEquals([0, 1, 2].map((offset) => shard.machine.findMessage(1, offset)?.state), [
+    undefined,
+    "acked",
+    undefined,
+  ]);
   shard.nowMs += 30_000;
   shard.apply({ kind: "tick" });
   assertEquals([shard.live(), shard.machine.lowestLiveEntryIndex()], [[], undefined]);

@@ -34,7 +34,13 @@ import { COMMAND_BOUNDS, isIntegerIn, type MachineLimits, resolveLimits } from "
 import type { MachineCapture } from "./machine_capture.ts";
 import { TablesRestorer } from "./machine_restorer.ts";
 import type { SnapshotPart } from "./machine_snapshot.ts";
-import type { KeyCounts, LookOptions, MessagesSeen, PartitionFlow } from "./message_view.ts";
+import type {
+  KeyCounts,
+  LookOptions,
+  MessagesSeen,
+  MessageView,
+  PartitionFlow,
+} from "./message_view.ts";
 import { partsOfPartition } from "./partition_capture.ts";
 import type { TransferLane } from "./outbox.ts";
 import { settleAndPublish, transfer, transferDone } from "./outbox_commands.ts";
@@ -334,6 +340,17 @@ export class ShardMachine {
    */
   look(partitionId: number, options: LookOptions): MessagesSeen | undefined {
     return this.#tables.partitions.get(partitionId)?.view.look(options, this.timestampMs);
+  }
+
+  /**
+   * Looks at one message, also one that was acked and that a history keeps.
+   *
+   * @param partitionId The partition.
+   * @param offset Its offset.
+   * @returns What there is to see of it, or `undefined` when it is gone, or still to come.
+   */
+  findMessage(partitionId: number, offset: number): MessageView | undefined {
+    return this.#tables.partitions.get(partitionId)?.view.find(offset, this.timestampMs);
   }
 
   /**

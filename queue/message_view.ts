@@ -11,10 +11,13 @@
  */
 export type LiveState = "ready" | "leased" | "delayed";
 
-/** A message that is not gone. */
+/** `acked`: done with, and kept by a history. */
+export type SeenState = LiveState | "acked";
+
+/** A message that is not gone, or is kept. */
 export interface MessageView {
   readonly offset: number;
-  readonly state: LiveState;
+  readonly state: SeenState;
   /** How often it was delivered, the delivery under way included. */
   readonly deliveryCount: number;
   /** The log index of the publish command that holds it. */

@@ -467,6 +467,7 @@ export class Partition {
       backlog: this.#backlog,
       leases: this.#leases,
       consumers: this.consumers,
+      history: this.#history,
       lowOffset: this.#lowOffset,
     });
   }

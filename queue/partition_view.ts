@@ -8,6 +8,7 @@
 import type { Backlog } from "./backlog.ts";
 import type { HeldMessage } from "./commands.ts";
 import type { Consumer } from "./consumer.ts";
+import type { History } from "./history.ts";
 import { KeyBlocks } from "./key_blocks.ts";
 import type { LeaseTable } from "./lease_table.ts";
 import type {
@@ -26,6 +27,8 @@ export interface VisibleTables {
   readonly backlog: Backlog;
   readonly leases: LeaseTable;
   readonly consumers: Iterable<Consumer>;
+  /** Where there is one. */
+  readonly history: History | undefined;
   /** Below, everything is gone. */
   readonly lowOffset: number;
 }
@@ -37,6 +40,7 @@ export class PartitionView {
   readonly #backlog: Backlog;
   readonly #leases: LeaseTable;
   readonly #consumers: Iterable<Consumer>;
+  readonly #history: History | undefined;
   readonly #lowOffset: number;
 
   /**
@@ -44,10 +48,11 @@ export class PartitionView {
    *
    * @param tables Its tables.
    */
-  constructor({ backlog, leases, consumers, lowOffset }: VisibleTables) {
+  constructor({ backlog, leases, consumers, history, lowOffset }: VisibleTables) {
     this.#backlog = backlog;
     this.#leases = leases;
     this.#consumers = consumers;
+    this.#history = history;
     this.#lowOffset = lowOffset;
   }
 
@@ -71,6 +76,25 @@ export class PartitionView {
       if (view !== undefined && (state === undefined || view.state === state)) messages.push(view);
     }
     return { messages, nextOffset: offset < this.#backlog.nextOffset ? offset : undefined };
+  }
+
+  /**
+   * Looks at one message, also one that was acked and is kept. Goes over what is remembered then.
+   *
+   * @param offset Its offset.
+   * @param nowMs The time of the log.
+   * @returns What there is to see of it, or `undefined` when it is gone, or still to come.
+   */
+  find(offset: number, nowMs: number): MessageView | undefined {
+    const options = { fromOffset: offset, messagesMax: 1, offsetsMax: 1 };
+    const [live] = this.look(options, nowMs).messages;
+    if (live?.offset === offset) return live;
+    const history = this.#history;
+    if (history === undefined || !history.keeps(offset)) return undefined;
+    this.#backlog.locate(offset);
+    const { entryIndex, position } = this.#backlog;
+    const deliveryCount = history.of(offset).at(-1)?.deliveryCount ?? 0;
+    return { offset, state: "acked", deliveryCount, entryIndex, position };
   }
 
   /**

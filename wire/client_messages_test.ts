@@ -261,6 +261,13 @@ const replies: ServerReply[] = [
     message: { ...peeked, state: "ready" },
   },
   {
+    kind: "findMessageReply",
+    nowMs: 5,
+    state: "acked",
+    nextOffset: 9,
+    message: { ...peeked, state: "acked" },
+  },
+  {
     kind: "messageHistoryReply",
     nowMs: 5,
     state: "gone",

@@ -6,7 +6,7 @@
 
 import type { HistoryReport } from "../queue/history.ts";
 import type { MessageHappening, MessageHistory } from "../queue/message_history.ts";
-import type { KeyBlockView, KeyCounts, LiveState } from "../queue/message_view.ts";
+import type { KeyBlockView, KeyCounts, LiveState, SeenState } from "../queue/message_view.ts";
 import type { CborMap } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
 import {
@@ -91,7 +91,7 @@ export type KeyBlockReport =
 /** A message as it is looked at. */
 export interface PeekedRecord {
   readonly offset: number;
-  readonly state: LiveState;
+  readonly state: SeenState;
   /** How often it was delivered, the delivery under way included. */
   readonly deliveryCount: number;
   /** Of the entry that holds it. */
@@ -118,11 +118,14 @@ export interface PeekedPage {
   readonly nextOffset?: number;
 }
 
-/** One message: `gone` is what was acked or came to another end, `unpublished` what is still to come. */
+/**
+ * One message: `acked` is what was acked and is kept by the history of its queue, `gone` what was acked or
+ * came to another end, `unpublished` what is still to come.
+ */
 export interface FoundMessage {
   /** The leader's time. */
   readonly nowMs: number;
-  readonly state: LiveState | "gone" | "unpublished";
+  readonly state: SeenState | "gone" | "unpublished";
   /** The offset that the next published message gets. */
   readonly nextOffset: number;
   /** The message, unless it is gone or still to come. */
@@ -187,7 +190,7 @@ export type LookReply =
   | FoundHistory & { readonly kind: "messageHistoryReply" }
   | Inspection & { readonly kind: "inspectReply" };
 
-export type { HistoryReport, KeyCounts, LiveState, MessageHappening, MessageHistory };
+export type { HistoryReport, KeyCounts, LiveState, MessageHappening, MessageHistory, SeenState };
 
 const u32Max = 0xffff_ffff;
 
@@ -283,7 +286,7 @@ export function readInspectReply(map: CborMap): LookReply {
 
 function readState(map: CborMap): FoundMessage["state"] {
   const state = textField(map, "state");
-  return state === "gone" || state === "unpublished" ? state : readLiveState(map, "state");
+  return state === "gone" || state === "unpublished" ? state : readSeenState(map);
 }
 
 /** What happened may be something that a later broker knows: it is passed on as it is. */
@@ -316,10 +319,14 @@ function readLiveState(map: CborMap, name: string): LiveState {
   throw new MalformedFrameError(`Cannot read a message of unknown state: ${state}`);
 }
 
+function readSeenState(map: CborMap): SeenState {
+  return textField(map, "state") === "acked" ? "acked" : readLiveState(map, "state");
+}
+
 function readPeeked(map: CborMap): PeekedRecord {
   return {
     offset: uintField(map, "offset"),
-    state: readLiveState(map, "state"),
+    state: readSeenState(map),
     deliveryCount: uintField(map, "deliveryCount"),
     term: uintField(map, "term"),
     index: uintField(map, "index"),

@@ -30,7 +30,8 @@ export const msgGet = defineCommand({
   synonyms: ["msg show", "msg info", "message get", "msg cat"],
   description: [
     "What is known of the message comes first, then an empty line and the body. A message that was " +
-    "acked, or came to another end, is gone: the exit code is 4 then.",
+    "acked, or came to another end, is gone: the exit code is 4 then. One that was acked and that the " +
+    "history of its queue keeps is shown, too.",
   ],
   positionals: [messageIdArgument],
   flags: { ...clientFlags, json: jsonFlag },
