@@ -180,7 +180,7 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
       replace: "held: [],",
     }, {
       file: "client/partition_consumer.ts",
-      find: "if (this.#held.get(offset) === deliveryCount) return;",
+      find: "if (heldCount === deliveryCount) return;",
       replace: "",
     }],
     foundBy: "cluster",
