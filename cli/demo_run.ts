@@ -184,11 +184,16 @@ class Demo {
     const target = leader?.shard.commitIndex ?? 0;
     const behind = target - (restarted?.shards[0]?.appliedIndex ?? 0);
     this.#listener.restarted(node.id, performance.now() - restartedAt, Math.max(0, behind));
-    for (;;) {
-      const status = await statusOf(admin, node.clientAddress);
-      if ((status?.shards[0]?.appliedIndex ?? 0) >= target) break;
-      if (performance.now() - restartedAt > stallMs) {
-        throw new CommandError(`node ${node.id} did not catch up: see ${node.settings.logPath}`);
+    for (let seen = -1, movedAt = restartedAt;;) {
+      const applied = (await statusOf(admin, node.clientAddress))?.shards[0]?.appliedIndex ?? 0;
+      if (applied >= target) break;
+      if (applied !== seen) {
+        seen = applied;
+        movedAt = performance.now();
+      } else if (performance.now() - movedAt > stallMs) {
+        throw new CommandError(
+          `node ${node.id} does not catch up: it is at entry ${applied} of ${target}`,
+        );
       }
       await sleep(5, signal);
       signal.throwIfAborted();
