@@ -45,6 +45,18 @@ export interface DemoCounts {
   readonly delivered: readonly number[];
 }
 
+/** Hears nothing. */
+export const silence: DemoListener = {
+  started() {},
+  leading() {},
+  progress() {},
+  killed() {},
+  elected() {},
+  paused() {},
+  restarted() {},
+  caughtUp() {},
+};
+
 /** What came of it. */
 export interface DemoResult {
   readonly verdict: Verdict;

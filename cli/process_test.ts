@@ -3,23 +3,11 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { connect } from "../mod.ts";
 import { waitForLeader } from "./cluster_view.ts";
-import { type DemoListener, playDemo } from "./demo_run.ts";
+import { playDemo, silence } from "./demo_run.ts";
 import { ExitCode } from "./exit_codes.ts";
 import { LocalCluster } from "./local_cluster.ts";
 import { parseReadyLine } from "./ready_line.ts";
 import { selfCommand } from "./self_command.ts";
-
-/** Hears nothing of the demo. */
-const deaf: DemoListener = {
-  started() {},
-  leading() {},
-  progress() {},
-  killed() {},
-  elected() {},
-  paused() {},
-  restarted() {},
-  caughtUp() {},
-};
 
 const anyPorts = ["--listen=127.0.0.1:0", "--peer=127.0.0.1:0"];
 
@@ -238,7 +226,7 @@ Deno.test("the demo has messages left for the new leader, however fast it publis
   let confirmedBefore = 0;
   const { signal } = new AbortController();
   const result = await playDemo({ bodies, nodes: 3, ratePerSecond: 1_000_000, signal }, {
-    ...deaf,
+    ...silence,
     killed: (_nodeId, { confirmed }) => confirmedBefore = confirmed,
   });
   assertEquals([result.failure, result.verdict.confirmed, result.verdict.ok], [

@@ -8,7 +8,7 @@ import { frameBytesMax } from "../../wire/limits.ts";
 import { defineCommand } from "../command.ts";
 import { jsonFlag } from "../common_flags.ts";
 import { DemoNarrator } from "../demo_narrator.ts";
-import { type DemoListener, playDemo } from "../demo_run.ts";
+import { playDemo, silence } from "../demo_run.ts";
 import { licenceLines } from "../demo_text.ts";
 import { ExitCode } from "../exit_codes.ts";
 import { CommandError } from "../failures.ts";
@@ -42,17 +42,6 @@ async function readText(path: string): Promise<Uint8Array[]> {
 function repeated(lines: readonly Uint8Array[], count: number): Uint8Array[] {
   return Array.from({ length: count }, (_, i) => lines[i % lines.length]!);
 }
-
-const silence: DemoListener = {
-  started() {},
-  leading() {},
-  progress() {},
-  killed() {},
-  elected() {},
-  paused() {},
-  restarted() {},
-  caughtUp() {},
-};
 
 /** `flowmq demo`. */
 export const demo = defineCommand({
