@@ -314,9 +314,7 @@ export class Publisher implements ProducerEvents, Sweepable {
   /** Lets those in line go on, as far as there is room. */
   #drain(): void {
     let count = 0;
-    while (
-      count < this.#waiting.length && this.#canPlace
-    ) {
+    while (count < this.#waiting.length && this.#canPlace) {
       const { messages, completion, timeoutMs } = this.#waiting[count++]!;
       this.#place(messages, completion, timeoutMs);
     }

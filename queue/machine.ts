@@ -297,8 +297,8 @@ export class ShardMachine {
   }
 
   /**
-   * Tells whether a publish would be refused for now, as its queue is full or growing, so that it need
-   * not go through the log for that.
+   * Tells whether a publish would be refused at this moment, as its queue is full or growing, so that it
+   * need not go through the log for that.
    *
    * @param command The command.
    * @returns The refusal, or `undefined` when it has a chance.

@@ -297,8 +297,8 @@ export type PublishToCome = Omit<PublishCommand, "kind" | "bytes" | "details"> &
 };
 
 /**
- * Tells whether a publish would be refused for now, as its partition is full, or may not take what is
- * unique yet. A repeat of what was published before is not.
+ * Tells whether a publish would be refused at this moment, as its partition is full, or may not take
+ * what is unique yet. A repeat of what was published before is not.
  *
  * @param tables The state of the shard.
  * @param command The command.
