@@ -132,6 +132,11 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   /** Closed and unconfirmed, in order. */
   #settles: SettleBatch[] = [];
   #isFlushing = false;
+  readonly #gathered = () => this.#open?.count ?? 0;
+  readonly #flush = () => {
+    this.#isFlushing = false;
+    this.#seal();
+  };
   #state: "open" | "lingering" | "closing" | "closed" = "open";
   /** Where the cluster has been asked to detach it. */
   #detachingOn: Connection | undefined;
@@ -198,10 +203,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     );
     if (!this.#isFlushing) {
       this.#isFlushing = true;
-      atEndOfTurn(() => this.#open?.count ?? 0, () => {
-        this.#isFlushing = false;
-        this.#seal();
-      });
+      atEndOfTurn(this.#gathered, this.#flush);
     }
     return this.#open.add(offset, deliveryCount);
   }
