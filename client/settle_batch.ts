@@ -90,8 +90,8 @@ export class SettleBatch {
   attempts = 0;
   /** What is published with it, where something is. */
   readonly publishing: PublishedWithAck | undefined;
-  readonly #resolves: ((result: AckResult) => void)[] = [];
-  readonly #rejects: ((error: unknown) => void)[] = [];
+  /** Tells each message what became of it, or throws: there is one promise, and no pair of functions each. */
+  readonly #outcome = Promise.withResolvers<(position: number) => AckResult>();
 
   /**
    * Makes an empty batch.
@@ -129,12 +129,9 @@ export class SettleBatch {
 
   /** Adds a message. */
   add(offset: number, deliveryCount: number): Promise<AckResult> {
-    this.offsets.push(offset);
+    const position = this.offsets.push(offset) - 1;
     this.deliveryCounts.push(deliveryCount);
-    return new Promise((resolve, reject) => {
-      this.#resolves.push(resolve);
-      this.#rejects.push(reject);
-    });
+    return this.#outcome.promise.then((outcomeOf) => outcomeOf(position));
   }
 
   /**
@@ -144,19 +141,21 @@ export class SettleBatch {
    * @param settled The reply, with a status for each message.
    */
   complete(partition: ProducerPartition, { term, index, statuses }: Settled): void {
-    for (let i = 0; i < this.count; i++) {
-      const offset = this.offsets[i]!;
-      if (statuses[i] === SettleStatus.ok || this.#wasDoneBefore()) {
-        this.#resolves[i]!({ partition: partition.number, offset, term, index });
-      } else {
-        this.#rejects[i]!(new LeaseExpiredError(partition.queue, partition.number, offset));
+    const wasDoneBefore = this.#wasDoneBefore();
+    this.#outcome.resolve((position) => {
+      const offset = this.offsets[position]!;
+      if (statuses[position] === SettleStatus.ok || wasDoneBefore) {
+        return { partition: partition.number, offset, term, index };
       }
-    }
+      throw new LeaseExpiredError(partition.queue, partition.number, offset);
+    });
   }
 
   /** Tells everyone that it did not work. */
   fail(errorOf: (offset: number) => FlowMQError): void {
-    for (let i = 0; i < this.count; i++) this.#rejects[i]!(errorOf(this.offsets[i]!));
+    this.#outcome.resolve((position) => {
+      throw errorOf(this.offsets[position]!);
+    });
   }
 
   /**
