@@ -18,29 +18,8 @@ import {
   messageBounds,
 } from "../wire/mod.ts";
 import type { ClientLink, SessionBindings } from "./client_link.ts";
+import { type Delivered, DeliveryBatch } from "./delivery_batch.ts";
 import type { Shard } from "./shard.ts";
-
-/** One delivery of a consumer. */
-export interface Delivered {
-  readonly offset: number;
-  readonly deliveryCount: number;
-  readonly entryIndex: number;
-  readonly position: number;
-}
-
-interface Batch {
-  readonly sessionId: number;
-  readonly consumerId: number;
-  readonly partitionId: number;
-  /** The consumer asked to drain and nothing more is ready: told after its messages. */
-  drained: boolean;
-  offset: number[];
-  deliveryCount: number[];
-  entryIndex: number[];
-  position: number[];
-  /** The first delivery that has not been sent. */
-  next: number;
-}
 
 /** A frame that has reached this size is sent and another one begun. */
 const FRAME_BYTES_SOFT = 1 << 20;
@@ -48,12 +27,17 @@ const FRAME_BYTES_SOFT = 1 << 20;
 /** A client that is owed this much gets the rest when it has taken it: bodies wait on disk, not here. */
 const WAITING_BYTES_MAX = 4 << 20;
 
+/** So many batches are kept to be used again, and none that has had to hold more than this. */
+const SPARES_MAX = 64;
+const SPARE_COUNT_MAX = 2_000;
+
 /** Gathers the deliveries of one shard and sends them at the end of a turn. */
 export class DeliverySender {
   readonly #shard: Shard;
   readonly #bindings: SessionBindings;
   /** By session, then consumer, then partition. */
-  readonly #batches = new Map<number, Batch[]>();
+  readonly #batches = new Map<number, DeliveryBatch[]>();
+  readonly #spares: DeliveryBatch[] = [];
   /** Slow clients whose turn comes when they have taken what waits. */
   readonly #slow = new Set<ClientLink>();
   /** Those that have, since the last flush. */
@@ -73,24 +57,19 @@ export class DeliverySender {
    * they get what they hold when they attach, and a node that replays its log delivers nothing of old.
    */
   add(deliveries: Deliveries): void {
-    const { count, sessionId, consumerId, partitionId, offset, deliveryCount } = deliveries;
+    const { count, sessionId, consumerId, partitionId } = deliveries;
+    const { offset, deliveryCount, entryIndex, position } = deliveries;
     for (let i = 0; i < count; i++) {
       if (this.#bindings.link(sessionId[i]!) === undefined) continue;
       const batch = this.#batch(sessionId[i]!, consumerId[i]!, partitionId[i]!);
-      batch.offset.push(offset[i]!);
-      batch.deliveryCount.push(deliveryCount[i]!);
-      batch.entryIndex.push(deliveries.entryIndex[i]!);
-      batch.position.push(deliveries.position[i]!);
+      batch.add(offset[i]!, deliveryCount[i]!, entryIndex[i]!, position[i]!);
     }
   }
 
   /** Takes one delivery of a consumer that has attached again. */
   addOne(sessionId: number, consumerId: number, partitionId: number, one: Delivered): void {
     const batch = this.#batch(sessionId, consumerId, partitionId);
-    batch.offset.push(one.offset);
-    batch.deliveryCount.push(one.deliveryCount);
-    batch.entryIndex.push(one.entryIndex);
-    batch.position.push(one.position);
+    batch.add(one.offset, one.deliveryCount, one.entryIndex, one.position);
   }
 
   /** Takes word that a draining consumer has got all that was ready. */
@@ -133,12 +112,17 @@ export class DeliverySender {
   }
 
   /** @returns Whether everything was sent; if not, the client is slow. */
-  #sendAll(link: ClientLink, batches: Batch[]): boolean {
+  #sendAll(link: ClientLink, batches: DeliveryBatch[]): boolean {
     while (batches.length > 0) {
       if (!this.#send(link, batches[0]!)) return false;
-      batches.shift();
+      this.#spare(batches.shift()!);
     }
     return true;
+  }
+
+  #spare(batch: DeliveryBatch): void {
+    const isKept = this.#spares.length < SPARES_MAX && batch.count <= SPARE_COUNT_MAX;
+    if (isKept) this.#spares.push(batch);
   }
 
   #resumeWhenDrained(link: ClientLink): void {
@@ -152,53 +136,37 @@ export class DeliverySender {
   }
 
   /** Takes out what went to another consumer while it waited here for a slow one. */
-  #dropEnded(batch: Batch): void {
+  #dropEnded(batch: DeliveryBatch): void {
     const { sessionId, consumerId, partitionId } = batch;
     const leases = this.#shard.machine.leases(sessionId, consumerId, partitionId);
     const held = new Map(leases.map((one) => [one.offset, one.deliveryCount]));
-    const kept: number[] = [];
-    for (let i = batch.next; i < batch.offset.length; i++) {
-      if (held.get(batch.offset[i]!) === batch.deliveryCount[i]) kept.push(i);
-    }
-    for (const key of ["offset", "deliveryCount", "entryIndex", "position"] as const) {
-      batch[key] = kept.map((i) => batch[key][i]!);
-    }
-    batch.next = 0;
+    batch.keepUnsent((offset, deliveryCount) => held.get(offset) === deliveryCount);
   }
 
-  #batch(sessionId: number, consumerId: number, partitionId: number): Batch {
+  #batch(sessionId: number, consumerId: number, partitionId: number): DeliveryBatch {
     let batches = this.#batches.get(sessionId);
     if (batches === undefined) this.#batches.set(sessionId, batches = []);
     for (const batch of batches) {
       if (batch.consumerId === consumerId && batch.partitionId === partitionId) return batch;
     }
-    const batch: Batch = {
-      sessionId,
-      consumerId,
-      partitionId,
-      drained: false,
-      offset: [],
-      deliveryCount: [],
-      entryIndex: [],
-      position: [],
-      next: 0,
-    };
+    const batch = this.#spares.pop() ?? new DeliveryBatch();
+    batch.reset(sessionId, consumerId, partitionId);
     batches.push(batch);
     return batch;
   }
 
   /** @returns Whether all of the batch was sent. */
-  #send(link: ClientLink, batch: Batch): boolean {
+  #send(link: ClientLink, batch: DeliveryBatch): boolean {
     const { consumerId, partitionId } = batch;
     const { id: shard, term, store } = this.#shard;
     let entry: Entry | undefined;
     let publishedAtMs = 0;
     const bounds: MessageBounds = { start: 0, end: 0 };
-    while (batch.next < batch.offset.length) {
+    while (batch.next < batch.count) {
       if (link.waitingBytes > WAITING_BYTES_MAX) return false;
       const target = { shard, term, consumerId, partitionId };
-      const builder = new DeliverBuilder(target, batch.offset.length - batch.next);
-      while (batch.next < batch.offset.length && builder.byteLength < FRAME_BYTES_SOFT) {
+      const builder = new DeliverBuilder(target, batch.count - batch.next);
+      while (batch.next < batch.count && builder.byteLength < FRAME_BYTES_SOFT) {
         const i = batch.next++;
         const index = batch.entryIndex[i]!;
         if (entry?.index !== index) {
