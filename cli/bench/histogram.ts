@@ -8,10 +8,12 @@
  */
 
 const subBuckets = 64;
+/** Doublings beyond the first 64 microseconds, up to 38 hours. */
+const doublings = 31;
 
 /** Counts of values by size. */
 export class Histogram {
-  readonly #counts = new Map<number, number>();
+  readonly #counts = new Float64Array((doublings + 1) * subBuckets);
   #count = 0;
   #sum = 0;
   #max = 0;
@@ -38,8 +40,7 @@ export class Histogram {
    */
   record(ms: number): void {
     const value = Math.max(0, ms);
-    const bucket = bucketOf(value);
-    this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + 1);
+    this.#counts[bucketOf(value)]!++;
     this.#count++;
     this.#sum += value;
     if (value > this.#max) this.#max = value;
@@ -51,9 +52,7 @@ export class Histogram {
    * @param other Stays as it is.
    */
   add(other: Histogram): void {
-    for (const [bucket, count] of other.#counts) {
-      this.#counts.set(bucket, (this.#counts.get(bucket) ?? 0) + count);
-    }
+    for (const [bucket, count] of other.#counts.entries()) this.#counts[bucket]! += count;
     this.#count += other.#count;
     this.#sum += other.#sum;
     this.#max = Math.max(this.#max, other.#max);
@@ -77,8 +76,8 @@ export class Histogram {
   percentileMs(share: number): number {
     const wanted = Math.max(1, Math.ceil(share * this.#count));
     let seen = 0;
-    for (const bucket of [...this.#counts.keys()].sort((a, b) => a - b)) {
-      seen += this.#counts.get(bucket)!;
+    for (const [bucket, count] of this.#counts.entries()) {
+      seen += count;
       if (seen >= wanted) return Math.min(upperEnd(bucket), this.#max);
     }
     return 0;
@@ -89,8 +88,9 @@ export class Histogram {
 function bucketOf(ms: number): number {
   const microseconds = Math.ceil(ms * 1_000);
   if (microseconds < subBuckets) return microseconds;
-  const exponent = Math.floor(Math.log2(microseconds)) - Math.log2(subBuckets);
-  return (exponent + 1) * subBuckets + Math.floor(microseconds / 2 ** exponent) - subBuckets;
+  const exponent = Math.min(doublings - 1, 31 - Math.clz32(microseconds / subBuckets));
+  const inDoubling = Math.floor(microseconds / (1 << exponent)) - subBuckets;
+  return (exponent + 1) * subBuckets + Math.min(subBuckets - 1, inDoubling);
 }
 
 /** The largest value, in milliseconds, that falls into a bucket. */
