@@ -55,22 +55,17 @@ export const commonLoad = {
   faults: 0,
 };
 
-/** More messages than these warm nothing up any further. */
-const warmUpMessagesMax = 20_000;
-const warmUpMsMax = 1_000;
+/** By then the compilers of all processes have seen what is hot, and have little left to do. */
+const warmUpMsMax = 3_000;
 
 /**
  * The load that warms a measurement up.
  *
  * @param load What is measured.
- * @returns A tenth of it, and no more than 20,000 messages or one second.
+ * @returns The same, for three seconds at most.
  */
 export function warmUpLoad(load: BenchLoad): BenchLoad {
-  return {
-    ...load,
-    messages: Math.min(warmUpMessagesMax, Math.ceil(load.messages / 10)),
-    durationMs: Math.min(warmUpMsMax, Math.ceil(load.durationMs / 10)),
-  };
+  return { ...load, durationMs: Math.min(warmUpMsMax, load.durationMs || Infinity) };
 }
 
 /**

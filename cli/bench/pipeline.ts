@@ -81,7 +81,7 @@ export class Pipeline implements AsyncDisposable {
     const connections = await Promise.all(
       Array.from({ length: load.clients }, () => FramedConnection.open(port)),
     );
-    const framesEach = Math.ceil(load.messages / load.clients / load.batch);
+    const framesEach = Math.max(1, Math.ceil(load.messages / load.clients / load.batch));
     using meter = new NodeMeter(() => this.#roles.map(({ child }) => child.pid));
     const startedAt = performance.now();
     await (load.rate > 0 ? sendAtRate(connections, load, framesEach, latency) : Promise.all(

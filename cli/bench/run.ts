@@ -63,7 +63,7 @@ export async function runOnce(
   load: BenchLoad,
   plan: RunPlan,
 ): Promise<RunResult> {
-  const result = await measureCluster(workload, load, plan);
+  const { warmUpMessages, ...result } = await measureCluster(workload, load, plan);
   const { messages } = result.measurement;
   if (messages === 0) {
     throw new CommandError(
@@ -71,14 +71,15 @@ export async function runOnce(
     );
   }
   const compared = plan.limit && workload.noLimit === undefined;
-  return { ...result, limit: compared ? await measureLimit(load, messages, plan) : undefined };
+  if (!compared) return { ...result, limit: undefined };
+  return { ...result, limit: await measureLimit(load, { warmUpMessages, messages }, plan) };
 }
 
 async function measureCluster(
   workload: Workload,
   load: BenchLoad,
   plan: RunPlan,
-): Promise<Omit<RunResult, "limit">> {
+): Promise<Omit<RunResult, "limit"> & { warmUpMessages: number }> {
   const { servers, nodes, shards, signal, check, timeoutMs } = plan;
   // Where the workload does harm and nobody says which, it is the crash of a leader.
   const isFaulty = workload.injectsFaults === true;
@@ -95,10 +96,11 @@ async function measureCluster(
   const pids =
     await (cluster === undefined ? findNodes(survey) : electAll(survey, cluster, shards));
   const at = { ...unseen, pids };
+  let warmUpMessages = 0;
   if (workload.warmUp) {
     await using arena = new Arena({ ...at, faultKinds: [] });
     plan.onStage("warming up", () => arena.done);
-    await workload.run(arena, warmUpLoad(load));
+    warmUpMessages = (await workload.run(arena, warmUpLoad(load))).messages;
   }
   const checker = check ? new Checker(load.clients) : undefined;
   await using arena = new Arena({ ...at, checker, faultKinds });
@@ -111,7 +113,8 @@ async function measureCluster(
         "with --messages or --duration",
     );
   }
-  return { measurement, usage: arena.usage, faults: arena.faults, check: checker?.verdict() };
+  const { usage, faults } = arena;
+  return { warmUpMessages, measurement, usage, faults, check: checker?.verdict() };
 }
 
 /** Elections are no part of a measurement. @returns Tells the processes of the nodes. */
@@ -138,10 +141,10 @@ async function findNodes(arena: Arena): Promise<() => number[]> {
   return () => pids;
 }
 
-/** The bare pipeline with the same load and the same warm-up, its processes fresh for each. */
+/** The bare pipeline with as many messages to warm up and to measure, its processes fresh for each. */
 async function measureLimit(
   load: BenchLoad,
-  messages: number,
+  { warmUpMessages, messages }: { warmUpMessages: number; messages: number },
   plan: RunPlan,
 ): Promise<PipelineResult> {
   await using pipeline = await Pipeline.start();
@@ -150,7 +153,7 @@ async function measureLimit(
   const onAbort = (): void => reject(plan.signal.reason);
   plan.signal.addEventListener("abort", onAbort, { once: true });
   try {
-    await Promise.race([pipeline.measure(warmUpLoad({ ...load, messages })), interrupted]);
+    await Promise.race([pipeline.measure({ ...load, messages: warmUpMessages }), interrupted]);
     return await Promise.race([pipeline.measure({ ...load, messages }), interrupted]);
   } finally {
     plan.signal.removeEventListener("abort", onAbort);
