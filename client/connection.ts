@@ -28,6 +28,9 @@ import { ConnectionLostError, errorOfReply, type FlowMQError } from "./errors.ts
 import { clientLimits, type ClientSettings } from "./options.ts";
 import type { ByteStream, ClientRuntime } from "./runtime.ts";
 
+/** A reply that is no error. */
+type SuccessReply = Exclude<ServerReply, { kind: "error" }>;
+
 /** Waits for one reply. */
 export interface ReplyHandler {
   /** The reply has come. Where this throws, the connection ends, and `lost` is called as well. */
@@ -190,16 +193,22 @@ export class Connection {
    *
    * @param request What to ask.
    * @param shard The shard that has to answer.
+   * @param taken Gets the reply before anything is done about a frame that came behind it.
    * @returns The reply.
    * @throws {FlowMQError} when the reply is an error, or the connection ends before it comes.
    */
-  request(request: ClientRequest, shard: number): Promise<Exclude<ServerReply, { kind: "error" }>> {
+  request(
+    request: ClientRequest,
+    shard: number,
+    taken?: (reply: SuccessReply) => void,
+  ): Promise<SuccessReply> {
     return new Promise((resolve, reject) => {
       const correlationId = this.expect({
         replied: (frame) => {
           const reply = decodeReply(frame.type, frame.payload);
-          if (reply.kind === "error") reject(errorOfReply(reply));
-          else resolve(reply);
+          if (reply.kind === "error") return reject(errorOfReply(reply));
+          taken?.(reply);
+          resolve(reply);
         },
         lost: reject,
       });

@@ -350,7 +350,7 @@ export class ClientCore {
       }
       case PushType.sessionEnded: {
         const { sessionId, reason } = decodeSessionEnded(frame.payload);
-        this.sessions.find(frame.shard, sessionId)?.disturb(
+        this.sessions.find(frame.shard, sessionId)?.detached(
           connection,
           new FlowMQError(`The session has ended: ${reason}`, { code: ErrorCode.noLeader }),
         );

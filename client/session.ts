@@ -62,6 +62,13 @@ export class SettleNumbers {
   }
 }
 
+/** An attempt to attach a session. */
+interface Attempt {
+  readonly connection: Connection;
+  /** Aborted when nothing is expected of it any more. */
+  readonly patience: AbortController;
+}
+
 /** A session in one shard; see the module comment. */
 export class Session {
   /** The shard. */
@@ -82,7 +89,7 @@ export class Session {
   #disturb: ((error: FlowMQError) => void) | undefined;
   #lastError: FlowMQError | undefined;
   /** Where it is being attached. */
-  #attaching: { readonly connection: Connection; readonly patience: AbortController } | undefined;
+  #attaching: Attempt | undefined;
   #isRunning = false;
   /** How far a named producer had come when it was opened, by partition. */
   #positions: readonly ProducerPosition[] = [];
@@ -172,6 +179,18 @@ export class Session {
     if (this.#connection === connection) this.#disturb?.(error);
   }
 
+  /**
+   * Takes the broker's word that it does not serve the session over a connection any more. It may come
+   * right behind the answer that attached it, and then there is nothing yet to disturb.
+   *
+   * @param connection Where it was said.
+   * @param error What the broker said.
+   */
+  detached(connection: Connection, error: FlowMQError): void {
+    if (this.#attaching?.connection === connection) this.#attaching.patience.abort(error);
+    this.disturb(connection, error);
+  }
+
   /** Another node leads the shard now: goes there. */
   moved(leader: number): void {
     const connection = this.#connection ?? this.#attaching?.connection;
@@ -206,9 +225,7 @@ export class Session {
     const signal = AbortSignal.any([this.#closing.signal, this.#cluster.closed]);
     while (!signal.aborted) {
       try {
-        const connection = await this.#attach(signal);
-        if (signal.aborted) return;
-        await this.#hold(connection, signal);
+        await this.#attach(signal);
       } catch (error) {
         if (signal.aborted) return;
         this.#consider(asFlowMQError(error));
@@ -221,8 +238,8 @@ export class Session {
     }
   }
 
-  /** Finds a connection and opens, or attaches, the session there. */
-  async #attach(signal: AbortSignal): Promise<Connection> {
+  /** Finds a connection, opens, or attaches, the session there, and holds it; always throws. */
+  async #attach(signal: AbortSignal): Promise<never> {
     const connection = await this.#cluster.acquire(this.shard, signal);
     const { clock } = this.#runtime;
     const patience = new AbortController();
@@ -231,37 +248,39 @@ export class Session {
         new FlowMQError(`Shard ${this.shard} does not answer`, { code: ErrorCode.noLeader }),
       );
     }, clientLimits.attachTimeoutMs);
+    const either = AbortSignal.any([signal, patience.signal]);
     this.#attaching = { connection, patience };
     try {
-      this.#id = await untilAborted(
-        this.#introduce(connection),
-        AbortSignal.any([signal, patience.signal]),
-      );
+      await untilAborted(this.#introduce(this.#attaching), either);
+      either.throwIfAborted();
     } finally {
       this.#attaching = undefined;
       clock.clearTimeout(timer);
     }
-    return connection;
+    return await this.#hold(connection, signal);
   }
 
-  /** Says who we are on a connection; returns the session's number. */
-  async #introduce(connection: Connection): Promise<number> {
+  /** Says who we are on a connection. The answer counts at once: the next frame may be about it. */
+  async #introduce({ connection, patience }: Attempt): Promise<void> {
     const id = this.#id;
-    if (id === 0) {
-      const reply = await connection.request({
-        kind: "openSession",
-        timeoutMs: this.#settings.sessionTimeoutMs,
-        clientName: this.#settings.name,
-        ...(this.#producer === undefined ? {} : { producer: this.#producer }),
-      }, this.shard);
+    if (id !== 0) {
+      const request = { kind: "attachSession", sessionId: id } as const;
+      this.#term = expectReply(await connection.request(request, this.shard), "done").term;
+      return;
+    }
+    const request = {
+      kind: "openSession",
+      timeoutMs: this.#settings.sessionTimeoutMs,
+      clientName: this.#settings.name,
+      ...(this.#producer === undefined ? {} : { producer: this.#producer }),
+    } as const;
+    await connection.request(request, this.shard, (reply) => {
       const opened = expectReply(reply, "sessionOpened");
+      if (patience.signal.aborted) return;
+      this.#id = opened.sessionId;
       this.#term = opened.term;
       this.#positions = opened.producers ?? [];
-      return opened.sessionId;
-    }
-    const request = { kind: "attachSession", sessionId: id } as const;
-    this.#term = expectReply(await connection.request(request, this.shard), "done").term;
-    return id;
+    });
   }
 
   /** Lets the members use the connection until it fails them; always throws. */

@@ -1,5 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { ErrorCode } from "../wire/mod.ts";
+import { concat } from "@std/bytes";
+import { encodeReply, encodeSessionEnded, ErrorCode } from "../wire/mod.ts";
 import { FakeNetwork, outcomeOf, refusal, settle } from "./_testing.ts";
 
 Deno.test("a dial without an answer does not keep the client from the leader that is elected meanwhile", async () => {
@@ -88,6 +89,36 @@ Deno.test("an attach that hangs is tried again", async () => {
   assertEquals([attempts, outcome.value?.offset], [3, 1]);
   await client.close();
 });
+
+for (const kind of ["openSession", "attachSession"] as const) {
+  Deno.test(`a session that ends in the same breath as ${kind} is answered is attached again`, async () => {
+    const network = new FakeNetwork(1);
+    network.addQueue("orders");
+    const [server] = network.servers;
+    const { behaviour } = server!;
+    const usual = behaviour[kind];
+    behaviour[kind] = (received) => {
+      behaviour[kind] = usual;
+      const { connection, shard, correlationId } = received;
+      const reply = usual(received);
+      if (reply === "silence") return reply;
+      const ended = encodeSessionEnded(shard, { sessionId: 1_001, reason: "leaderChanged" });
+      connection.send(concat([encodeReply(reply, shard, correlationId), ended]));
+      return "silence";
+    };
+    const client = await network.connect();
+    const outcome = outcomeOf(client.queue("orders").publish("zero"));
+    await network.clock.advance(1_000);
+    assertEquals(outcome.value?.offset, 0);
+    // There is nothing to be sent that could be refused.
+    if (kind === "attachSession") server!.dropConnections();
+    await network.clock.advance(1_000);
+    assertEquals(server!.requestsOf("openSession").length, 1);
+    const attached = server!.requestsOf("attachSession").map(({ sessionId }) => sessionId);
+    assertEquals(attached, kind === "openSession" ? [1_001] : [1_001, 1_001]);
+    await client.close();
+  });
+}
 
 Deno.test("sessions of producers and consumers are apart, one of each in a shard", async () => {
   const network = new FakeNetwork(1);
