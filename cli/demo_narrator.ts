@@ -101,7 +101,7 @@ export class DemoNarrator implements DemoListener {
   /** Draws the conclusion. */
   end(result: DemoResult): void {
     const { bold, dim, green, red } = this.#out.paint;
-    const { verdict, consumers } = result;
+    const { verdict, consumers, failure, directory } = result;
     this.#head("Verdict");
     const shares = consumers.map((count, i) => `consumer ${i + 1}: ${formatCount(count)}`);
     const rows: [string, number, string, boolean?][] = [
@@ -126,7 +126,8 @@ export class DemoNarrator implements DemoListener {
       this.#say(`${name.padEnd(11)} ${bold(figure)} ${mark} ${dim(note)}`.trimEnd());
     }
     this.#out.line("");
-    if (result.failure !== undefined) this.#say(red(result.failure));
+    if (failure !== undefined) this.#say(red(failure));
+    if (directory !== undefined) this.#say(`data and logs of the nodes are in ${directory}`);
     this.#say(
       verdict.ok
         ? green(bold("Nothing lost, nothing acked came twice."))

@@ -72,8 +72,10 @@ export interface DemoResult {
   /** From the restart of the node until it had all there was. */
   readonly catchUpMs: number;
   readonly seconds: number;
-  /** The first publish or ack that failed, if any did. */
+  /** The first publish or ack that failed, if any did, or how everything came to stand still. */
   readonly failure: string | undefined;
+  /** Where data and logs of the nodes are; they are kept only where something went wrong. */
+  readonly directory: string | undefined;
 }
 
 const queueName = "demo";
@@ -112,7 +114,7 @@ class Demo {
     this.#allowed = Math.floor(plan.bodies.length * (1 - heldBackPart));
   }
 
-  async play(): Promise<DemoResult> {
+  async play(): Promise<Omit<DemoResult, "directory">> {
     const { signal, bodies } = this.#plan;
     const startedAt = performance.now();
     const admin = await this.#connect("watcher");
@@ -305,11 +307,25 @@ class Demo {
         seen = moved;
         movedAt = performance.now();
       } else if (performance.now() - movedAt > stallMs) {
-        this.#failure = `nothing moved for ${stallMs / 1_000} s while the demo wanted to ${what}`;
+        this.#failure =
+          `nothing moved for ${stallMs / 1_000} s while the demo wanted to ${what}: ` +
+          await this.#describeNodes();
         return;
       }
       await sleep(2);
     }
+  }
+
+  /** What each node says of itself. */
+  async #describeNodes(): Promise<string> {
+    const nodes = this.#cluster.nodes.map(async ({ id, clientAddress }) => {
+      const shard = (await statusOf(this.#clients[0]!, clientAddress))?.shards[0];
+      if (shard === undefined) return `node ${id} does not answer`;
+      const { role, term, appliedIndex, commitIndex, lastIndex } = shard;
+      return `node ${id} is ${role} in term ${term}, has applied ${appliedIndex}, committed ` +
+        `${commitIndex} and written ${lastIndex}`;
+    });
+    return (await Promise.all(nodes)).join("; ");
   }
 }
 
@@ -330,5 +346,7 @@ export async function playDemo(plan: DemoPlan, listener: DemoListener): Promise<
   const startedAt = performance.now();
   await using cluster = await LocalCluster.start({ nodes: plan.nodes });
   listener.started(cluster, performance.now() - startedAt);
-  return await new Demo(plan, listener, cluster).play();
+  const result = await new Demo(plan, listener, cluster).play();
+  const isGood = result.verdict.ok && result.failure === undefined;
+  return { ...result, directory: isGood ? undefined : cluster.keep() };
 }

@@ -35,7 +35,7 @@ export interface LocalClusterOptions {
 export class LocalCluster implements AsyncDisposable {
   readonly nodes: readonly LocalNode[];
   readonly directory: string;
-  readonly #temporary: boolean;
+  #temporary: boolean;
   #stopped: Promise<void> | undefined;
 
   private constructor(nodes: readonly LocalNode[], directory: string, temporary: boolean) {
@@ -113,6 +113,16 @@ export class LocalCluster implements AsyncDisposable {
       );
     }
     return node;
+  }
+
+  /**
+   * Has data and logs kept when the cluster stops: something is to be found out.
+   *
+   * @returns The directory.
+   */
+  keep(): string {
+    this.#temporary = false;
+    return this.directory;
   }
 
   /**

@@ -141,6 +141,18 @@ Deno.test("LocalCluster kills, pauses and restarts real nodes", async () => {
   assertEquals(cluster.nodes.map((node) => node.running), [false, false, false]);
 });
 
+Deno.test("LocalCluster removes its directory, unless it is to be kept", async () => {
+  for (const isKept of [false, true]) {
+    const cluster = await LocalCluster.start({ nodes: 1 });
+    if (isKept) assertEquals(cluster.keep(), cluster.directory);
+    await cluster.stop();
+    const names = await Array.fromAsync(Deno.readDir(cluster.directory), ({ name }) => name)
+      .catch(() => []);
+    assertEquals(names.sort(), isKept ? ["node-1", "node-1.log"] : []);
+    if (isKept) await Deno.remove(cluster.directory, { recursive: true });
+  }
+});
+
 Deno.test("flowmq sub ends quietly when the pipe behind it closes, and returns the rest", async () => {
   await using cluster = await LocalCluster.start({ nodes: 1 });
   await using client = await connect(cluster.servers);

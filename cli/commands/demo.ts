@@ -51,7 +51,8 @@ export const demo = defineCommand({
   description: [
     "Starts nodes on this machine, publishes a text line by line, lets two consumers share it, kills " +
     "the leader with SIGKILL in the middle, starts it again, and checks every message. All of it is " +
-    "real: processes, sockets, synced files in a temporary directory that is removed in the end.",
+    "real: processes, sockets, synced files in a temporary directory that is removed in the end, unless " +
+    "something went wrong.",
     "The exit code is 0 only if no confirmed message was lost, no acked message came again, and nothing " +
     "failed or stood still on the way.",
   ],
