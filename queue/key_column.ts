@@ -215,12 +215,13 @@ export class KeyColumn {
    * @returns Some of them at a time, in the order of their offsets.
    */
   *parts(): Generator<KeyedSnapshot> {
-    let part = emptyPart();
+    if (this.#size === 0) return;
+    let part = emptyPart(Math.min(this.#size, PART_LEASES_MAX));
     let length = 0;
     for (const number of Float64Array.from(this.#chunks.keys()).sort()) {
       if (length + CHUNK_LENGTH > PART_LEASES_MAX) {
         yield cutPart(part, length);
-        part = emptyPart();
+        part = emptyPart(PART_LEASES_MAX);
         length = 0;
       }
       const { hashes, flags, deliveryCounts } = this.#chunks.get(number)!;
@@ -278,13 +279,13 @@ export class KeyColumn {
   }
 }
 
-function emptyPart(): KeyedSnapshot {
+function emptyPart(length: number): KeyedSnapshot {
   return {
-    offset: new Float64Array(PART_LEASES_MAX),
-    hash: new Float64Array(PART_LEASES_MAX),
-    state: new Uint8Array(PART_LEASES_MAX),
-    deliveryCount: new Uint32Array(PART_LEASES_MAX),
-    priority: new Uint8Array(PART_LEASES_MAX),
+    offset: new Float64Array(length),
+    hash: new Float64Array(length),
+    state: new Uint8Array(length),
+    deliveryCount: new Uint32Array(length),
+    priority: new Uint8Array(length),
   };
 }
 
