@@ -108,10 +108,12 @@ export class MessageHeap {
    */
   capture(): MessageHeap {
     const copy = new MessageHeap();
-    copy.#ranks = this.#ranks.slice(0, this.#open);
-    copy.#offsets = this.#offsets.slice(0, this.#open);
-    copy.#words = this.#words.slice(0, this.#open);
-    copy.#open = this.#open;
+    if (this.#open > 0) {
+      copy.#ranks = this.#ranks.slice(0, this.#open);
+      copy.#offsets = this.#offsets.slice(0, this.#open);
+      copy.#words = this.#words.slice(0, this.#open);
+      copy.#open = this.#open;
+    }
     copy.#runs = this.#runs.map((run) => ({ ...run }));
     copy.#size = this.#size;
     return copy;
