@@ -15,7 +15,7 @@ import { Connection, expectReply } from "./connection.ts";
 import { ClientClosedError, ConnectionLostError } from "./errors.ts";
 import { clientLimits, type ClientSettings } from "./options.ts";
 import type { ClientRuntime } from "./runtime.ts";
-import { Backoff, firstOf, sleep, untilAborted } from "./waiting.ts";
+import { Backoff, ENOUGH, firstOf, sleep, untilAborted } from "./waiting.ts";
 
 /** What is believed about a shard. */
 interface LeaderBelief {
@@ -210,7 +210,7 @@ export class Cluster {
     try {
       return await Promise.race([promise.catch(() => undefined), late.then(() => undefined)]);
     } finally {
-      patience.abort();
+      patience.abort(ENOUGH);
     }
   }
 
@@ -290,7 +290,7 @@ export class Cluster {
         sleep(clock, clientLimits.dialPatienceMs, patience.signal).then(() => "pending" as const),
       ]);
     } finally {
-      patience.abort();
+      patience.abort(ENOUGH);
     }
   }
 

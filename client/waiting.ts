@@ -7,6 +7,12 @@
 import type { Clock } from "./runtime.ts";
 
 /**
+ * Why a wait ends that has become pointless, where nobody will look. Without a reason, `abort()` makes
+ * one: an error with its stack trace.
+ */
+export const ENOUGH = "nobody waits any more";
+
+/**
  * Waits.
  *
  * @param clock Whose time.
@@ -74,7 +80,7 @@ export async function firstOf<T>(
   try {
     return await Promise.race([Promise.any(promises), late]);
   } finally {
-    over.abort();
+    over.abort(ENOUGH);
   }
 }
 
