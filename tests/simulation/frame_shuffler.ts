@@ -27,13 +27,15 @@ export const ORDERLY_FRAMES: FrameFaults = { duplicateChance: 0, lateChance: 0 }
 /** How many frames may overtake one. */
 const OVERTAKEN_MAX = 20;
 
+const NOTHING = new Uint8Array(0);
+
 /** One direction of a stream between brokers. */
 export class FrameShuffler {
   readonly #faults: () => FrameFaults;
   readonly #random: Random;
   readonly #counters: Counters;
   /** The beginning of a frame. */
-  #rest: Uint8Array = new Uint8Array(0);
+  #rest = NOTHING;
   #held: { readonly frame: Uint8Array; overtakenBy: number }[] = [];
 
   /**
@@ -68,7 +70,7 @@ export class FrameShuffler {
       this.#pass(stream.subarray(at, end), out);
       at = end;
     }
-    this.#rest = stream.slice(at);
+    this.#rest = at === stream.length ? NOTHING : stream.slice(at);
     return out;
   }
 
@@ -79,12 +81,17 @@ export class FrameShuffler {
     const isLate = isRaft && random.chance(lateChance);
     const isTwice = isRaft && random.chance(duplicateChance);
     if (!isLate) out.push(frame);
+    if (this.#held.length > 0) this.#letPass(out);
+    if (isLate) this.#hold(frame, "network: frames reordered");
+    if (isTwice) this.#hold(frame, "network: frames duplicated");
+  }
+
+  /** One more has passed those that are held. */
+  #letPass(out: Uint8Array[]): void {
     for (const held of this.#held) {
       if (--held.overtakenBy === 0) out.push(held.frame);
     }
     this.#held = this.#held.filter(({ overtakenBy }) => overtakenBy > 0);
-    if (isLate) this.#hold(frame, "network: frames reordered");
-    if (isTwice) this.#hold(frame, "network: frames duplicated");
   }
 
   #hold(frame: Uint8Array, counter: string): void {
