@@ -485,17 +485,15 @@ export class Partition {
   stats(): PartitionStats {
     const { ready, delayed, nextOffset } = this.#backlog;
     const leased = this.#leases.size;
-    const { bytesHeld } = this.#backlog;
     const { dead, expired, dropped, purged, repeated } = this.#outcomes;
     const otherwise = dead + expired + dropped + purged + repeated;
-    return {
+    const stats = {
       partitionId: this.#identity.id,
       published: nextOffset,
       acked: nextOffset - ready - delayed - leased - otherwise,
       ready,
       leased,
       bytesPublished: this.#backlog.bytesPublished,
-      ...(this.#identity.settings.maxBytes === 0 ? {} : { bytesHeld }),
       redelivered: this.#redelivered,
       consumers: this.consumers.size,
       nextOffset,
@@ -506,6 +504,8 @@ export class Partition {
       purged,
       repeated,
     };
+    const { bytesHeld } = this.#backlog;
+    return this.#identity.settings.maxBytes === 0 ? stats : { ...stats, bytesHeld };
   }
 
   /**
