@@ -51,7 +51,6 @@ import {
   writeShardFile,
 } from "./shard_file.ts";
 import {
-  checkSnapshotFile,
   type Pause,
   type ShardSnapshotMetadata,
   SnapshotFileReader,
@@ -504,7 +503,7 @@ export class ShardStore implements LogStorage {
         return isStale();
       },
       read: (position, length) => reader.read(position, length),
-      check: () => void checkSnapshotFile(this.#files, path, undefined),
+      check: () => reader.check(),
       release: () => {
         if (this.#pins.delete(pin)) reader.close();
       },

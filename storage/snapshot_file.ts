@@ -231,6 +231,15 @@ export class SnapshotFileReader {
     return piece;
   }
 
+  /**
+   * Checks all of it.
+   *
+   * @throws {CorruptFileError} when it is not what was written.
+   */
+  check(): void {
+    checkSnapshot(this.#file, this.#path, undefined);
+  }
+
   /** Reads all of it piece by piece, and closes the file. */
   *pieces(): Generator<Uint8Array> {
     try {
