@@ -330,10 +330,7 @@ export class RequestHandler {
       baseSequence: publishBaseSequence(frame.payload),
       count: publishCount(frame.payload),
       partitionCount: publishPartitionCount(frame.payload),
-      // Hardly ever looked at.
-      get details() {
-        return publishDetails(frame.payload);
-      },
+      details: publishDetails(frame.payload),
     });
     if (refusal !== undefined) return refuseReply(link, frame, refusal);
     local.shard.propose(frame.payload, (outcome) => {
