@@ -51,7 +51,9 @@ export class ProducerModel {
   ): number | undefined {
     if (producer === undefined) return undefined;
     const named = this.#named.get(producer);
-    const told = new Map(producers.map((one) => [one.partitionId, one.nextSequence]));
+    // 0 is said of a partition that has refused all of it so far.
+    const begun = producers.filter(({ nextSequence }) => nextSequence > 0);
+    const told = new Map(begun.map((one) => [one.partitionId, one.nextSequence]));
     const expected = named?.next ?? new Map<number, number>();
     if (told.size !== expected.size || [...expected].some(([id, next]) => told.get(id) !== next)) {
       this.#violated(

@@ -36,6 +36,16 @@ Deno.test("ProducerModel finds a name that does not go on where it was", () => {
   assertThrows(() => open(setUp(), 2), Error, "goes on where the last one has ended");
 });
 
+Deno.test("ProducerModel takes 0 for a partition that has refused all of it (seed 74)", () => {
+  const model = new ProducerModel((invariant) => {
+    throw new Error(invariant);
+  });
+  assertEquals(open(model, 1), undefined);
+  assertEquals(open(model, 2, 0), 1);
+  assertEquals(model.isNamed(2), false);
+  assertThrows(() => open(setUp(), 2, 0), Error, "goes on where the last one has ended");
+});
+
 Deno.test("ProducerModel finds a number that is left out, or stored twice", () => {
   const names = [numberedName("c", 2)];
   assertThrows(() => setUp().published(entry, 1, partitionId, 3, names), Error, "stored once");
