@@ -442,7 +442,6 @@ export class Shard {
     if (!this.#closed) this.#fail(error);
   }
 
-  /** Does something to the core. What it throws is a bug: the node stops before it does harm. */
   /** Lets time pass in the queue machine, when it has something to do by now. */
   #noticeDeadlines(): void {
     if (!this.#leading || this.#tickProposed) return;
@@ -456,6 +455,7 @@ export class Shard {
     });
   }
 
+  /** Does something to the core. What it throws is a bug: the node stops before it does harm. */
   #enter(work: () => void): void {
     if (this.#closed) return;
     try {

@@ -142,6 +142,20 @@ Deno.test("atEndOfTurn() runs once, after all that a turn brings", async () => {
   assertEquals(flushed, [4]);
 });
 
+Deno.test("atEndOfTurn() ends each turn by itself, also one that begins where another ends", async () => {
+  const ended: string[] = [];
+  let long = 1;
+  atEndOfTurn(() => long, () => ended.push("long"));
+  atEndOfTurn(() => 1, () => {
+    ended.push("short");
+    atEndOfTurn(() => 1, () => ended.push("next"));
+  });
+  for (; long < 20; long++) await Promise.resolve();
+  assertEquals(ended, ["short", "next"]);
+  await new Promise((resolve) => setTimeout(resolve, 0));
+  assertEquals(ended, ["short", "next", "long"]);
+});
+
 Deno.test("resolveOptions() fills in defaults and refuses what is out of range", () => {
   const settings = resolveOptions({});
   assertEquals([settings.requestTimeoutMs, settings.windowBytes], [30_000, 8_388_608]);

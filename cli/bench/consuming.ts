@@ -104,15 +104,14 @@ export class Consuming implements AsyncDisposable {
       for await (const delivery of consumer) {
         const publishedAt = publishedAtOf(delivery.body);
         // What comes to one consumer of a batch counts once, which saves asking for the time.
-        if (publishedAt !== measured) this.#measure(measured = publishedAt);
+        if (publishedAt !== undefined && publishedAt !== measured) {
+          measured = publishedAt;
+          this.delivery.record(performance.now() - publishedAt);
+        }
         this.#deliver(delivery, queue, order);
       }
     };
     loop().catch((error) => this.#fail(error));
-  }
-
-  #measure(publishedAt: number | undefined): void {
-    if (publishedAt !== undefined) this.delivery.record(performance.now() - publishedAt);
   }
 
   #deliver(delivery: Delivery, queue: ArenaQueue, order: ConsumerOrder): void {
