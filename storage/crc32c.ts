@@ -17,9 +17,13 @@ const inputBytesMax = 0x10000;
 /** Up to here plain JavaScript is faster than the call and the copy. Measured: `crc32c_bench.ts`. */
 const plainBytesMax = 24;
 
+/** From here on folding is faster than tables alone; it needs 1,056. Measured likewise. */
+const foldedBytesMin = 1792;
+
 interface Crc32cExports {
   readonly memory: WebAssembly.Memory;
   readonly crc32c: (crc: number, at: number, length: number) => number;
+  readonly crc32cFolded: (crc: number, at: number, length: number) => number;
 }
 
 const wasm = new WebAssembly.Instance(
@@ -66,7 +70,9 @@ export function crc32cRange(bytes: Uint8Array, start: number, end: number, seed 
   for (let at = start; at < end;) {
     const next = Math.min(at + inputBytesMax, end);
     input.set(at === 0 && next === bytes.length ? bytes : bytes.subarray(at, next));
-    crc = wasm.crc32c(crc, inputOffset, next - at);
+    crc = next - at < foldedBytesMin
+      ? wasm.crc32c(crc, inputOffset, next - at)
+      : wasm.crc32cFolded(crc, inputOffset, next - at);
     at = next;
   }
   return crc >>> 0;
