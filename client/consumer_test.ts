@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertInstanceOf, assertRejects, assertThrows } from "@std/assert";
 import { ErrorCode, SettleOperation, SettleStatus } from "../wire/mod.ts";
+import { loseLeases, startConsumer } from "./_consumer_testing.ts";
 import { FakeNetwork, type FakeServer, outcomeOf, refusal, settle } from "./_testing.ts";
-import type { Client } from "./client.ts";
 import type { ConsumeOptions } from "./consume_options.ts";
 import type { Consumer } from "./consumer.ts";
 import type { Delivery } from "./delivery.ts";
@@ -13,30 +13,13 @@ import {
   RequestTimeoutError,
 } from "./errors.ts";
 
-/** A client that consumes queue "orders" at the only server, which delivers when the test says. */
-async function start(
-  partitions = 1,
-  options: ConsumeOptions = {},
-): Promise<
-  { network: FakeNetwork; server: FakeServer; client: Client; consumer: Consumer; ids: number[] }
-> {
-  const network = new FakeNetwork(1);
-  network.addQueue("orders", partitions);
-  const server = network.servers[0]!;
-  const client = await network.connect();
-  const consumer = client.queue("orders").consume(options);
-  await settle();
-  const ids = server.requestsOf("attachConsumer").map(({ consumerId }) => consumerId);
-  return { network, server, client, consumer, ids };
-}
-
 async function take(consumer: Consumer): Promise<Delivery> {
   const { value } = await consumer.next();
   return value!;
 }
 
 Deno.test("consume() attaches to every partition and hands out what comes, in order", async () => {
-  const { server, client, consumer, ids } = await start(2, { prefetch: 50 });
+  const { server, client, consumer, ids } = await startConsumer(2, { prefetch: 50 });
   assertEquals(
     server.requestsOf("attachConsumer").map((
       { partitionId, prefetch, held },
@@ -110,7 +93,7 @@ Deno.test("a consumer that is bound to partitions attaches to those, and to none
 });
 
 Deno.test("acks of one turn travel in one frame", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, Array.from({ length: 5 }, (_, i) => ({ offset: i, body: "x" })));
   const deliveries = [];
   for (let i = 0; i < 5; i++) deliveries.push(await take(consumer));
@@ -131,7 +114,7 @@ Deno.test("acks of one turn travel in one frame", async () => {
 });
 
 Deno.test("acks, nacks and extensions keep the order in which they were said", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [0, 1, 2].map((offset) => ({ offset, body: "x" })));
   const [a, b, c] = [await take(consumer), await take(consumer), await take(consumer)];
   await Promise.all([a.extendLease(), a.ack(), b.nack(), c.ack()]);
@@ -145,7 +128,7 @@ Deno.test("acks, nacks and extensions keep the order in which they were said", a
 });
 
 Deno.test("nacks and rejections say when and why, and only those that say the same share a frame", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   const offsets = [0, 1, 2, 3, 4, 5];
   server.deliver(ids[0]!, 100, offsets.map((offset) => ({ offset, body: "x" })));
   const held: Delivery[] = [];
@@ -173,7 +156,7 @@ Deno.test("nacks and rejections say when and why, and only those that say the sa
 });
 
 Deno.test("a reason that is too long is cut off, a delay that cannot be is refused", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [0, 1].map((offset) => ({ offset, body: "x" })));
   const [a, b] = [await take(consumer), await take(consumer)];
   await assertRejects(() => a.nack({ delayMs: -1 }), RangeError, "current value is -1");
@@ -185,7 +168,7 @@ Deno.test("a reason that is too long is cut off, a delay that cannot be is refus
 });
 
 Deno.test("the lease that a consumer asks for is asked for again after a lost connection", async () => {
-  const { network, server, client, consumer } = await start(2, { leaseMs: 5_000 });
+  const { network, server, client, consumer } = await startConsumer(2, { leaseMs: 5_000 });
   server.dropConnections();
   await network.clock.advance(100);
   const leases = server.requestsOf("attachConsumer").map(({ leaseMs }) => leaseMs);
@@ -198,7 +181,7 @@ Deno.test("the lease that a consumer asks for is asked for again after a lost co
 });
 
 Deno.test("a delivery tells what its message was published with", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   const options = { ttlMs: 60_000, priority: 9, unique: "u" };
   server.deliver(ids[0]!, 100, [{ offset: 0, body: "x", options }, { offset: 1, body: "y" }]);
   const [a, b] = [await take(consumer), await take(consumer)];
@@ -207,7 +190,7 @@ Deno.test("a delivery tells what its message was published with", async () => {
 });
 
 Deno.test("a rejection that is repeated and finds the lease over is done", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
   const delivery = await take(consumer);
   server.behaviour.settle = () => "silence";
@@ -234,7 +217,7 @@ function extended(server: FakeServer): number[][] {
 }
 
 Deno.test("the client extends the leases of what takes long, and of nothing else", async () => {
-  const { network, server, client, consumer, ids } = await start(1, { leaseMs: 3_000 });
+  const { network, server, client, consumer, ids } = await startConsumer(1, { leaseMs: 3_000 });
   server.deliver(ids[0]!, 100, [0, 1, 2].map((offset) => ({ offset, body: "x" })));
   const [slow, quick] = [await take(consumer), await take(consumer)];
   await network.clock.advance(500);
@@ -255,7 +238,7 @@ Deno.test("the client extends the leases of what takes long, and of nothing else
 
 Deno.test("leases are extended for as long as the consumer says, by its own lease or the queue's", async () => {
   const count = async (options: ConsumeOptions, ms: number) => {
-    const { network, server, client, ids } = await start(1, options);
+    const { network, server, client, ids } = await startConsumer(1, options);
     server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
     await network.clock.advance(ms);
     const extensions = extended(server).length;
@@ -275,7 +258,7 @@ Deno.test("leases are extended for as long as the consumer says, by its own leas
 });
 
 Deno.test("a lease that cannot be extended any more is not extended again", async () => {
-  const { network, server, client, ids } = await start(1, { leaseMs: 3_000 });
+  const { network, server, client, ids } = await startConsumer(1, { leaseMs: 3_000 });
   server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
   server.behaviour.settle = ({ command }) => ({
     kind: "settled",
@@ -290,7 +273,7 @@ Deno.test("a lease that cannot be extended any more is not extended again", asyn
 });
 
 Deno.test("while there is no connection nothing is extended, and afterwards at once", async () => {
-  const { network, server, client, ids } = await start(1, { leaseMs: 3_000 });
+  const { network, server, client, ids } = await startConsumer(1, { leaseMs: 3_000 });
   server.deliver(ids[0]!, 100, [{ offset: 0, body: "x" }]);
   await network.clock.advance(500);
   server.stop();
@@ -303,19 +286,10 @@ Deno.test("while there is no connection nothing is extended, and afterwards at o
 });
 
 Deno.test("an ack of a lost lease rejects, the others of its frame do not", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 4, body: "x" }, { offset: 5, body: "y" }]);
   const [a, b] = [await take(consumer), await take(consumer)];
-  server.behaviour.settle = ({ command }) => ({
-    kind: "settled",
-    partitionId: command.partitionId,
-    term: 1,
-    index: 9,
-    statuses: Uint8Array.from(
-      command.offsets,
-      (offset) => offset === 5 ? SettleStatus.leaseLost : SettleStatus.ok,
-    ),
-  });
+  loseLeases(server, [5]);
   const [good, bad] = [outcomeOf(a.ack()), outcomeOf(b.ack())];
   await settle();
   assertEquals(good.value?.offset, 4);
@@ -325,7 +299,7 @@ Deno.test("an ack of a lost lease rejects, the others of its frame do not", asyn
 });
 
 Deno.test("a delivery that comes twice is handed out once; a redelivery is handed out", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }]);
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }, { offset: 2, body: "y" }]);
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x", deliveryCount: 2 }]);
@@ -343,7 +317,7 @@ Deno.test("a delivery that comes twice is handed out once; a redelivery is hande
 });
 
 Deno.test("after a lost connection the consumer says what it holds and repeats its acks", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [1, 2, 3, 4].map((offset) => ({ offset, body: `${offset}` })));
   const [first, second] = [await take(consumer), await take(consumer)];
   await first.ack();
@@ -369,7 +343,7 @@ Deno.test("after a lost connection the consumer says what it holds and repeats i
 });
 
 Deno.test("a nack that is repeated and finds the lease over is done", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }]);
   const delivery = await take(consumer);
   server.behaviour.settle = () => "silence";
@@ -389,7 +363,7 @@ Deno.test("a nack that is repeated and finds the lease over is done", async () =
 });
 
 Deno.test("when the session is forgotten its leases are over and the consumer begins anew", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "taken" }, {
     offset: 2,
     body: "not yet taken",
@@ -413,7 +387,7 @@ Deno.test("when the session is forgotten its leases are over and the consumer be
 });
 
 Deno.test("sessionEnded makes the client attach again at once", async () => {
-  const { network, server, client, ids } = await start();
+  const { network, server, client, ids } = await startConsumer();
   const sessionId = server.requestsOf("attachConsumer")[0]!.sessionId;
   server.endSession(sessionId, "leaderChanged");
   await network.clock.advance(50);
@@ -426,7 +400,7 @@ Deno.test("sessionEnded makes the client attach again at once", async () => {
 });
 
 Deno.test("an ack that nobody answers fails in time", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }]);
   const delivery = await take(consumer);
   server.behaviour.settle = () => "silence";
@@ -438,7 +412,7 @@ Deno.test("an ack that nobody answers fails in time", async () => {
 });
 
 Deno.test("leaving the loop gives back what is held, after what was said has been answered", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [1, 2, 3].map((offset) => ({ offset, body: "x" })));
   let ack;
   for await (const delivery of consumer) {
@@ -453,7 +427,7 @@ Deno.test("leaving the loop gives back what is held, after what was said has bee
 });
 
 Deno.test("a delivery of a closed consumer cannot be settled", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }]);
   const delivery = await take(consumer);
   await consumer.close();
@@ -463,7 +437,7 @@ Deno.test("a delivery of a closed consumer cannot be settled", async () => {
 });
 
 Deno.test("a consumer that could not be detached is detached when the connection is back", async () => {
-  const { network, server, client, consumer } = await start();
+  const { network, server, client, consumer } = await startConsumer();
   server.stop();
   await settle();
   const closed = outcomeOf(consumer.close());
@@ -478,7 +452,7 @@ Deno.test("a consumer that could not be detached is detached when the connection
 });
 
 Deno.test("a draining consumer ends when all partitions have nothing more", async () => {
-  const { server, client, consumer, ids } = await start(2, { drain: true });
+  const { server, client, consumer, ids } = await startConsumer(2, { drain: true });
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "a" }]);
   server.drained(ids[0]!, 100);
   const bodies: string[] = [];
@@ -501,7 +475,7 @@ Deno.test("a draining consumer ends when all partitions have nothing more", asyn
 });
 
 Deno.test("what a draining consumer has handed out can be settled after the end", async () => {
-  const { server, client, consumer, ids } = await start(1, { drain: true });
+  const { server, client, consumer, ids } = await startConsumer(1, { drain: true });
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "a" }, { offset: 2, body: "b" }]);
   server.drained(ids[0]!, 100);
   const taken = [];
@@ -520,7 +494,7 @@ Deno.test("what a draining consumer has handed out can be settled after the end"
 });
 
 Deno.test("a draining consumer that still gets something has lost its leases and detaches", async () => {
-  const { server, client, consumer, ids } = await start(1, { drain: true });
+  const { server, client, consumer, ids } = await startConsumer(1, { drain: true });
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "a" }]);
   server.drained(ids[0]!, 100);
   for await (const _ of consumer);
@@ -532,7 +506,7 @@ Deno.test("a draining consumer that still gets something has lost its leases and
 
 Deno.test("aborting the signal ends the iteration with its reason", async () => {
   const controller = new AbortController();
-  const { server, client, consumer, ids } = await start(1, { signal: controller.signal });
+  const { server, client, consumer, ids } = await startConsumer(1, { signal: controller.signal });
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "a" }]);
   await take(consumer);
   const waiting = outcomeOf(consumer.next());
@@ -547,7 +521,7 @@ Deno.test("aborting the signal ends the iteration with its reason", async () => 
 });
 
 Deno.test("closing the client ends a loop that waits", async () => {
-  const { network, server, client, consumer } = await start();
+  const { network, server, client, consumer } = await startConsumer();
   const waiting = outcomeOf(consumer.next());
   await settle();
   await client.close();
@@ -561,7 +535,7 @@ Deno.test("closing the client ends a loop that waits", async () => {
 });
 
 Deno.test("a consumer is told when its queue is deleted, and its deliveries are over", async () => {
-  const { server, client, consumer, ids } = await start();
+  const { server, client, consumer, ids } = await startConsumer();
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "x" }]);
   const delivery = await take(consumer);
   const waiting = outcomeOf(consumer.next());
@@ -574,7 +548,7 @@ Deno.test("a consumer is told when its queue is deleted, and its deliveries are 
 });
 
 Deno.test("a queue that is gone when the client attaches again ends its consumers", async () => {
-  const { network, server, client, consumer } = await start();
+  const { network, server, client, consumer } = await startConsumer();
   const waiting = outcomeOf(consumer.next());
   server.behaviour.attachConsumer = () => refusal(ErrorCode.partitionNotFound, "gone");
   server.dropConnections();
@@ -584,7 +558,7 @@ Deno.test("a queue that is gone when the client attaches again ends its consumer
 });
 
 Deno.test("a consumer takes nothing from a leader that has been succeeded", async () => {
-  const { network, server, client, consumer, ids } = await start();
+  const { network, server, client, consumer, ids } = await startConsumer();
   const next = outcomeOf(take(consumer));
   network.term = 0;
   server.deliver(ids[0]!, 100, [{ offset: 1, body: "acked with the next leader" }]);

@@ -8,7 +8,7 @@ import { SettleOperation } from "../wire/mod.ts";
 import type { OutgoingMessage } from "./publisher.ts";
 import type { PartitionConsumer } from "./partition_consumer.ts";
 import { ReceivedMessage } from "./received_message.ts";
-import { checkSettleOptions } from "./settle_batch.ts";
+import { checkSettleOptions, type SettleOptions, type SettlePart } from "./settle_batch.ts";
 
 /** How a message is given back. */
 export interface NackOptions {
@@ -62,6 +62,8 @@ export class Delivery extends ReceivedMessage {
   readonly #source: PartitionConsumer;
   /** Which life of the source it belongs to: see `PartitionConsumer`. */
   readonly #life: number;
+  /** Whether it was acked, nacked or rejected through this object, whatever became of that. */
+  #isSpokenFor = false;
 
   /**
    * Deliveries are made by consumers.
@@ -123,6 +125,7 @@ export class Delivery extends ReceivedMessage {
    * ```
    */
   ack({ publish = [] }: AckOptions = {}): Promise<AckResult> {
+    this.#isSpokenFor = true;
     if (publish.length > 0) return this.#source.ackAndPublish(this, this.#life, publish);
     return this.#source.settle(SettleOperation.ack, this, this.#life);
   }
@@ -145,6 +148,7 @@ export class Delivery extends ReceivedMessage {
    */
   async nack(options: NackOptions = {}): Promise<AckResult> {
     const checked = checkSettleOptions(options);
+    this.#isSpokenFor = true;
     return await this.#source.settle(SettleOperation.nack, this, this.#life, checked);
   }
 
@@ -158,6 +162,7 @@ export class Delivery extends ReceivedMessage {
    */
   async reject(reason?: string): Promise<AckResult> {
     const checked = checkSettleOptions(reason === undefined ? {} : { reason });
+    this.#isSpokenFor = true;
     return await this.#source.settle(SettleOperation.reject, this, this.#life, checked);
   }
 
@@ -180,5 +185,25 @@ export class Delivery extends ReceivedMessage {
    */
   get isCurrent(): boolean {
     return this.#source.isCurrent(this.#life);
+  }
+
+  /**
+   * Says the same about all of which nothing was said one by one.
+   *
+   * @param deliveries Of any consumers.
+   * @param operation What is said.
+   * @param options What is said besides.
+   * @returns What becomes of them, in parts.
+   *
+   * @ignore
+   */
+  static settleAll(
+    deliveries: readonly Delivery[],
+    operation: SettleOperation,
+    options: SettleOptions,
+  ): SettlePart[] {
+    const silent = deliveries.filter((delivery) => !delivery.#isSpokenFor);
+    const bySource = Map.groupBy(silent, (delivery) => delivery.#source);
+    return [...bySource].flatMap(([source, own]) => source.settleAll(operation, own, options));
   }
 }

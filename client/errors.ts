@@ -7,6 +7,7 @@
  */
 
 import { ErrorCode, type ErrorReply } from "../wire/mod.ts";
+import type { Delivery } from "./delivery.ts";
 
 /** What is known about a failure besides its message. */
 export interface FlowMQErrorOptions {
@@ -220,4 +221,31 @@ export function asFlowMQError(error: unknown): FlowMQError {
   if (error instanceof FlowMQError) return error;
   const message = error instanceof Error ? error.message : String(error);
   return new ConnectionLostError(message, { cause: error });
+}
+
+/** Some messages of a batch were not settled. */
+export class BatchSettleError extends FlowMQError {
+  /** The messages, each with the error that its own `ack()` would have thrown. */
+  readonly failures: ReadonlyMap<Delivery, FlowMQError>;
+
+  /**
+   * Makes the error.
+   *
+   * @param failures At least one message, with its error.
+   * @param count How many messages the batch has.
+   */
+  constructor(failures: ReadonlyMap<Delivery, FlowMQError>, count: number) {
+    const [first] = failures.values();
+    const maybeApplied = [...failures.values()].some((error) => error.maybeApplied);
+    super(
+      `Cannot settle ${failures.size} of ${count} messages, the first of them: ${first!.message}`,
+      {
+        code: first!.code,
+        maybeApplied,
+        cause: first,
+      },
+    );
+    this.name = "BatchSettleError";
+    this.failures = failures;
+  }
 }

@@ -15,6 +15,7 @@ export type { ReplicaHash, ShardComparison } from "./comparison.ts";
 export type { Receipt } from "./completions.ts";
 export type { ConsumeOptions } from "./consume_options.ts";
 export { Consumer } from "./consumer.ts";
+export { ConsumerBatch } from "./consumer_batch.ts";
 export type { WaitOptions } from "./core.ts";
 export type { DeadLetter, DeadLettersOptions, RedriveOptions } from "./dead_letters.ts";
 export {
@@ -25,6 +26,7 @@ export {
   type NackOptions,
 } from "./delivery.ts";
 export {
+  BatchSettleError,
   ClientClosedError,
   ConnectionLostError,
   FlowMQError,

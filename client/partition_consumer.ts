@@ -49,7 +49,13 @@ import { clientLimits } from "./options.ts";
 import { prepareMessages } from "./messages_with_ack.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
 import type { Session, SessionMember } from "./session.ts";
-import { plainSettle, SettleBatch, type SettleOptions } from "./settle_batch.ts";
+import {
+  plainSettle,
+  SettleBatch,
+  type SettleOptions,
+  type SettlePart,
+  unsettled,
+} from "./settle_batch.ts";
 import { atEndOfTurn } from "./turn.ts";
 
 /** What a consumer of a partition tells the consumer of its queue. */
@@ -174,38 +180,73 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   /** Says something about a delivery; see `Delivery`. */
   settle(
     operation: SettleOperation,
-    { offset, deliveryCount }: Delivery,
+    delivery: Delivery,
     life: number,
     options: SettleOptions = plainSettle,
   ): Promise<AckResult> {
-    const { queue, number } = this.partition;
-    if (this.#core.isClosed) return Promise.reject(new ClientClosedError());
-    if (!this.isCurrent(life)) {
-      return Promise.reject(new LeaseExpiredError(queue, number, offset));
+    if (this.#isTooLate(life)) return Promise.reject(this.#tooLate(delivery));
+    return this.#say(operation, delivery, options);
+  }
+
+  /** Says the same about several deliveries of this consumer; see `ConsumerBatch`. */
+  settleAll(
+    operation: SettleOperation,
+    deliveries: readonly Delivery[],
+    options: SettleOptions,
+  ): SettlePart[] {
+    const parts: SettlePart[] = [];
+    const isLate = ({ isCurrent }: Delivery) => this.#core.isClosed || !isCurrent;
+    const late = deliveries.filter(isLate);
+    if (late.length > 0) {
+      const outcome = unsettled((position) => this.#tooLate(late[position]!));
+      parts.push({ deliveries: late, position: 0, outcome: Promise.resolve(outcome) });
     }
-    return this.#say(operation, offset, deliveryCount, options);
+    const current = deliveries.filter((delivery) => !isLate(delivery));
+    for (let from = 0, to = 0; from < current.length; from = to) {
+      const batch = this.#batchFor(operation, options);
+      to = from + clientLimits.settleCountSoft - batch.count;
+      const part = current.slice(from, to);
+      parts.push({ deliveries: part, position: batch.count, outcome: batch.outcome });
+      for (const { offset, deliveryCount } of part) batch.add(offset, deliveryCount);
+    }
+    return parts;
+  }
+
+  /** Whether deliveries of a life cannot be settled any more, as far as is known here. */
+  #isTooLate(life: number): boolean {
+    return this.#core.isClosed || !this.isCurrent(life);
+  }
+
+  /** Why a delivery cannot be settled any more. */
+  #tooLate({ offset }: Delivery): FlowMQError {
+    if (this.#core.isClosed) return new ClientClosedError();
+    return new LeaseExpiredError(this.partition.queue, this.partition.number, offset);
   }
 
   #say(
     operation: SettleOperation,
-    offset: number,
-    deliveryCount: number,
+    { offset, deliveryCount }: Pick<Delivery, "offset" | "deliveryCount">,
     options: SettleOptions,
   ): Promise<AckResult> {
+    const batch = this.#batchFor(operation, options);
+    return batch.result(batch.add(offset, deliveryCount));
+  }
+
+  /** The batch that takes the next word; it is sent at the end of the turn. */
+  #batchFor(operation: SettleOperation, options: SettleOptions): SettleBatch {
     const isFull = (this.#open?.count ?? 0) >= clientLimits.settleCountSoft;
     // Words about one message stay in the order in which they were said.
     if (isFull || this.#open?.isFor(operation, options) !== true) this.#seal();
-    this.#open ??= new SettleBatch(
+    if (!this.#isFlushing) {
+      this.#isFlushing = true;
+      atEndOfTurn(this.#gathered, this.#flush);
+    }
+    return this.#open ??= new SettleBatch(
       operation,
       options,
       this.#consumerId,
       this.#core.nowMs + this.#core.settings.requestTimeoutMs,
     );
-    if (!this.#isFlushing) {
-      this.#isFlushing = true;
-      atEndOfTurn(this.#gathered, this.#flush);
-    }
-    return this.#open.add(offset, deliveryCount);
   }
 
   /** Acks a delivery and publishes messages in one step; see `Delivery`. */
@@ -216,9 +257,7 @@ export class PartitionConsumer implements SessionMember, PushTarget {
   ): Promise<AckResult> {
     if (this.#core.isClosed) throw new ClientClosedError();
     const prepared = await prepareMessages(this.#core, messages);
-    const { queue, number } = this.partition;
-    if (this.#core.isClosed) throw new ClientClosedError();
-    if (!this.isCurrent(life)) throw new LeaseExpiredError(queue, number, delivery.offset);
+    if (this.#isTooLate(life)) throw this.#tooLate(delivery);
     // Words about one message stay in the order in which they were said.
     this.#seal();
     const batch = new SettleBatch(
@@ -228,9 +267,9 @@ export class PartitionConsumer implements SessionMember, PushTarget {
       this.#core.nowMs + this.#core.settings.requestTimeoutMs,
       { sequence: this.#session.settles.take(), ...prepared },
     );
-    const acked = batch.add(delivery.offset, delivery.deliveryCount);
+    const position = batch.add(delivery.offset, delivery.deliveryCount);
     this.#close(batch);
-    return await acked;
+    return await batch.result(position);
   }
 
   /**
@@ -302,7 +341,8 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     const life = this.#life;
     for (const offset of this.#options.keeper.due(nowMs, this.#held)) {
       const deliveryCount = this.#held.get(offset)!;
-      this.#say(SettleOperation.extend, offset, deliveryCount, plainSettle).catch((error) => {
+      const held = { offset, deliveryCount };
+      this.#say(SettleOperation.extend, held, plainSettle).catch((error) => {
         const isLost = error instanceof LeaseExpiredError && life === this.#life;
         if (isLost && this.#held.get(offset) === deliveryCount) this.#held.delete(offset);
       });

@@ -15,7 +15,7 @@ import {
   type TransferTarget,
   utf8Length,
 } from "../wire/mod.ts";
-import type { AckResult } from "./delivery.ts";
+import type { AckResult, Delivery } from "./delivery.ts";
 import { type FlowMQError, LeaseExpiredError } from "./errors.ts";
 import type { ProducerPartition } from "./partition_producer.ts";
 
@@ -72,6 +72,37 @@ export interface PublishedWithAck {
   readonly messages: PublishBatch;
 }
 
+/** What became of the messages of a batch, by their position in it. */
+export interface SettleOutcome {
+  /** Whether all of them are settled. */
+  readonly isComplete: boolean;
+  /** Why a message is not settled; `undefined` where it is. */
+  readonly errorOf: (position: number) => FlowMQError | undefined;
+  /** Where the cluster has it on record that a message is settled; throws where it is not. */
+  readonly resultOf: (position: number) => AckResult;
+}
+
+/**
+ * What became of messages none of which is settled.
+ *
+ * @param errorOf Why, by position.
+ */
+export function unsettled(errorOf: (position: number) => FlowMQError): SettleOutcome {
+  const resultOf = (position: number) => {
+    throw errorOf(position);
+  };
+  return { isComplete: false, errorOf, resultOf };
+}
+
+/** Deliveries that are next to each other in a batch. */
+export interface SettlePart {
+  readonly deliveries: readonly Delivery[];
+  /** The position of the first. */
+  readonly position: number;
+  /** What becomes of the batch. */
+  readonly outcome: Promise<SettleOutcome>;
+}
+
 /** A batch of acks, of nacks, of extensions or of rejections. */
 export class SettleBatch {
   /** Which of them. */
@@ -90,8 +121,8 @@ export class SettleBatch {
   attempts = 0;
   /** What is published with it, where something is. */
   readonly publishing: PublishedWithAck | undefined;
-  /** Tells each message what became of it, or throws: there is one promise, and no pair of functions each. */
-  readonly #outcome = Promise.withResolvers<(position: number) => AckResult>();
+  /** For all of them: there is one promise, and no pair of functions for each. */
+  readonly #outcome = Promise.withResolvers<SettleOutcome>();
 
   /**
    * Makes an empty batch.
@@ -127,11 +158,24 @@ export class SettleBatch {
       this.options.reason === options.reason;
   }
 
-  /** Adds a message. */
-  add(offset: number, deliveryCount: number): Promise<AckResult> {
-    const position = this.offsets.push(offset) - 1;
+  /** What became of its messages, once that is known; never rejects. */
+  get outcome(): Promise<SettleOutcome> {
+    return this.#outcome.promise;
+  }
+
+  /**
+   * Adds a message.
+   *
+   * @returns Its position.
+   */
+  add(offset: number, deliveryCount: number): number {
     this.deliveryCounts.push(deliveryCount);
-    return this.#outcome.promise.then((outcomeOf) => outcomeOf(position));
+    return this.offsets.push(offset) - 1;
+  }
+
+  /** Where the cluster has it on record that the message is settled; rejects where it is not. */
+  result(position: number): Promise<AckResult> {
+    return this.#outcome.promise.then(({ resultOf }) => resultOf(position));
   }
 
   /**
@@ -140,22 +184,25 @@ export class SettleBatch {
    * @param partition Where the messages are.
    * @param settled The reply, with a status for each message.
    */
-  complete(partition: ProducerPartition, { term, index, statuses }: Settled): void {
+  complete({ number, queue }: ProducerPartition, { term, index, statuses }: Settled): void {
+    const { offsets } = this;
     const wasDoneBefore = this.#wasDoneBefore();
-    this.#outcome.resolve((position) => {
-      const offset = this.offsets[position]!;
-      if (statuses[position] === SettleStatus.ok || wasDoneBefore) {
-        return { partition: partition.number, offset, term, index };
-      }
-      throw new LeaseExpiredError(partition.queue, partition.number, offset);
-    });
+    const isSettled = (status: number) => wasDoneBefore || status === SettleStatus.ok;
+    const errorOf = (position: number) =>
+      isSettled(statuses[position]!)
+        ? undefined
+        : new LeaseExpiredError(queue, number, offsets[position]!);
+    const resultOf = (position: number) => {
+      const error = errorOf(position);
+      if (error !== undefined) throw error;
+      return { partition: number, offset: offsets[position]!, term, index };
+    };
+    this.#outcome.resolve({ isComplete: statuses.every(isSettled), errorOf, resultOf });
   }
 
   /** Tells everyone that it did not work. */
   fail(errorOf: (offset: number) => FlowMQError): void {
-    this.#outcome.resolve((position) => {
-      throw errorOf(this.offsets[position]!);
-    });
+    this.#outcome.resolve(unsettled((position) => errorOf(this.offsets[position]!)));
   }
 
   /**

@@ -65,7 +65,9 @@ export const benchFlags = {
     maximum: connectionsMax,
   }),
   batch: integerFlag({
-    help: "Messages of one publishBatch(); 1 calls publish() for each.",
+    help:
+      "Messages of one publishBatch(), and at most of what a consumer takes and acks at once; with 1, " +
+      "each by itself.",
     ...positive,
     maximum: 65_536,
   }),

@@ -98,17 +98,27 @@ export class Consuming implements AsyncDisposable {
 
   #take(consumer: Consumer, queue: ArenaQueue): void {
     this.#consumers.push(consumer);
+    const { batch } = this.#load;
     const order: ConsumerOrder = new Map();
+    let measured: number | undefined;
+    const measure = ({ body }: Delivery): void => {
+      const publishedAt = publishedAtOf(body);
+      // What comes to one consumer of a batch counts once, which saves asking for the time.
+      if (publishedAt === undefined || publishedAt === measured) return;
+      measured = publishedAt;
+      this.delivery.record(performance.now() - publishedAt);
+    };
     const loop = async (): Promise<void> => {
-      let measured: number | undefined;
-      for await (const delivery of consumer) {
-        const publishedAt = publishedAtOf(delivery.body);
-        // What comes to one consumer of a batch counts once, which saves asking for the time.
-        if (publishedAt !== undefined && publishedAt !== measured) {
-          measured = publishedAt;
-          this.delivery.record(performance.now() - publishedAt);
+      if (batch === 1 || this.#arena.checker !== undefined) {
+        for await (const delivery of consumer) {
+          measure(delivery);
+          this.#deliver(delivery, queue, order);
         }
-        this.#deliver(delivery, queue, order);
+        return;
+      }
+      for await (const taken of consumer.batches(batch)) {
+        for (const delivery of taken) measure(delivery);
+        taken.ack().then(() => this.#onAcked(taken.length), this.#onNotAcked);
       }
     };
     loop().catch((error) => this.#fail(error));
@@ -117,7 +127,7 @@ export class Consuming implements AsyncDisposable {
   #deliver(delivery: Delivery, queue: ArenaQueue, order: ConsumerOrder): void {
     const { checker } = this.#arena;
     if (checker === undefined) {
-      delivery.ack().then(this.#onAcked, this.#onNotAcked);
+      delivery.ack().then(this.#onOneAcked, this.#onNotAcked);
       return;
     }
     const { body } = delivery;
@@ -127,16 +137,18 @@ export class Consuming implements AsyncDisposable {
     checker.deliver(order, name, place, deliveryCount);
     delivery.ack().then(() => {
       checker.ack(name);
-      this.#onAcked();
+      this.#onAcked(1);
     }, this.#onNotAcked);
   }
 
   /** One for all messages: the nodes need the processor as well. */
-  readonly #onAcked = (): void => {
-    this.acked++;
-    this.#arena.done++;
+  readonly #onOneAcked = (): void => this.#onAcked(1);
+
+  #onAcked(count: number): void {
+    this.acked += count;
+    this.#arena.done += count;
     if (this.#count >= this.#goal) this.#reached.resolve();
-  };
+  }
 
   readonly #onNotAcked = (error: unknown): void => {
     // The message comes again, to whoever is next.

@@ -16,7 +16,7 @@ export interface BenchLoad {
   readonly clients: number;
   /** Connections that consume; 0 where the workload does not. */
   readonly consumers: number;
-  /** Messages of one `publishBatch()`; 1 stands for `publish()`. */
+  /** Messages of one `publishBatch()`, and at most of a consumed batch; 1 stands for one by one. */
   readonly batch: number;
   /** Messages of one connection that are not confirmed yet. */
   readonly window: number;

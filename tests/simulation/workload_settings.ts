@@ -56,6 +56,8 @@ export interface WorkloadSettings {
   readonly bodyBytesMax: number;
   readonly asks: AskChances;
   readonly prefetchMax: number;
+  /** The chance that a consumer takes several messages at once. */
+  readonly batchChance: number;
   /** How long an application works on a message. */
   readonly workMs: number;
   readonly nackChance: number;
@@ -136,6 +138,7 @@ export function drawWorkload(random: Random, faultsMs: number): WorkloadSettings
     bodyBytesMax,
     asks: drawAsks(random),
     prefetchMax: Math.round(random.magnitude(1, 300)),
+    batchChance: random.pick([0, 0.3, 1]),
     workMs: random.magnitude(0.5, 500),
     nackChance: random.pick([0, 0.05, 0.3]),
     rejectChance: random.pick([0, 0, 0.02, 0.2]),
