@@ -687,7 +687,8 @@ export class ShardStore implements LogStorage {
 
   /** Writes term and vote, and of the commit index as much as the log is sure to hold. */
   async #writeHardState({ term, vote, commit }: HardState): Promise<void> {
-    const sure = Math.min(commit, this.durableIndex);
+    // While another log takes its place, a crash leaves the one or the other.
+    const sure = Math.min(commit, this.durableIndex, this.#log.durableIndex);
     await this.#hardStateFiles.write({ term, vote, commit: sure });
   }
 
