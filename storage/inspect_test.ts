@@ -11,6 +11,7 @@ async function written() {
     replica: 1,
     configuration: soloConfiguration,
     segmentBytesMax: 500,
+    reserveBytes: 0,
     salt: 3,
   };
   const store = await clock.run(ShardStore.open(disk, "s", options));

@@ -44,6 +44,12 @@ export interface SegmentedLogOptions {
    */
   readonly bufferBytes?: number;
   /**
+   * How much room to reserve in the newest segment for small writes; 0 for none.
+   *
+   * @default {262144}
+   */
+  readonly reserveBytes?: number;
+  /**
    * A secret of the node, a 32-bit number, for the marks in the segments.
    *
    * @default {0}
@@ -78,6 +84,7 @@ export function completeOptions(options: SegmentedLogOptions): Required<Segmente
     loadedBytesMax: 8 * 1024 * 1024,
     readAheadBytes: 1024 * 1024,
     bufferBytes: 256 * 1024,
+    reserveBytes: 256 * 1024,
     salt: 0,
     ...sizes,
   };

@@ -20,6 +20,7 @@ import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "
 import { readU32, readU64, recordBytes, type RecordFault } from "./record.ts";
 import {
   decodeSegmentHeader,
+  isReserved,
   Segment,
   segmentFirstIndex,
   segmentHeaderBytes,
@@ -343,12 +344,19 @@ function scanSegment(
   return { tear, endsUnmarked, provenBytes };
 }
 
-/** Is it a torn tail, or damage? */
-function judge(file: FileHandle, segment: Segment, fault: RecordFault, newest: boolean): Tear {
+/** Is it room that was reserved, a torn tail, or damage? */
+function judge(
+  file: FileHandle,
+  segment: Segment,
+  fault: RecordFault,
+  newest: boolean,
+): Tear | undefined {
   const { path, bytes: offset, lastIndex } = segment;
   const index = lastIndex + 1;
-  if (!newest || wasDurable(readFrom(file, offset), index, segment.header.salt)) {
+  const rest = newest ? readFrom(file, offset) : undefined;
+  if (rest === undefined || wasDurable(rest, index, segment.header.salt)) {
     throw new CorruptRecordError(path, offset, index, fault.reason);
   }
+  if (isReserved(rest)) return undefined;
   return { offset, index, reason: fault.reason };
 }

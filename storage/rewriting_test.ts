@@ -45,6 +45,7 @@ class Rig {
       replica: 1,
       configuration,
       segmentBytesMax: this.#segmentBytesMax,
+      reserveBytes: 0,
       recentBytesMax: 0,
       loadedBytesMax: 8_192,
       readAheadBytes: 4_096,

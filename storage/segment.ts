@@ -254,6 +254,16 @@ export function wasDurable(bytes: Uint8Array, index: number, salt: number): bool
   return false;
 }
 
+/**
+ * Tells what is reserved for records to come from anything else that is no record.
+ *
+ * @param bytes The bytes from behind the last record to the end of the file.
+ * @returns Whether all of them are zero.
+ */
+export function isReserved(bytes: Uint8Array): boolean {
+  return bytes.every((byte) => byte === 0);
+}
+
 /** A good record can still be in the wrong place: left over from a log that was overwritten. */
 function misplaced(
   bytes: Uint8Array,

@@ -12,6 +12,10 @@
  * - To drop a prefix, what is before that step is made durable, then its segments go, the oldest before
  *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap.
  *
+ * Small writes go into room that was reserved for them, with zeros: a sync of what does not make its
+ * file longer takes the file system no journal, and a third less time. What is reserved and not used
+ * is cut off before the next segment is made, and at an orderly end.
+ *
  * Where a write finds the disk full it waits for room and is tried again: it goes to the same place, and
  * nothing counts on it yet. After any other failure, that of a sync above all, the writer must not be
  * used any more.
@@ -20,11 +24,14 @@
  */
 
 import { DiskFullError } from "./errors.ts";
-import { attempt, attemptAsync } from "./failures.ts";
+import { attempt, attemptAsync, storageError } from "./failures.ts";
 import { type FileHandle, type FileSystem, writeAll } from "./file_system.ts";
 import type { WhenFull } from "./log_options.ts";
 import { encodeMark } from "./record.ts";
 import { encodeSegmentHeader, type Segment } from "./segment.ts";
+
+/** A longer write reserves nothing: zeros beside it would only double what the disk has to write. */
+const reservingBytesMax = 16 * 1024;
 
 /** Something to do to the files. */
 export type Step =
@@ -72,17 +79,23 @@ export class SegmentWriter {
   readonly #files: FileSystem;
   readonly #directory: string;
   readonly #whenFull: WhenFull;
+  readonly #zeros: Uint8Array;
   #segment: Segment | undefined;
   #file: FileHandle | undefined;
+  /** Where the file ends without what is reserved, and with it. */
+  #end = 0;
+  #reservedEnd = 0;
 
   /**
    * @param files Where the segments are.
    * @param directory Their directory.
+   * @param reserveBytes How much room to reserve for small writes.
    * @param whenFull Waits for room on the disk.
    */
-  constructor(files: FileSystem, directory: string, whenFull: WhenFull) {
+  constructor(files: FileSystem, directory: string, reserveBytes: number, whenFull: WhenFull) {
     this.#files = files;
     this.#directory = directory;
+    this.#zeros = new Uint8Array(reserveBytes);
     this.#whenFull = whenFull;
   }
 
@@ -103,6 +116,7 @@ export class SegmentWriter {
     for (const step of steps) {
       switch (step.kind) {
         case "create":
+          if (this.#trim()) unsynced = true;
           if (unsynced) await this.#sync();
           await this.#create(step.segment);
           unsynced = true;
@@ -130,7 +144,17 @@ export class SegmentWriter {
     if (unsynced) await this.#sync();
   }
 
-  /** Closes the file. */
+  /**
+   * Gives back what is reserved, and closes the file.
+   *
+   * @throws {StorageFailedError} when a call of the file system fails.
+   */
+  async finish(): Promise<void> {
+    if (this.#trim()) await this.#sync();
+    this.close();
+  }
+
+  /** Closes the file as it is. */
   close(): void {
     this.#file?.close();
     this.#file = undefined;
@@ -146,15 +170,40 @@ export class SegmentWriter {
       });
     });
     this.#segment = segment;
+    this.#end = this.#reservedEnd = 0;
     await this.#write(segment, encodeSegmentHeader(segment.header), 0);
     await this.#syncDirectory();
   }
 
-  #write(segment: Segment, bytes: Uint8Array, position: number): Promise<void> {
-    return this.#withRoom(() => {
-      const file = this.#open(segment);
+  async #write(segment: Segment, bytes: Uint8Array, position: number): Promise<void> {
+    await this.#withRoom(() => {
+      const file = this.#open(segment, position);
       attempt("write", segment.path, () => writeAll(file, bytes, position));
     });
+    this.#end = position + bytes.length;
+    if (this.#end <= this.#reservedEnd) return;
+    this.#reservedEnd = this.#end;
+    // Behind a header come records, in a moment.
+    if (position > 0 && bytes.length <= reservingBytesMax) this.#reserve(segment.path);
+  }
+
+  #reserve(path: string): void {
+    this.#reservedEnd += this.#zeros.length;
+    try {
+      writeAll(this.#file!, this.#zeros, this.#end);
+    } catch (error) {
+      // A full disk is met by those who have something to write; they find what room there was.
+      const failure = storageError("write", path, error);
+      if (!(failure instanceof DiskFullError)) throw failure;
+    }
+  }
+
+  /** Cuts off what is reserved and not used. @returns Whether that is yet to be synced. */
+  #trim(): boolean {
+    if (this.#file === undefined || this.#reservedEnd === this.#end) return false;
+    attempt("truncate", this.#segment!.path, () => this.#file!.truncateSync(this.#end));
+    this.#reservedEnd = this.#end;
+    return true;
   }
 
   /** Does what takes room on the disk, as often as it needs until there is some. */
@@ -177,7 +226,8 @@ export class SegmentWriter {
     if (removed.length > 0) this.close();
     await this.#remove(removed);
     if (segment === undefined) return;
-    const file = this.#open(segment);
+    const file = this.#open(segment, size);
+    this.#end = this.#reservedEnd = size;
     attempt("truncate", segment.path, () => file.truncateSync(size));
     await this.#sync();
   }
@@ -190,13 +240,15 @@ export class SegmentWriter {
     }
   }
 
-  #open(segment: Segment): FileHandle {
+  /** The file of a segment, which ends at `end` if it is not open yet. */
+  #open(segment: Segment, end: number): FileHandle {
     if (this.#file === undefined || this.#segment !== segment) {
       this.close();
       this.#file = attempt("open", segment.path, () => {
         return this.#files.open(segment.path, { write: true });
       });
       this.#segment = segment;
+      this.#end = this.#reservedEnd = end;
     }
     return this.#file;
   }

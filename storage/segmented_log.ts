@@ -74,7 +74,12 @@ export class SegmentedLog {
     this.changeIndexes = recovered.changeIndexes;
     this.archive = recovered.archive;
     this.archived = recovered.archived;
-    this.#writer = new SegmentWriter(files, directory, options.whenFull);
+    this.#writer = new SegmentWriter(
+      files,
+      directory,
+      options.reserveBytes,
+      options.whenFull,
+    );
     this.#unmarked = recovered.endsUnmarked;
     this.#durableIndex = this.lastIndex;
     this.#plan = { steps: [], lastIndex: this.lastIndex };
@@ -323,6 +328,7 @@ export class SegmentedLog {
     invariant(!this.isDirty, "a log is flushed before it is closed");
     try {
       await this.#writeMark();
+      await this.#writer.finish();
     } finally {
       this.#writer.close();
     }

@@ -83,6 +83,7 @@ class History {
       replica: 1,
       configuration: soloConfiguration,
       segmentBytesMax: [300, 1_000, 4_000, 1e9][this.below(4)]!,
+      reserveBytes: [0, 100, 5_000][this.below(3)]!,
       recentBytesMax: [0, 1_000, 1e9][this.below(3)]!,
       loadedBytesMax: [0, 8_192][this.below(2)]!,
       bufferBytes: [64, 1_000, 65_536][this.below(3)]!,

@@ -215,8 +215,8 @@ Deno.test("ShardStore is dead after a failed sync, and says so to all that wait"
 
 Deno.test("ShardStore says that the disk is full", async () => {
   const rig = new Rig();
-  const store = await rig.made();
-  await rig.clock.run(store.persist(undefined, [entryAt(1)]));
+  const store = await rig.open({ reserveBytes: 0 });
+  await rig.clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, [entryAt(1)]));
   rig.disk.capacityBytes = rig.disk.usedBytes + 100;
   const error = await assertRejects(
     () => rig.clock.run(store.persist(undefined, [entryAt(2, 1, 500)])),

@@ -21,6 +21,7 @@ import {
 } from "./record.ts";
 import {
   decodeSegmentHeader,
+  isReserved,
   segmentFirstIndex,
   type SegmentHeader,
   segmentHeaderBytes,
@@ -225,12 +226,12 @@ class LogVerifier {
       const end = this.#readRecords(file, place, lastTerm, salt);
       lastTerm = end.lastTerm;
       const { position, nextIndex, fault } = end;
-      if (fault === undefined) {
+      const rest = restOf(file, position);
+      if (fault === undefined || (newest && isReserved(rest))) {
         // What follows on a damaged part goes on from where this one really ended.
         this.#end = { lastIndex: nextIndex - 1, lastTerm };
         return;
       }
-      const rest = restOf(file, position);
       if (newest && !isDamaged && !wasDurable(rest, nextIndex, salt)) {
         const reason = `torn: ${fault.reason}; ${rest.length} bytes go at the next start`;
         this.#note("remark", path, position, nextIndex, reason);

@@ -24,6 +24,7 @@ async function written(end: "closed" | "killed" = "closed"): Promise<SimulatedDi
     replica: 1,
     configuration: soloConfiguration,
     segmentBytesMax: 500,
+    reserveBytes: 0,
     salt: data.salt,
   }));
   await clock.run(store.persist({ term: 1, vote: 1, commit: 0 }, entriesFrom(1, 6)));

@@ -38,6 +38,16 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     foundBy: "cluster",
   },
   {
+    name: "leaves-what-is-reserved-in-a-full-segment",
+    breaks: "only the newest segment ends in zeros",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "          if (this.#trim()) unsynced = true;\n",
+      replace: "",
+    }],
+    foundBy: "cluster",
+  },
+  {
     name: "takes-a-failed-sync-for-done",
     breaks: "after a failed sync nothing is answered for",
     edits: [{
@@ -147,8 +157,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "damage in what was durable is reported, not cut off",
     edits: [{
       file: "storage/log_recovery.ts",
-      find: "if (!newest || wasDurable(readFrom(file, offset), index, segment.header.salt)) {",
-      replace: "if (!newest) {",
+      find: "if (rest === undefined || wasDurable(rest, index, segment.header.salt)) {",
+      replace: "if (rest === undefined) {",
     }],
     foundBy: "damage",
     why: "no bit rots on the disks of the simulated cluster",

@@ -187,6 +187,7 @@ function drawCluster(random: Random): ClusterSettings {
         recentBytesMax: Math.round(random.magnitude(1 << 10, 256 << 10)),
         loadedBytesMax: Math.round(random.magnitude(16 << 10, 256 << 10)),
         readAheadBytes: Math.round(random.magnitude(4 << 10, 64 << 10)),
+        reserveBytes: random.pick([0, 1 << 10, 16 << 10]),
       }
       : {},
     raft: { tickMs, heartbeatTicks: random.integer(1, 4), electionTicks: random.integer(10, 25) },
