@@ -142,6 +142,11 @@ export async function removeLeftovers(
   directory: string,
   log: string | undefined,
 ): Promise<void> {
+  // What was read may be in the page cache only: before the log that it names is there to stay, the
+  // one before it must not go.
+  if (log !== undefined) {
+    await attemptAsync("sync", directory, () => files.syncDirectory(directory));
+  }
   for (const name of logDirectories(files, directory)) {
     if (name !== log) await removeLog(files, joinPath(directory, name), true);
   }
