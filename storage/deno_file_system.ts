@@ -105,6 +105,10 @@ class DenoFileHandle implements FileHandle {
     this.#file.truncateSync(size);
   }
 
+  truncate(size: number): Promise<void> {
+    return this.#file.truncate(size);
+  }
+
   syncData(): Promise<void> {
     return this.#file.syncData();
   }
@@ -116,6 +120,8 @@ class DenoFileHandle implements FileHandle {
   async tryLock(): Promise<boolean> {
     const file = this.#file as Deno.FsFile & { tryLock?(exclusive: boolean): Promise<boolean> };
     if (typeof file.tryLock === "function") return await file.tryLock(true);
+    // To wait for one that is not free takes a thread, until it is.
+    if (isLocked(file.statSync())) return false;
     let timer: ReturnType<typeof setTimeout> | undefined;
     const timeout = new Promise<boolean>((resolve) => {
       timer = setTimeout(() => resolve(false), lockWaitMs);
@@ -132,6 +138,20 @@ class DenoFileHandle implements FileHandle {
     }
   }
 
+  share(): boolean {
+    // On Windows nobody could write to the file then.
+    if (Deno.build.os === "windows") return true;
+    const file = this.#file as Deno.FsFile & { tryLockSync?(exclusive: boolean): boolean };
+    try {
+      if (typeof file.tryLockSync === "function") return file.tryLockSync(false);
+      // Who has taken it has it for a moment.
+      file.lockSync(false);
+    } catch {
+      // A file system without locks: no node uses this directory.
+    }
+    return true;
+  }
+
   close(): void {
     this.#file.close();
   }
@@ -139,5 +159,17 @@ class DenoFileHandle implements FileHandle {
   #seek(position: number): void {
     if (position === this.#position) return;
     this.#position = this.#file.seekSync(position, Deno.SeekMode.Start);
+  }
+}
+
+/** Whether somebody has a lock of a file, where the system lists them. */
+function isLocked({ dev, ino }: Deno.FileInfo): boolean {
+  const major = (dev >>> 8) & 0xfff;
+  const minor = (dev & 0xff) | ((dev >>> 12) & 0xfff00);
+  const hex = (number: number) => number.toString(16).padStart(2, "0");
+  try {
+    return Deno.readTextFileSync("/proc/locks").includes(` ${hex(major)}:${hex(minor)}:${ino} `);
+  } catch {
+    return false;
   }
 }

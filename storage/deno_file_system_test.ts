@@ -33,8 +33,24 @@ withDirectory("denoFileSystem() reads and writes at positions", async (path) => 
   file.truncateSync(2);
   assertEquals(readFull(file, buffer, 0), 2);
   writeAll(file, new Uint8Array([8]), 2);
-  file.close();
   assertEquals([...files.readFile(`${path}/x`)], [1, 9, 8]);
+  await file.truncate(1);
+  file.close();
+  assertEquals([...files.readFile(`${path}/x`)], [1]);
+});
+
+withDirectory("denoFileSystem() lets nobody take a file that is being read", async (path) => {
+  const open = () => files.open(`${path}/x`, { read: true, write: true, create: true });
+  const [reader, other, taker] = [open(), open(), open()];
+  assert(reader.share() && other.share());
+  other.close();
+  assertEquals(await taker.tryLock(), Deno.build.os === "windows");
+  reader.close();
+  assert(await taker.tryLock());
+  const late = open();
+  assertEquals(late.share(), Deno.build.os === "windows");
+  late.close();
+  taker.close();
 });
 
 withDirectory("denoFileSystem() makes, lists, renames and removes names", async (path) => {

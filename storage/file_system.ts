@@ -48,6 +48,8 @@ export interface FileHandle {
   readSync(buffer: Uint8Array, position: number): number;
   /** Cuts the file, or lengthens it with zeros, to `size` bytes. */
   truncateSync(size: number): void;
+  /** The same, for cuts that give back so much that others should not have to wait. */
+  truncate(size: number): Promise<void>;
   /** Resolves when all that was written, and the size, would survive a power cut. */
   syncData(): Promise<void>;
   /** The size of the file in bytes. */
@@ -55,9 +57,15 @@ export interface FileHandle {
   /**
    * Takes the file for this process, until it is closed or the process ends.
    *
-   * @returns Whether it was free.
+   * @returns Whether it was free: nobody else had taken it, or reads it.
    */
   tryLock(): Promise<boolean>;
+  /**
+   * Says that the file is being read, until it is closed: so nobody gets it with `tryLock()`.
+   *
+   * @returns Whether nobody has it.
+   */
+  share(): boolean;
   /** Gives the handle up. */
   close(): void;
 }

@@ -15,7 +15,7 @@
  */
 
 import { Archive } from "./archive.ts";
-import { attempt, attemptAsync } from "./failures.ts";
+import { attemptAsync } from "./failures.ts";
 import type { FileSystem } from "./file_system.ts";
 import type { IndexSet } from "./index_set.ts";
 import { invariant } from "./invariant.ts";
@@ -114,14 +114,19 @@ export class LogFront {
     return index >= this.#log.firstIndex ? this.#log.entry(index) : this.#archive.entry(index);
   }
 
-  /** Ends a rewriting that is under way as soon as possible, and leaves nothing of it behind. */
+  /**
+   * Ends a rewriting that is under way as soon as possible, and leaves nothing of it behind. The space of
+   * what is not needed any more is not given back from now on.
+   */
   stop(): void {
     this.#isStopped = true;
+    void this.#log.trash.stop();
   }
 
-  /** The log does not count any more: nothing is done to any file from now on. */
+  /** The log does not count any more: nothing is begun with any file from now on. */
   retire(): void {
-    this.#isStopped = this.#isRetired = true;
+    this.stop();
+    this.#isRetired = true;
   }
 
   /**
@@ -227,11 +232,7 @@ export class LogFront {
     const leftOver = this.#archive.replace([result]);
     invariant(leftOver.length === sources.length - 1, "what was copied is replaced");
     await this.#syncDirectory();
-    for (const { path } of leftOver) {
-      if (this.#isRetired) return;
-      attempt("remove", path, () => this.#files.remove(path));
-    }
-    if (leftOver.length > 0) await this.#syncDirectory();
+    if (!this.#isRetired) await this.#log.trash.discard(leftOver.map(({ path }) => path));
   }
 
   async #syncDirectory(): Promise<void> {

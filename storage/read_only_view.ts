@@ -3,7 +3,9 @@
  *
  * All files are opened at once, and each is read up to the length that it had then. So it does not
  * matter what the node appends, replaces or removes meanwhile; all there is to see of it is that the
- * newest segment may end in the middle of a write. Nothing can be written, and no lock is taken.
+ * newest segment may end in the middle of a write. Nothing can be written. The files of logs are locked
+ * as ones that are read, so that a node which gives back their space does not cut them off meanwhile
+ * (`trash.ts`); no write waits for that.
  *
  * @module
  */
@@ -22,8 +24,10 @@ import {
 /** How often to begin again because files were made or removed between listing and opening them. */
 const attemptsMax = 20;
 
-/** Not ours, and closed to most: what `fsck` found. */
-const foreignName = "lost+found";
+/** What is no part of it: what `fsck` found, which is closed to most, and what is being given back. */
+function isForeign(name: string): boolean {
+  return name === "lost+found" || name.endsWith(".trash");
+}
 
 /** A directory that does not change. */
 export class ReadOnlyView implements FileSystem, Disposable {
@@ -117,21 +121,30 @@ export class ReadOnlyView implements FileSystem, Disposable {
   /** Whether the same files are there as were opened. */
   #isStillSo(files: FileSystem): boolean {
     return [...this.#directories].every(([directory, entries]) => {
-      const names = files.list(directory).filter(({ name }) => name !== foreignName);
+      const names = files.list(directory).filter(({ name }) => !isForeign(name));
       return names.length === entries.length &&
         names.every(({ name }, i) => name === entries[i]!.name);
     });
   }
 
   #open(files: FileSystem, directory: string): void {
-    const entries = files.list(directory).filter(({ name }) => name !== foreignName);
+    const entries = files.list(directory).filter(({ name }) => !isForeign(name));
     this.#directories.set(directory, entries);
     for (const { name, isDirectory } of entries) {
       const path = joinPath(directory, name);
       if (isDirectory) this.#open(files, path);
-      else this.#files.set(path, new FrozenFile(path, files.open(path, { read: true })));
+      else this.#files.set(path, new FrozenFile(path, openShared(files, path)));
     }
   }
+}
+
+function openShared(files: FileSystem, path: string): FileHandle {
+  const file = files.open(path, { read: true });
+  // Nothing else gets shorter; above all, the lock of the directory is left alone.
+  if (!/\.(seg|snap)$/.test(path) || file.share()) return file;
+  // It has just lost its name, and its end is being given back.
+  file.close();
+  throw missing(path);
 }
 
 /** A file with the length that it had when it was opened. */
@@ -170,12 +183,21 @@ class FrozenFile implements FileHandle {
     throw refusal("truncate", this.#path);
   }
 
+  truncate(_size: number): Promise<void> {
+    return Promise.reject(refusal("truncate", this.#path));
+  }
+
   syncData(): Promise<void> {
     return Promise.reject(refusal("sync", this.#path));
   }
 
   tryLock(): Promise<boolean> {
     return Promise.reject(refusal("lock", this.#path));
+  }
+
+  /** It is shared already. */
+  share(): boolean {
+    return true;
   }
 
   /** The file stays open for whoever reads it next, until the view ends. */

@@ -1,4 +1,4 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { newDisk } from "./_testing.ts";
 import { CorruptFileError } from "./errors.ts";
 import type { FileSystem } from "./file_system.ts";
@@ -57,7 +57,12 @@ Deno.test("ReadOnlyView never writes, and never locks", async () => {
     () => handle.writeSync(bytes("x"), 0),
   ];
   for (const attempt of refused) assertThrows(attempt, TypeError, "only reads");
-  const rejected = [handle.syncData(), handle.tryLock(), view.syncDirectory("d")];
+  const rejected = [
+    handle.truncate(0),
+    handle.syncData(),
+    handle.tryLock(),
+    view.syncDirectory("d"),
+  ];
   for (const { status } of await Promise.allSettled(rejected)) assertEquals(status, "rejected");
   assertEquals(text(disk.readFile("d/a")), "first");
 });
@@ -87,6 +92,45 @@ Deno.test("ReadOnlyView begins again when a file goes before it is opened", () =
   using view = new ReadOnlyView(files, "d");
   assertEquals(view.list("d/inner").map(({ name }) => name), ["c"]);
   assertEquals(text(view.readFile("d/inner/c")), "third");
+});
+
+Deno.test("ReadOnlyView keeps others from taking files of logs, and no other files", async () => {
+  const disk = written();
+  put(disk, "d/inner/1.seg", "records");
+  put(disk, "d/lock", "1");
+  const locked = async (path: string) => {
+    const file = disk.open(path, { read: true });
+    const isFree = await file.tryLock();
+    file.close();
+    return !isFree;
+  };
+  const view = new ReadOnlyView(disk, "d");
+  assertEquals([await locked("d/inner/1.seg"), await locked("d/lock")], [true, false]);
+  view[Symbol.dispose]();
+  assertEquals(await locked("d/inner/1.seg"), false);
+});
+
+Deno.test("ReadOnlyView begins again when a file is being cut that it has just opened", async () => {
+  const disk = written();
+  put(disk, "d/inner/1.seg", "records");
+  const cut = disk.open("d/inner/1.seg", { write: true });
+  assert(await cut.tryLock());
+  assertThrows(() => new ReadOnlyView(disk, "d"), Error, "No such file");
+  let opened = 0;
+  const renamed = {
+    list: (path: string) => disk.list(path),
+    exists: (path: string) => disk.exists(path),
+    open(path: string, options: object) {
+      const file = disk.open(path, options);
+      if (path.endsWith(".seg") && ++opened === 2) {
+        disk.rename("d/inner/1.seg", "d/inner/1.seg.trash");
+        put(disk, "d/inner/2.seg", "others");
+      }
+      return file;
+    },
+  } as unknown as FileSystem;
+  using view = new ReadOnlyView(renamed, "d");
+  assertEquals(view.list("d/inner").map(({ name }) => name), ["2.seg", "b"]);
 });
 
 Deno.test("ReadOnlyView throws for a directory that is not there", () => {

@@ -10,7 +10,8 @@
  *   the next; then the file is cut and synced; only then is anything written in their place. So a
  *   crash leaves a longer or a shorter log, but never old records behind new ones.
  * - To drop a prefix, what is before that step is made durable, then its segments go, the oldest before
- *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap.
+ *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap. Their
+ *   space is given back behind that (`trash.ts`).
  *
  * Small writes go into room that was reserved for them, with zeros: a sync of what does not make its
  * file longer takes the file system no journal, and a third less time. What is reserved and not used
@@ -29,6 +30,7 @@ import { type FileHandle, type FileSystem, writeAll } from "./file_system.ts";
 import type { WhenFull } from "./log_options.ts";
 import { encodeMark } from "./record.ts";
 import { encodeSegmentHeader, type Segment } from "./segment.ts";
+import type { Trash } from "./trash.ts";
 
 /** A longer write reserves nothing: zeros beside it would only double what the disk has to write. */
 const reservingBytesMax = 16 * 1024;
@@ -80,6 +82,7 @@ export class SegmentWriter {
   readonly #directory: string;
   readonly #whenFull: WhenFull;
   readonly #zeros: Uint8Array;
+  readonly #trash: Trash;
   #segment: Segment | undefined;
   #file: FileHandle | undefined;
   /** Where the file ends without what is reserved, and with it. */
@@ -91,12 +94,20 @@ export class SegmentWriter {
    * @param directory Their directory.
    * @param reserveBytes How much room to reserve for small writes.
    * @param whenFull Waits for room on the disk.
+   * @param trash Takes segments that are dropped.
    */
-  constructor(files: FileSystem, directory: string, reserveBytes: number, whenFull: WhenFull) {
+  constructor(
+    files: FileSystem,
+    directory: string,
+    reserveBytes: number,
+    whenFull: WhenFull,
+    trash: Trash,
+  ) {
     this.#files = files;
     this.#directory = directory;
     this.#zeros = new Uint8Array(reserveBytes);
     this.#whenFull = whenFull;
+    this.#trash = trash;
   }
 
   /**
@@ -137,7 +148,7 @@ export class SegmentWriter {
           // The segment that the log then begins with must be there to stay.
           if (unsynced) await this.#sync();
           unsynced = false;
-          await this.#remove(step.removed);
+          for (const { path } of step.removed) await this.#trash.discard([path]);
           break;
       }
     }

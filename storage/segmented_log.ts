@@ -34,6 +34,7 @@ import {
 import { Segment, segmentName } from "./segment.ts";
 import { type Plan, SegmentWriter } from "./segment_writer.ts";
 import type { ArchivedSegment } from "./sparse_segment.ts";
+import { Trash } from "./trash.ts";
 
 /** A run of received records this long is written from where it is, a shorter one is copied. */
 const verbatimBytesMin = 32 * 1024;
@@ -52,6 +53,8 @@ export class SegmentedLog {
   readonly archive: readonly ArchivedSegment[];
   /** The entries that were found there, until somebody takes them. */
   archived: IndexSet | undefined;
+  /** Where files of the log go that are not needed any more. */
+  readonly trash: Trash;
   #plan: Plan;
   /** The least index that the plan cuts back to. */
   #planKeeps = Infinity;
@@ -74,11 +77,13 @@ export class SegmentedLog {
     this.changeIndexes = recovered.changeIndexes;
     this.archive = recovered.archive;
     this.archived = recovered.archived;
+    this.trash = new Trash(files, directory, options.segmentBytesMax);
     this.#writer = new SegmentWriter(
       files,
       directory,
       options.reserveBytes,
       options.whenFull,
+      this.trash,
     );
     this.#unmarked = recovered.endsUnmarked;
     this.#durableIndex = this.lastIndex;

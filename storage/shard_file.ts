@@ -130,7 +130,8 @@ export async function removeLog(
 }
 
 /**
- * Removes logs that do not count, and segments and snapshots that were never finished.
+ * Removes logs that do not count, and segments and snapshots that were never finished, or that are
+ * not needed any more.
  *
  * @param files Where the shard is.
  * @param directory Its directory.
@@ -153,7 +154,7 @@ export async function removeLeftovers(
   if (log !== undefined) await removeLog(files, directory, false);
   const current = joinPath(directory, log ?? "");
   for (const { name } of files.list(current)) {
-    if (!isUnfinished(name)) continue;
+    if (!isLeftOver(name)) continue;
     const path = joinPath(current, name);
     attempt("remove", path, () => files.remove(path));
   }
@@ -165,10 +166,10 @@ function isLogDirectory(name: string): boolean {
 
 function isLogFile(name: string): boolean {
   return segmentFirstIndex(name) !== undefined || snapshotIndex(name) !== undefined ||
-    isUnfinished(name);
+    isLeftOver(name);
 }
 
-/** A segment or a snapshot that was being written. */
-function isUnfinished(name: string): boolean {
-  return /^\d{20}\.(seg|snap)\.new$/.test(name);
+/** A segment or a snapshot that was being written, or whose space was being given back. */
+function isLeftOver(name: string): boolean {
+  return /^\d{20}\.(seg|snap)\.(new|trash)$/.test(name);
 }

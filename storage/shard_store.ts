@@ -416,7 +416,7 @@ export class ShardStore implements LogStorage {
         this.#stored = stored;
         // Before the one before it is gone for good, what that needs has to stay.
         this.#live = undefined;
-        await removeSnapshotsBut(this.#files, this.#logDirectory, index);
+        await removeSnapshotsBut(this.#files, this.#logDirectory, index, log.trash);
         if (this.#log === log && this.#stored === stored) this.#live = live;
         return true;
       },
@@ -432,16 +432,16 @@ export class ShardStore implements LogStorage {
    * newest snapshot, or one that is being read, needs.
    *
    * @param lastIndex The last index that may go.
-   * @returns When the files are gone.
+   * @returns When their space is given back, or the store is closed or its log replaced before.
+   * @throws {StorageFailedError} when the file system fails: the process must end.
    */
-  compact(lastIndex: number): Promise<void> {
-    if (this.#failure !== undefined || this.#closed || this.#stored === undefined) {
-      return Promise.resolve();
-    }
+  async compact(lastIndex: number): Promise<void> {
+    if (this.#failure !== undefined || this.#closed || this.#stored === undefined) return;
+    const { trash } = this.#log;
     let last = Math.min(lastIndex, this.#stored.neededIndex - 1);
     for (const { stored } of this.#pins) last = Math.min(last, stored.neededIndex - 1);
-    if (this.#front.truncatePrefix(last) === 0) return Promise.resolve();
-    return this.#joinGroup().promise;
+    if (this.#front.truncatePrefix(last) > 0) await this.#joinGroup().promise;
+    await trash.emptied();
   }
 
   /**
@@ -467,7 +467,8 @@ export class ShardStore implements LogStorage {
    *
    * @param lastIndex The last index that Raft may lose.
    * @param work How to go about it.
-   * @returns When all segments have been looked at, until a newer snapshot is there.
+   * @returns When all segments have been looked at, until a newer snapshot is there, and the space of
+   *   those that were replaced is given back.
    * @throws {CorruptRecordError} when a record that is needed is damaged or missing.
    * @throws {StorageFailedError} when the file system fails.
    */
@@ -476,8 +477,10 @@ export class ShardStore implements LogStorage {
     if (live === undefined || stored === undefined) return;
     // A snapshot that is being read may need more.
     for (const pin of this.#pins) if (pin.stored !== stored) return;
+    const { trash } = this.#log;
     this.#rewriting = this.#front.rewrite(Math.min(lastIndex, stored.index), live, work);
     await this.#rewriting;
+    await trash.emptied();
   }
 
   /** How many bytes of segments there are from an index on. */
@@ -643,6 +646,7 @@ export class ShardStore implements LogStorage {
         await this.#log.close();
       }
     } finally {
+      await this.#log.trash.stop();
       this.#log.abandon();
       this.#hardStateFiles.close();
     }
@@ -681,6 +685,7 @@ export class ShardStore implements LogStorage {
     this.#durableBefore = next.durableIndex;
     for (const { log, directory } of replaced) {
       log.abandon();
+      await log.trash.stop();
       await removeLog(this.#files, directory, directory !== this.#directory);
     }
   }

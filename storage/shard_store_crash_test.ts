@@ -52,6 +52,8 @@ class History {
   segmentsDropped = 0;
   segmentsRewritten = 0;
   segmentsMerged = 0;
+  /** Files whose space was being given back when the process ended. */
+  leftInTrash = 0;
   /** Entries that nobody needs any more. */
   readonly dead = new Set<number>();
   /** How many die from one snapshot to the next. */
@@ -304,6 +306,12 @@ class History {
     }
   }
 
+  /** What is not needed any more, and still takes room. */
+  trash(): string[] {
+    return this.disk.list("data/shard-3").map(({ name }) => name)
+      .filter((name) => name.endsWith(".trash"));
+  }
+
   /** What was found after the process ended in one way or another. */
   checkRecovered(store: ShardStore): void {
     const low = store.firstIndex();
@@ -335,6 +343,7 @@ class History {
       assertEquals(readState(store), stateOf(savedIndex, snapshot.term));
     }
     assertEquals(store.damagedSnapshots, []);
+    assertEquals(this.trash(), [], "what a crash left in the trash is gone");
     this.savedIndex = this.snapshotIndex = savedIndex;
     this.busy = this.closing = false;
     assert(candidates.some(({ hardState: { term, vote } }) => {
@@ -381,6 +390,7 @@ async function live(seed: number): Promise<History> {
       history.checkReads(store);
     } else {
       const end = history.random();
+      history.leftInTrash += history.trash().length;
       if (end < 0.2) {
         history.closing = true;
         await history.clock.run(store.close());
@@ -418,6 +428,7 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
     segmentsRewritten: 0,
     segmentsMerged: 0,
     installs: 0,
+    leftInTrash: 0,
   };
   for (let seed = 0; seed < 400; seed++) {
     try {
@@ -428,6 +439,7 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
       totals.segmentsRewritten += history.segmentsRewritten;
       totals.segmentsMerged += history.segmentsMerged;
       totals.installs += history.installs;
+      totals.leftInTrash += history.leftInTrash;
       totals.crashes += crashes;
       totals.interrupted += interrupted;
       totals.failedStores += failedStores;

@@ -98,7 +98,7 @@ Deno.test("ShardStore finds its snapshot again, and its configuration counts", a
   assert(await rig.snapshot(store, 20));
   assertEquals(store.snapshot()?.metadata, { index: 20, term: 1, configuration: others });
   assert(await rig.snapshot(store, 30, 12));
-  assertEquals(rig.names().filter((name) => name.includes("snap")), [
+  assertEquals(rig.names().filter((name) => name.endsWith(".snap")), [
     "00000000000000000030.snap",
   ]);
   await rig.clock.run(store.close());

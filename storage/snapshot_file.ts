@@ -212,6 +212,7 @@ export class SnapshotFileReader {
   constructor(files: FileSystem, path: string, stored: StoredSnapshot) {
     this.#path = path;
     this.#file = attempt("open", this.#path, () => files.open(this.#path, { read: true }));
+    this.#file.share();
     const header = readPiece(this.#file, path, 0, headerBytes);
     this.#start = headerBytes + readU32(header, 52);
     this.#bytes = stored.bytes;

@@ -5,7 +5,6 @@
  */
 
 import { CorruptFileError } from "./errors.ts";
-import { attempt, attemptAsync } from "./failures.ts";
 import { type FileSystem, joinPath } from "./file_system.ts";
 import {
   checkSnapshotFile,
@@ -13,6 +12,7 @@ import {
   snapshotName,
   type StoredSnapshot,
 } from "./snapshot_file.ts";
+import type { Trash } from "./trash.ts";
 
 /** What was found. */
 export interface FoundSnapshots {
@@ -55,20 +55,17 @@ export function findSnapshots(
  * @param files Where they are.
  * @param directory The directory.
  * @param index The index of the one that stays.
+ * @param trash Takes the others.
  * @returns When they are gone for good.
  */
 export async function removeSnapshotsBut(
   files: FileSystem,
   directory: string,
   index: number,
+  trash: Trash,
 ): Promise<void> {
   const others = snapshotIndexes(files, directory).filter((other) => other !== index);
-  if (others.length === 0) return;
-  for (const other of others) {
-    const path = joinPath(directory, snapshotName(other));
-    attempt("remove", path, () => files.remove(path));
-  }
-  await attemptAsync("sync", directory, () => files.syncDirectory(directory));
+  await trash.discard(others.map((other) => joinPath(directory, snapshotName(other))));
 }
 
 /** The indexes of the finished snapshots, ascending. */

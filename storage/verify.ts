@@ -220,7 +220,7 @@ function isLogFile(name: string): boolean {
 }
 
 function stranger(path: string, name: string): Finding {
-  const isOurs = name.endsWith(".new") || isLogFile(name) || /^log-\d+$/.test(name);
+  const isOurs = /\.(new|trash)$/.test(name) || isLogFile(name) || /^log-\d+$/.test(name);
   const reason = isOurs ? "left over, and does not count" : "nothing that FlowMQ has made";
   return { kind: "remark", path, reason };
 }

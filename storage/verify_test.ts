@@ -188,7 +188,8 @@ Deno.test("verifyDataDirectory() notices that an entry is missing which a snapsh
 Deno.test("verifyDataDirectory() remarks on what does not count", async () => {
   const disk = await written();
   disk.makeDirectory("data/lost-shard-1");
-  for (const name of ["notes.txt", "meta.new", "shard-0/log-7", "shard-0/0.txt"]) {
+  const trash = "shard-0/00000000000000000001.seg.trash";
+  for (const name of ["notes.txt", "meta.new", "shard-0/log-7", "shard-0/0.txt", trash]) {
     disk.open(`data/${name}`, { write: true, create: true }).close();
   }
   assertEquals(verify(disk).map(({ kind, path, reason }) => [kind, path, reason]), [
@@ -200,6 +201,7 @@ Deno.test("verifyDataDirectory() remarks on what does not count", async () => {
     ["remark", "data/meta.new", "left over, and does not count"],
     ["remark", "data/notes.txt", "nothing that FlowMQ has made"],
     ["remark", "data/shard-0/0.txt", "nothing that FlowMQ has made"],
+    ["remark", `data/${trash}`, "left over, and does not count"],
     ["remark", "data/shard-0/log-7", "left over, and does not count"],
   ]);
 });

@@ -135,11 +135,33 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "segments go only once the name of the one that stands for them is durable",
     edits: [{
       file: "storage/log_front.ts",
-      find: "await this.#syncDirectory();\n    for (const { path } of leftOver)",
-      replace: "for (const { path } of leftOver)",
+      find: "await this.#syncDirectory();\n    if (!this.#isRetired) await this.#log.trash",
+      replace: "if (!this.#isRetired) await this.#log.trash",
     }],
     foundBy: "rewriting",
     why: "the power has to go between two changes of a directory",
+  },
+  {
+    name: "frees-what-may-get-its-name-back",
+    breaks: "a file is cut shorter only once a crash cannot bring back its name",
+    edits: [{
+      file: "storage/trash.ts",
+      find: 'await attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));',
+      replace: "",
+    }],
+    foundBy: "disk",
+    why: "the power has to go between two changes of a directory",
+  },
+  {
+    name: "leaves-trash-for-ever",
+    breaks: "what a crash has left of what was being freed goes at the next start",
+    edits: [{
+      file: "storage/shard_file.ts",
+      find: "(new|trash)$/",
+      replace: "new$/",
+    }],
+    foundBy: "disk",
+    why: "nothing but space is lost",
   },
   {
     name: "forgets-to-remove-what-came-back",

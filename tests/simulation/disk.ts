@@ -147,7 +147,7 @@ export class SimulatedDisk implements FileSystem {
    */
   kill(): SimulatedDisk {
     this.#dead = true;
-    for (const node of filesOf(this.#state.root)) node.lockedBy = undefined;
+    for (const node of filesOf(this.#state.root)) node.unlock();
     return this.#heir();
   }
 
@@ -420,6 +420,11 @@ class SimulatedFile implements FileHandle {
     this.#disk.truncate(this.#node, size);
   }
 
+  // deno-lint-ignore require-await -- what fails rejects
+  async truncate(size: number): Promise<void> {
+    this.truncateSync(size);
+  }
+
   syncData(): Promise<void> {
     this.#check(true);
     return this.#disk.syncFile(this.#node, this.#path);
@@ -432,12 +437,19 @@ class SimulatedFile implements FileHandle {
 
   tryLock(): Promise<boolean> {
     this.#check(true);
-    this.#node.lockedBy ??= this;
+    if (this.#node.sharedBy.size === 0) this.#node.lockedBy ??= this;
     return Promise.resolve(this.#node.lockedBy === this);
   }
 
+  share(): boolean {
+    this.#check(true);
+    if (this.#node.lockedBy !== undefined) return false;
+    this.#node.sharedBy.add(this);
+    return true;
+  }
+
   close(): void {
-    if (this.#node.lockedBy === this) this.#node.lockedBy = undefined;
+    this.#node.unlock(this);
     this.#closed = true;
   }
 

@@ -50,6 +50,14 @@ export class FileNode {
   size = 0;
   changes: Change[] = [];
   lockedBy: object | undefined;
+  readonly sharedBy = new Set<object>();
+
+  /** Takes back the locks of one handle, or of all. */
+  unlock(handle?: object): void {
+    if (handle === undefined || this.lockedBy === handle) this.lockedBy = undefined;
+    if (handle === undefined) this.sharedBy.clear();
+    else this.sharedBy.delete(handle);
+  }
 
   reserve(size: number): void {
     if (size <= this.bytes.length) return;

@@ -24,6 +24,8 @@ Deno.test("SimulatedDisk reads what was written, before any sync", () => {
   file.truncateSync(9);
   file.truncateSync(11);
   assertEquals([...disk.readFile("x").subarray(7)], [1, 2, 0, 0]);
+  file.truncate(8);
+  assertEquals([...disk.readFile("x").subarray(7)], [1]);
 });
 
 Deno.test("SimulatedDisk keeps over a crash what was synced, and its name", async () => {
@@ -149,6 +151,19 @@ Deno.test("SimulatedDisk.kill() ends handles, locks and syncs, and loses nothing
   assert(await next.open("x", create).tryLock());
   // What was not synced still is not: the next power cut takes it.
   assert(!next.crash(() => 0).exists("x"));
+});
+
+Deno.test("SimulatedDisk lets nobody take a file that is being read", async () => {
+  const { disk } = newDisk();
+  const file = write(disk, "x", filled(700, 1));
+  const readers = [disk.open("x", create), disk.open("x", create)];
+  for (const reader of readers) assert(reader.share());
+  assert(!await file.tryLock());
+  readers[0]!.close();
+  assert(!await file.tryLock());
+  readers[1]!.close();
+  assert(await file.tryLock());
+  assert(!disk.open("x", create).share());
 });
 
 Deno.test("SimulatedDisk writes less than asked for when it is told to", () => {
