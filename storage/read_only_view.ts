@@ -147,23 +147,50 @@ function openShared(files: FileSystem, path: string): FileHandle {
   throw missing(path);
 }
 
-/** A file with the length that it had when it was opened. */
+/** How much is read at once to find out where a file ends in zeros. */
+const chunkBytes = 64 * 1024;
+
+/** A file with the length that it had when it was opened, and with the zeros that it then ended in. */
 class FrozenFile implements FileHandle {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #size: number;
+  /** The node may write over the zeros behind this meanwhile: they are room that it has reserved. */
+  readonly #zerosFrom: number;
 
   constructor(path: string, file: FileHandle) {
     this.#path = path;
     this.#file = file;
     this.#size = file.size();
+    this.#zerosFrom = path.endsWith(".seg") ? this.#findZeros() : this.#size;
+  }
+
+  /** Where the zeros begin that the file ends in. */
+  #findZeros(): number {
+    const chunk = new Uint8Array(chunkBytes);
+    try {
+      for (let end = this.#size; end > 0; end -= chunkBytes) {
+        const start = Math.max(0, end - chunkBytes);
+        const bytes = chunk.subarray(
+          0,
+          readFull(this.#file, chunk.subarray(0, end - start), start),
+        );
+        const last = bytes.findLastIndex((byte) => byte !== 0);
+        if (last >= 0) return start + last + 1;
+      }
+    } catch {
+      return this.#size; // whoever reads that part is told
+    }
+    return 0;
   }
 
   readSync(buffer: Uint8Array, position: number): number {
     const length = Math.min(buffer.length, this.#size - position);
     if (length <= 0) return 0;
     try {
-      return this.#file.readSync(buffer.subarray(0, length), position);
+      const count = this.#file.readSync(buffer.subarray(0, length), position);
+      buffer.fill(0, Math.min(count, Math.max(0, this.#zerosFrom - position)), count);
+      return count;
     } catch (error) {
       // A disk that cannot read a part of a file any more is damage like any other.
       const reason = `it cannot be read at byte ${position}: ${(error as Error).message}`;
