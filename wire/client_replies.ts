@@ -22,6 +22,7 @@ import type {
   Repeat,
 } from "../queue/commands.ts";
 import { readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
+import { newBytes } from "./new_bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import type {
   ConsumerEnded,
@@ -97,7 +98,7 @@ export function encodePublished(
 ): Uint8Array {
   const { repeats } = published;
   const payloadBytes = publishedBytes + (repeats === undefined ? 0 : repeatBytes * repeats.length);
-  const frame = new Uint8Array(frameHeaderBytes + payloadBytes);
+  const frame = newBytes(frameHeaderBytes + payloadBytes);
   writeFrameHeader(frame, 0, ReplyType.published, shard, correlationId, payloadBytes);
   writeU32(frame, 12, published.partitionId);
   writeU32(frame, 16, published.count);
@@ -117,7 +118,7 @@ export function encodePublished(
  */
 export function encodeSettled(settled: Settled, shard: number, correlationId: number): Uint8Array {
   const count = settled.statuses.length;
-  const frame = new Uint8Array(frameHeaderBytes + settledHeadBytes + count);
+  const frame = newBytes(frameHeaderBytes + settledHeadBytes + count);
   writeFrameHeader(frame, 0, ReplyType.settled, shard, correlationId, settledHeadBytes + count);
   writeU32(frame, 12, settled.partitionId);
   writeU32(frame, 16, count);

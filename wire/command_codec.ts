@@ -35,6 +35,7 @@ import {
 import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 import type { FireScheduleCommand } from "../queue/schedule.ts";
 import { emptyBytes, readU16, readU32, readU64, utf8Length, writeU32, writeU64 } from "./bytes.ts";
+import { newBytes } from "./new_bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import {
   commandHeaderBytes,
@@ -91,14 +92,14 @@ export type EncodableCommand = Exclude<
 export function encodeCommand(command: EncodableCommand): Uint8Array {
   if (command.kind === "settle") {
     const options = encodeSettleOptions(command);
-    const bytes = new Uint8Array(settleCommandBytes(command, options));
+    const bytes = newBytes(settleCommandBytes(command, options));
     writeSettleCommand(bytes, 0, command, options);
     return bytes;
   }
   const { kind, ...rest } = command;
   const { partitionId = 0, ...fields } = rest as { partitionId?: number };
   const body = encodeCbor(fields);
-  const bytes = new Uint8Array(commandHeaderBytes + body.length);
+  const bytes = newBytes(commandHeaderBytes + body.length);
   writeHeader(bytes, 0, CommandKindCode[kind], partitionId);
   bytes.set(body, commandHeaderBytes);
   return bytes;
@@ -121,7 +122,7 @@ export function encodeSettleFrame(
 ): Uint8Array {
   const options = encodeSettleOptions(command);
   const commandBytes = settleCommandBytes(command, options);
-  const frame = new Uint8Array(frameHeaderBytes + commandBytes);
+  const frame = newBytes(frameHeaderBytes + commandBytes);
   writeFrameHeader(frame, 0, type, shard, correlationId, commandBytes);
   writeSettleCommand(frame, frameHeaderBytes, command, options);
   return frame;

@@ -19,6 +19,7 @@
  */
 
 import { readU16, readU32, writeU16, writeU32 } from "./bytes.ts";
+import { newBytes } from "./new_bytes.ts";
 import { ErrorCode } from "./error_codes.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { frameBytesMax } from "./limits.ts";
@@ -225,7 +226,7 @@ export function encodeFrameHeader(
   correlationId: number,
   payloadBytes: number,
 ): Uint8Array {
-  const header = new Uint8Array(frameHeaderBytes);
+  const header = newBytes(frameHeaderBytes);
   writeFrameHeader(header, 0, type, shard, correlationId, payloadBytes);
   return header;
 }
@@ -242,7 +243,7 @@ export function encodeFrame(
   payload?: Uint8Array,
 ): Uint8Array {
   const payloadBytes = payload === undefined ? 0 : payload.length;
-  const frame = new Uint8Array(frameHeaderBytes + payloadBytes);
+  const frame = newBytes(frameHeaderBytes + payloadBytes);
   writeFrameHeader(frame, 0, type, shard, correlationId, payloadBytes);
   if (payload !== undefined) frame.set(payload, frameHeaderBytes);
   return frame;

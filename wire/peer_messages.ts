@@ -46,6 +46,7 @@
 import type { Message } from "../raft/messages.ts";
 import type { Configuration, Entry, EntryKind } from "../raft/types.ts";
 import { concatBytes, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
+import { newBytes } from "./new_bytes.ts";
 import { decodeCborMap, encodeCbor } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { booleanField, mapsField, textField, uintField, uintsField } from "./fields.ts";
@@ -283,7 +284,7 @@ export function decodeReplicaFrame(payload: Uint8Array): number {
 export function encodeRaftMessage(shard: number, message: Message, recordsBytes = 0): Uint8Array {
   const tail = encodeTail(message);
   const tailBytes = tail === undefined ? 0 : tail.length;
-  const frame = new Uint8Array(frameHeaderBytes + raftHeadBytes + tailBytes);
+  const frame = newBytes(frameHeaderBytes + raftHeadBytes + tailBytes);
   const payloadBytes = raftHeadBytes + tailBytes + recordsBytes;
   writeFrameHeader(frame, 0, PeerFrameType.raft, shard, 0, payloadBytes);
   frame[frameHeaderBytes] = RaftKindCode[message.kind];
@@ -520,7 +521,7 @@ export function encodeRelayClose(relay: RelayAddress): Uint8Array {
 }
 
 function encodeRelay(type: number, relay: RelayAddress, following: number): Uint8Array {
-  const frame = new Uint8Array(frameHeaderBytes + relayHeadBytes);
+  const frame = newBytes(frameHeaderBytes + relayHeadBytes);
   writeFrameHeader(frame, 0, type, 0, 0, relayHeadBytes + following);
   writeU64(frame, frameHeaderBytes, relay.connectionId);
   frame[frameHeaderBytes + 8] = relay.toLeader ? 0 : 1;

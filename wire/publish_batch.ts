@@ -29,6 +29,7 @@ import {
   writeU32,
   writeU64,
 } from "./bytes.ts";
+import { newBytes } from "./new_bytes.ts";
 import { commandHeaderBytes, CommandKindCode, commandLayoutVersion } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
@@ -225,7 +226,7 @@ export class PublishBatch {
    */
   encodeHead(type: number, correlationId: number, target: PublishTarget): Uint8Array {
     const commandBytes = publishTableOffset + 4 * this.#count;
-    const head = new Uint8Array(frameHeaderBytes + commandBytes);
+    const head = newBytes(frameHeaderBytes + commandBytes);
     writeFrameHeader(head, 0, type, target.shard, correlationId, commandBytes + this.#bytes);
     this.#writeCommandHead(head, frameHeaderBytes, target);
     return head;
