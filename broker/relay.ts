@@ -21,6 +21,8 @@ import type { PeerNetwork } from "./peer_network.ts";
 /** With more than this under way to a node, clients are told to go there themselves. */
 const WAITING_BYTES_MAX = 16 << 20;
 
+const nobody: ReadonlySet<NodeId> = new Set();
+
 /** A client connected to another node, which relays its frames. */
 export class RelayedLink implements ClientLink {
   readonly name: string;
@@ -153,7 +155,8 @@ export class RelayOutbox {
   }
 
   /** The nodes that clients of ours are relayed to. */
-  nodes(): Set<NodeId> {
+  nodes(): ReadonlySet<NodeId> {
+    if (this.#nodesOf.size === 0) return nobody;
     return new Set([...this.#nodesOf.values()].flatMap((nodes) => [...nodes.values()]));
   }
 

@@ -78,9 +78,10 @@ export class ScheduleKeeper {
   /** A turn of the shard is over: a schedule may have come. Costs nothing where there is none. */
   check(): void {
     if (!this.#leading || this.#underWay > 0 || this.#isPausing) return;
-    const { machine, nowMs } = this.#shard;
+    const { machine } = this.#shard;
     const dueMs = machine.nextScheduleMs();
     if (dueMs === undefined) return this.#rest();
+    const { nowMs } = this.#shard;
     if (dueMs > nowMs) return this.#wait(dueMs - nowMs);
     if (!this.#hasRoom()) return this.#pause(NO_ROOM_MS);
     this.#rest();

@@ -132,14 +132,13 @@ export class SegmentWriter {
           await this.#create(step.segment);
           unsynced = true;
           break;
-        case "write":
-          await this.#write(
-            step.segment,
-            step.buffer.subarray(step.start, step.end),
-            step.position,
-          );
+        case "write": {
+          const bytes = step.buffer.subarray(step.start, step.end);
+          const room = this.#write(step.segment, bytes, step.position);
+          if (room !== undefined) await room;
           unsynced = true;
           break;
+        }
         case "truncate":
           await this.#truncate(step.removed, step.segment, step.size);
           unsynced = false;
@@ -186,16 +185,17 @@ export class SegmentWriter {
     await this.#syncDirectory();
   }
 
-  async #write(segment: Segment, bytes: Uint8Array, position: number): Promise<void> {
-    await this.#withRoom(() => {
+  /** @returns A promise where it has to wait for room on the disk. */
+  #write(segment: Segment, bytes: Uint8Array, position: number): Promise<void> | undefined {
+    return this.#withRoom(() => {
       const file = this.#open(segment, position);
       attempt("write", segment.path, () => writeAll(file, bytes, position));
+      this.#end = position + bytes.length;
+      if (this.#end <= this.#reservedEnd) return;
+      this.#reservedEnd = this.#end;
+      // Behind a header come records, in a moment.
+      if (position > 0 && bytes.length <= reservingBytesMax) this.#reserve(segment.path);
     });
-    this.#end = position + bytes.length;
-    if (this.#end <= this.#reservedEnd) return;
-    this.#reservedEnd = this.#end;
-    // Behind a header come records, in a moment.
-    if (position > 0 && bytes.length <= reservingBytesMax) this.#reserve(segment.path);
   }
 
   #reserve(path: string): void {
@@ -217,15 +217,18 @@ export class SegmentWriter {
     return true;
   }
 
-  /** Does what takes room on the disk, as often as it needs until there is some. */
-  async #withRoom(work: () => void): Promise<void> {
-    while (true) {
-      try {
-        return work();
-      } catch (error) {
-        if (!(error instanceof DiskFullError)) throw error;
-        await this.#whenFull(error);
-      }
+  /**
+   * Does what takes room on the disk, as often as it needs until there is some.
+   *
+   * @returns A promise where it has to wait.
+   */
+  #withRoom(work: () => void): Promise<void> | undefined {
+    try {
+      work();
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof DiskFullError)) throw error;
+      return this.#whenFull(error).then(() => this.#withRoom(work));
     }
   }
 
@@ -264,13 +267,13 @@ export class SegmentWriter {
     return this.#file;
   }
 
-  async #sync(): Promise<void> {
+  #sync(): Promise<void> {
     const { path } = this.#segment!;
-    await attemptAsync("sync", path, () => this.#file!.syncData());
+    return attemptAsync("sync", path, () => this.#file!.syncData());
   }
 
-  async #syncDirectory(): Promise<void> {
+  #syncDirectory(): Promise<void> {
     const directory = this.#directory;
-    await attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));
+    return attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));
   }
 }

@@ -130,7 +130,14 @@ export class FrameWriter {
       while (this.#waiting.length > 0) {
         const parts = this.#waiting;
         this.#waiting = [];
-        for (let i = 0; i < parts.length;) i = await this.#writeFrom(parts, i);
+        for (let first = 0, end = 0; first < parts.length; first = end) {
+          end = endOfGathering(parts, first);
+          const bytes = end === first + 1 ? parts[first]! : this.#gather(parts, first, end);
+          for (let at = 0; at < bytes.length;) {
+            at += await this.#sink.write(at === 0 ? bytes : bytes.subarray(at));
+          }
+          this.#waitingBytes -= bytes.length;
+        }
       }
     } catch (error) {
       this.#failed = true;
@@ -144,37 +151,16 @@ export class FrameWriter {
     for (const resolve of waiters) resolve();
   }
 
-  /** Writes `parts[first]` and as many after it as go with it; returns the first one left. */
-  async #writeFrom(parts: readonly Uint8Array[], first: number): Promise<number> {
-    let last = first;
+  /** Copies parts into one; what this returns is good until the next call. */
+  #gather(parts: readonly Uint8Array[], first: number, end: number): Uint8Array {
     let total = 0;
-    while (last < parts.length) {
-      const length = parts[last]!.length;
-      if (length >= bigPartBytes || total + length > gatherBytesMax) break;
-      total += length;
-      last++;
-    }
-    if (last - first <= 1) {
-      await this.#writeAll(parts[first]!);
-      return first + 1;
-    }
+    for (let i = first; i < end; i++) total += parts[i]!.length;
     const scratch = this.#scratchOf(total);
-    let at = 0;
-    for (let i = first; i < last; i++) {
+    for (let i = first, at = 0; i < end; i++) {
       scratch.set(parts[i]!, at);
       at += parts[i]!.length;
     }
-    await this.#writeAll(scratch.subarray(0, total));
-    return last;
-  }
-
-  async #writeAll(bytes: Uint8Array): Promise<void> {
-    let rest = bytes;
-    while (rest.length > 0) {
-      const count = await this.#sink.write(rest);
-      rest = count === rest.length ? rest.subarray(rest.length) : rest.subarray(count);
-    }
-    this.#waitingBytes -= bytes.length;
+    return scratch.subarray(0, total);
   }
 
   #scratchOf(length: number): Uint8Array {
@@ -183,4 +169,17 @@ export class FrameWriter {
     if (this.#scratch?.length !== size) this.#scratch = new Uint8Array(size);
     return this.#scratch;
   }
+}
+
+/** Where the parts end that go out in one write with the one at `first`: there is at least that one. */
+function endOfGathering(parts: readonly Uint8Array[], first: number): number {
+  let total = 0;
+  let end = first;
+  while (end < parts.length) {
+    const { length } = parts[end]!;
+    if (length >= bigPartBytes || total + length > gatherBytesMax) break;
+    total += length;
+    end++;
+  }
+  return Math.max(end, first + 1);
 }

@@ -52,8 +52,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "after a failed sync nothing is answered for",
     edits: [{
       file: "storage/segment_writer.ts",
-      find: 'await attemptAsync("sync", path, () => this.#file!.syncData());',
-      replace: 'await attemptAsync("sync", path, () => this.#file!.syncData().catch(() => {}));',
+      find: 'return attemptAsync("sync", path, () => this.#file!.syncData());',
+      replace: 'return attemptAsync("sync", path, () => this.#file!.syncData().catch(() => {}));',
     }],
     foundBy: "cluster",
   },
