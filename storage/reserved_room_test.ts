@@ -50,27 +50,31 @@ function allOf(log: SegmentedLog): number[] {
   );
 }
 
-Deno.test("a small write reserves room, and those behind it make the file no longer", async () => {
+Deno.test("a second small write reserves room, and those behind it make the file no longer", async () => {
   const rig = new Rig();
   const log = await rig.open();
   await rig.append(log, 1);
-  const size = headerBytes + recordBytes + reserveBytes;
+  assertEquals(rig.size(), log.bytes);
+  await rig.append(log, 2);
+  const size = log.bytes + reserveBytes;
   assertEquals(rig.size(), size);
   const { writes } = rig.disk.counts;
-  for (let index = 2; index <= 5; index++) await rig.append(log, index);
+  for (let index = 3; index <= 6; index++) await rig.append(log, index);
   assertEquals(rig.disk.counts.writes - writes, 4);
   assertEquals(rig.size(), size);
   // The room is used up once in a while.
-  for (let index = 6; index <= 20; index++) await rig.append(log, index);
+  for (let index = 7; index <= 20; index++) await rig.append(log, index);
   const used = headerBytes + 20 * recordBytes + 19 * markBytes;
   assertEquals(rig.size() > used && rig.size() <= used + reserveBytes, true);
 });
 
-Deno.test("a long write reserves nothing", async () => {
+Deno.test("a long write reserves nothing, nor does a small one behind it", async () => {
   const rig = new Rig();
   const log = await rig.open();
-  await rig.append(log, 1, 2, 20_000);
-  assertEquals(rig.size(), log.bytes);
+  for (let index = 1; index <= 6; index++) {
+    await rig.append(log, index, index + 1, index % 2 === 0 ? 20 : 20_000);
+    assertEquals(rig.size(), log.bytes);
+  }
 });
 
 Deno.test("what is reserved is not called torn when the process dies, and goes at the next start", async () => {
@@ -90,10 +94,11 @@ Deno.test("a tail that is torn within what is reserved is cut off", async () => 
   const rig = new Rig();
   const log = await rig.open();
   await rig.append(log, 1);
-  const end = log.bytes;
   await rig.append(log, 2);
+  const end = log.bytes;
+  await rig.append(log, 3);
   rig.disk = rig.disk.kill();
-  // The sectors of the second group were not written.
+  // The sectors of the third group were not written.
   const file = rig.disk.open(first, { write: true });
   file.writeSync(new Uint8Array(recordBytes), end);
   file.close();
@@ -101,8 +106,8 @@ Deno.test("a tail that is torn within what is reserved is cut off", async () => 
     `remark: torn: wrong checksum; ${rig.size() - end} bytes go at the next start`,
   ]);
   const again = await rig.open();
-  assertEquals(again.tornTails.map(({ offset, index }) => [offset, index]), [[end, 2]]);
-  assertEquals(allOf(again), [1]);
+  assertEquals(again.tornTails.map(({ offset, index }) => [offset, index]), [[end, 3]]);
+  assertEquals(allOf(again), [1, 2]);
 });
 
 Deno.test("a record that was durable is damage, though what is reserved lies behind it", async () => {
@@ -152,14 +157,14 @@ Deno.test("a suffix is cut with what is reserved behind it", async () => {
 Deno.test("a full disk reserves nothing, and fails those only who have something to write", async () => {
   const rig = new Rig();
   const log = await rig.open();
-  await rig.append(log, 1);
+  for (let index = 1; index <= 2; index++) await rig.append(log, index);
   rig.disk.capacityBytes = rig.disk.usedBytes;
   // There is room for these, which was reserved.
-  for (let index = 2; index <= 12; index++) await rig.append(log, index);
-  log.append([entryAt(13)]);
+  for (let index = 3; index <= 13; index++) await rig.append(log, index);
+  log.append([entryAt(14)]);
   await assertRejects(() => rig.clock.run(log.perform(log.takePlan())), DiskFullError);
   rig.disk.capacityBytes = Infinity;
   rig.disk = rig.disk.kill();
   const again = await rig.open();
-  assertEquals(allOf(again), Array.from({ length: 12 }, (_, i) => i + 1));
+  assertEquals(allOf(again), Array.from({ length: 13 }, (_, i) => i + 1));
 });

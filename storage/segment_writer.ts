@@ -13,9 +13,9 @@
  *   the others, each surely gone before the next: a crash leaves a longer log, and never a gap. Their
  *   space is given back behind that (`trash.ts`).
  *
- * Small writes go into room that was reserved for them, with zeros: a sync of what does not make its
- * file longer takes the file system no journal, and a third less time. What is reserved and not used
- * is cut off before the next segment is made, and at an orderly end.
+ * From the second in a row on, small writes go into room that was reserved for them, with zeros: a sync
+ * of what does not make its file longer takes the file system no journal, and a third less time. What is
+ * reserved and not used is cut off before the next segment is made, and at an orderly end.
  *
  * Where a write finds the disk full it waits for room and is tried again: it goes to the same place, and
  * nothing counts on it yet. After any other failure, that of a sync above all, the writer must not be
@@ -32,7 +32,7 @@ import { encodeMark } from "./record.ts";
 import { encodeSegmentHeader, type Segment } from "./segment.ts";
 import type { Trash } from "./trash.ts";
 
-/** A longer write reserves nothing: zeros beside it would only double what the disk has to write. */
+/** Plans that write more reserve nothing: zeros would only double what the disk has to write. */
 const reservingBytesMax = 16 * 1024;
 
 /** Something to do to the files. */
@@ -88,6 +88,8 @@ export class SegmentWriter {
   /** Where the file ends without what is reserved, and with it. */
   #end = 0;
   #reservedEnd = 0;
+  /** Whether the last plan wrote little. */
+  #wasSmall = false;
 
   /**
    * @param files Where the segments are.
@@ -124,6 +126,7 @@ export class SegmentWriter {
       encodeMark(mark.buffer, mark.start, mark.nextIndex, durableIndex, mark.salt);
     }
     let unsynced = false;
+    let written = 0;
     for (const step of steps) {
       switch (step.kind) {
         case "create":
@@ -136,6 +139,7 @@ export class SegmentWriter {
           const bytes = step.buffer.subarray(step.start, step.end);
           const room = this.#write(step.segment, bytes, step.position);
           if (room !== undefined) await room;
+          written += bytes.length;
           unsynced = true;
           break;
         }
@@ -151,7 +155,9 @@ export class SegmentWriter {
           break;
       }
     }
-    if (unsynced) await this.#sync();
+    if (!unsynced) return;
+    this.#reserveFor(written);
+    await this.#sync();
   }
 
   /**
@@ -191,20 +197,21 @@ export class SegmentWriter {
       const file = this.#open(segment, position);
       attempt("write", segment.path, () => writeAll(file, bytes, position));
       this.#end = position + bytes.length;
-      if (this.#end <= this.#reservedEnd) return;
-      this.#reservedEnd = this.#end;
-      // Behind a header come records, in a moment.
-      if (position > 0 && bytes.length <= reservingBytesMax) this.#reserve(segment.path);
+      this.#reservedEnd = Math.max(this.#reservedEnd, this.#end);
     });
   }
 
-  #reserve(path: string): void {
+  /** Reserves room where there is none left, and writes are small. */
+  #reserveFor(written: number): void {
+    const wasSmall = this.#wasSmall;
+    this.#wasSmall = written <= reservingBytesMax;
+    if (!wasSmall || !this.#wasSmall || this.#reservedEnd > this.#end) return;
     this.#reservedEnd += this.#zeros.length;
     try {
       writeAll(this.#file!, this.#zeros, this.#end);
     } catch (error) {
       // A full disk is met by those who have something to write; they find what room there was.
-      const failure = storageError("write", path, error);
+      const failure = storageError("write", this.#segment!.path, error);
       if (!(failure instanceof DiskFullError)) throw failure;
     }
   }

@@ -12,8 +12,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "what a store has answered for survives a power cut",
     edits: [{
       file: "storage/segment_writer.ts",
-      find: "    if (unsynced) await this.#sync();\n  }",
-      replace: "  }",
+      find: "    this.#reserveFor(written);\n    await this.#sync();\n",
+      replace: "    this.#reserveFor(written);\n",
     }],
     foundBy: "cluster",
   },
