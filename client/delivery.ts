@@ -202,6 +202,12 @@ export class Delivery extends ReceivedMessage {
     operation: SettleOperation,
     options: SettleOptions,
   ): SettlePart[] {
+    // Nearly always all are of one partition, and nothing was said of any.
+    const [first] = deliveries;
+    const isOfFirst = (one: Delivery) => one.#source === first!.#source && !one.#isSpokenFor;
+    if (first !== undefined && deliveries.every(isOfFirst)) {
+      return first.#source.settleAll(operation, deliveries, options);
+    }
     const silent = deliveries.filter((delivery) => !delivery.#isSpokenFor);
     const bySource = Map.groupBy(silent, (delivery) => delivery.#source);
     return [...bySource].flatMap(([source, own]) => source.settleAll(operation, own, options));

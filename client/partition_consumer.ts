@@ -195,13 +195,14 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     options: SettleOptions,
   ): SettlePart[] {
     const parts: SettlePart[] = [];
-    const isLate = ({ isCurrent }: Delivery) => this.#core.isClosed || !isCurrent;
-    const late = deliveries.filter(isLate);
-    if (late.length > 0) {
+    const isInTime = (delivery: Delivery) => !this.#core.isClosed && delivery.isCurrent;
+    let current = deliveries;
+    if (!deliveries.every(isInTime)) {
+      const late = deliveries.filter((delivery) => !isInTime(delivery));
       const outcome = unsettled((position) => this.#tooLate(late[position]!));
       parts.push({ deliveries: late, position: 0, outcome: Promise.resolve(outcome) });
+      current = deliveries.filter(isInTime);
     }
-    const current = deliveries.filter((delivery) => !isLate(delivery));
     for (let from = 0, to = 0; from < current.length; from = to) {
       const batch = this.#batchFor(operation, options);
       to = from + clientLimits.settleCountSoft - batch.count;

@@ -7,6 +7,7 @@
 import {
   decodeMessage,
   decodeUtf8,
+  findBody,
   type Message,
   type MessageHeaders,
   type MessageOptions,
@@ -24,6 +25,7 @@ export abstract class ReceivedMessage implements MessagePlace {
   readonly #start: number;
   readonly #end: number;
   #message: Message | undefined;
+  #body: Uint8Array | undefined;
 
   /**
    * Messages come from consumers and from `Queue.peek()`.
@@ -63,7 +65,10 @@ export abstract class ReceivedMessage implements MessagePlace {
 
   /** The body: a view of what came in, which stays valid and is nobody else's. */
   get body(): Uint8Array {
-    return this.#decoded.body;
+    return this.#body ??= this.#bytes.subarray(
+      findBody(this.#bytes, this.#start, this.#end),
+      this.#end,
+    );
   }
 
   /**
