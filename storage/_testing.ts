@@ -1,5 +1,5 @@
 /**
- * What the tests of this folder share: a clock that a test drives, entries, and chance from a seed.
+ * What the tests of this folder share: a clock that a test drives, logs, entries, and chance from a seed.
  *
  * @module
  */
@@ -7,7 +7,9 @@
 import { setImmediate } from "node:timers";
 import type { Configuration, Entry } from "../raft/types.ts";
 import { SimulatedDisk, type SimulatedDiskOptions } from "../tests/simulation/disk.ts";
+import type { SegmentedLogOptions } from "./log_options.ts";
 import { decodeRecords, encodeRecords, type RecordEntry } from "./record.ts";
+import { SegmentedLog } from "./segmented_log.ts";
 import type { ShardStore } from "./shard_store.ts";
 
 /** A clock that stands still until a test runs it. */
@@ -68,6 +70,34 @@ export function newDisk(
 ): { disk: SimulatedDisk; clock: TestClock } {
   const clock = new TestClock();
   return { disk: new SimulatedDisk({ clock, random: randomFrom(1), ...options }), clock };
+}
+
+/** A log on a simulated disk. */
+export class LogRig {
+  disk: SimulatedDisk;
+  readonly clock: TestClock;
+  readonly #options: Partial<SegmentedLogOptions>;
+
+  constructor(options: Partial<SegmentedLogOptions> = {}) {
+    ({ disk: this.disk, clock: this.clock } = newDisk());
+    this.disk.makeDirectory("log");
+    this.#options = options;
+  }
+
+  open(options: Partial<SegmentedLogOptions> = {}): Promise<SegmentedLog> {
+    const all = { shard: 1, salt: 5, ...this.#options, ...options };
+    return this.clock.run(SegmentedLog.open(this.disk, "log", all));
+  }
+
+  /** Makes entries durable, in one flush. */
+  async append(log: SegmentedLog, entries: readonly Entry[]): Promise<void> {
+    log.append(entries);
+    await this.clock.run(log.perform(log.takePlan()));
+  }
+
+  size(path: string): number {
+    return this.disk.readFile(path).length;
+  }
 }
 
 /** An entry whose data are made from its index and term. */

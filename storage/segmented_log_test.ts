@@ -1,7 +1,6 @@
 import { assert, assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@std/assert";
 import type { Entry } from "../raft/types.ts";
-import type { SimulatedDisk } from "../tests/simulation/disk.ts";
-import { entriesFrom, entryAt, newDisk, plain, received, type TestClock } from "./_testing.ts";
+import { entriesFrom, entryAt, LogRig, newDisk, plain, received } from "./_testing.ts";
 import { CorruptFileError, CorruptRecordError, DataDirectoryMismatchError } from "./errors.ts";
 import type { FileSystem } from "./file_system.ts";
 import { InvariantError } from "./invariant.ts";
@@ -12,24 +11,7 @@ import { SegmentedLog } from "./segmented_log.ts";
 
 const first = "log/00000000000000000001.seg";
 
-class Rig {
-  disk: SimulatedDisk;
-  readonly clock: TestClock;
-
-  constructor() {
-    ({ disk: this.disk, clock: this.clock } = newDisk());
-    this.disk.makeDirectory("log");
-  }
-
-  open(options: Partial<SegmentedLogOptions> = {}): Promise<SegmentedLog> {
-    return this.clock.run(SegmentedLog.open(this.disk, "log", { shard: 1, salt: 5, ...options }));
-  }
-
-  async append(log: SegmentedLog, entries: readonly Entry[]): Promise<void> {
-    log.append(entries);
-    await this.clock.run(log.perform(log.takePlan()));
-  }
-
+class Rig extends LogRig {
   /** A log that was written, one flush for each list, and whose process then died. */
   async written(
     lists: readonly (readonly Entry[])[],
@@ -42,10 +24,6 @@ class Rig {
 
   names(): string[] {
     return this.disk.list("log").map(({ name }) => name);
-  }
-
-  size(path: string): number {
-    return this.disk.readFile(path).length;
   }
 
   cut(path: string, size: number): void {
