@@ -22,7 +22,6 @@ import type {
   Repeat,
 } from "../queue/commands.ts";
 import { readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
-import { newBytes } from "./new_bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import type {
   ConsumerEnded,
@@ -60,6 +59,7 @@ import {
   readMessageHistoryReply,
   readPeekReply,
 } from "./look_messages.ts";
+import { newBytes } from "./new_bytes.ts";
 
 const publishedBytes = 48;
 const repeatBytes = 32;

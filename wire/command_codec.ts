@@ -35,7 +35,6 @@ import {
 import { QUEUE_SETTINGS, queueSettings } from "../queue/settings.ts";
 import type { FireScheduleCommand } from "../queue/schedule.ts";
 import { emptyBytes, readU16, readU32, readU64, utf8Length, writeU32, writeU64 } from "./bytes.ts";
-import { newBytes } from "./new_bytes.ts";
 import { type CborMap, decodeCborMap, encodeCbor } from "./cbor.ts";
 import {
   commandHeaderBytes,
@@ -55,6 +54,7 @@ import {
 } from "./fields.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
 import { delayMsMax, reasonBytesMax, settleCountMax } from "./limits.ts";
+import { newBytes } from "./new_bytes.ts";
 import {
   publishAreaBytes,
   publishBaseSequence,

@@ -19,10 +19,10 @@
  */
 
 import { readU16, readU32, writeU16, writeU32 } from "./bytes.ts";
-import { newBytes } from "./new_bytes.ts";
 import { ErrorCode } from "./error_codes.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { frameBytesMax } from "./limits.ts";
+import { newBytes } from "./new_bytes.ts";
 
 /** Bytes before the payload. */
 export const frameHeaderBytes = 12;

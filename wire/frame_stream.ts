@@ -127,17 +127,11 @@ export class FrameWriter {
 
   async #run(): Promise<void> {
     try {
-      while (this.#waiting.length > 0) {
-        const parts = this.#waiting;
-        this.#waiting = [];
-        for (let first = 0, end = 0; first < parts.length; first = end) {
-          end = endOfGathering(parts, first);
-          const bytes = end === first + 1 ? parts[first]! : this.#gather(parts, first, end);
-          for (let at = 0; at < bytes.length;) {
-            at += await this.#sink.write(at === 0 ? bytes : bytes.subarray(at));
-          }
-          this.#waitingBytes -= bytes.length;
+      for (let bytes = this.#next(); bytes !== undefined; bytes = this.#next()) {
+        for (let at = 0; at < bytes.length;) {
+          at += await this.#sink.write(at === 0 ? bytes : bytes.subarray(at));
         }
+        this.#waitingBytes -= bytes.length;
       }
     } catch (error) {
       this.#failed = true;
@@ -151,14 +145,21 @@ export class FrameWriter {
     for (const resolve of waiters) resolve();
   }
 
-  /** Copies parts into one; what this returns is good until the next call. */
-  #gather(parts: readonly Uint8Array[], first: number, end: number): Uint8Array {
+  /** Takes what goes out in the next write: good until the next call. `undefined` where nothing waits. */
+  #next(): Uint8Array | undefined {
     let total = 0;
-    for (let i = first; i < end; i++) total += parts[i]!.length;
+    let count = 0;
+    for (const { length } of this.#waiting) {
+      if (length >= bigPartBytes || total + length > gatherBytesMax) break;
+      total += length;
+      count++;
+    }
+    if (count <= 1) return this.#waiting.shift();
     const scratch = this.#scratchOf(total);
-    for (let i = first, at = 0; i < end; i++) {
-      scratch.set(parts[i]!, at);
-      at += parts[i]!.length;
+    let at = 0;
+    for (const part of this.#waiting.splice(0, count)) {
+      scratch.set(part, at);
+      at += part.length;
     }
     return scratch.subarray(0, total);
   }
@@ -169,17 +170,4 @@ export class FrameWriter {
     if (this.#scratch?.length !== size) this.#scratch = new Uint8Array(size);
     return this.#scratch;
   }
-}
-
-/** Where the parts end that go out in one write with the one at `first`: there is at least that one. */
-function endOfGathering(parts: readonly Uint8Array[], first: number): number {
-  let total = 0;
-  let end = first;
-  while (end < parts.length) {
-    const { length } = parts[end]!;
-    if (length >= bigPartBytes || total + length > gatherBytesMax) break;
-    total += length;
-    end++;
-  }
-  return Math.max(end, first + 1);
 }

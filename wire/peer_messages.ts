@@ -46,11 +46,11 @@
 import type { Message } from "../raft/messages.ts";
 import type { Configuration, Entry, EntryKind } from "../raft/types.ts";
 import { concatBytes, readU32, readU64, writeU32, writeU64 } from "./bytes.ts";
-import { newBytes } from "./new_bytes.ts";
 import { decodeCborMap, encodeCbor } from "./cbor.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { booleanField, mapsField, textField, uintField, uintsField } from "./fields.ts";
 import { encodeFrame, frameHeaderBytes, writeFrameHeader } from "./frame.ts";
+import { newBytes } from "./new_bytes.ts";
 
 /** The version of the peer protocol that is spoken here. */
 export const peerProtocolVersion = 1;

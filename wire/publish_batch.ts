@@ -29,7 +29,6 @@ import {
   writeU32,
   writeU64,
 } from "./bytes.ts";
-import { newBytes } from "./new_bytes.ts";
 import { commandHeaderBytes, CommandKindCode, commandLayoutVersion } from "./command_header.ts";
 import { MalformedFrameError } from "./errors.ts";
 import { frameHeaderBytes, writeFrameHeader } from "./frame.ts";
@@ -43,6 +42,7 @@ import {
   readMessageDetails,
   RecordFlag,
 } from "./message_record.ts";
+import { newBytes } from "./new_bytes.ts";
 
 /** Where the table of ends begins in a publish command. */
 export const publishTableOffset = commandHeaderBytes + 24;
