@@ -257,6 +257,14 @@ class Node implements RunningNode, ShardHost {
   #diskChanged(): void {
     this.#publishRoom.note(this.nodeId, this.#disk.isLow);
     this.#talk.announce();
+    if (!this.#disk.isLow) return;
+    for (const { shard } of this.#shards) {
+      try {
+        shard.store.giveBackSpares();
+      } catch (error) {
+        this.fail(error as Error, shard);
+      }
+    }
   }
 
   /** A leader with hardly any room lets a node lead that has some, so that publishes go on. */

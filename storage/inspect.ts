@@ -13,6 +13,7 @@ import { type FileSystem, joinPath, readFull } from "./file_system.ts";
 import { readHardState } from "./hard_state.ts";
 import { readLog, type TornTail } from "./log_recovery.ts";
 import { RecordEntry } from "./record.ts";
+import { usedBytes } from "./record_group.ts";
 import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
 import { readSegment } from "./segment_reader.ts";
 import { logDirectoryOf, readShardFile } from "./shard_file.ts";
@@ -141,7 +142,7 @@ export function* readShardRecords(
     try {
       const head = new Uint8Array(segmentHeaderBytes);
       const header = isSparse
-        ? { previousTerm: 0, salt: 0 }
+        ? { firstIndex: segmentFirstIndex(name)!, previousTerm: 0, salt: 0 }
         : decodeSegmentHeader(head.subarray(0, readFull(file, head, 0)), path);
       if (header === undefined) {
         if (newest) return;
@@ -152,7 +153,7 @@ export function* readShardRecords(
         nextIndex: segmentFirstIndex(name)!,
         previousTerm: header.previousTerm,
         salt: header.salt,
-        size: file.size(),
+        size: newest ? usedBytes(file, header) : file.size(),
         chunkBytes,
         reuse: true,
         sparse: isSparse,

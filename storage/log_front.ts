@@ -232,7 +232,9 @@ export class LogFront {
     const leftOver = this.#archive.replace([result]);
     invariant(leftOver.length === sources.length - 1, "what was copied is replaced");
     await this.#syncDirectory();
-    if (!this.#isRetired) await this.#log.trash.discard(leftOver.map(({ path }) => path));
+    if (this.#isRetired) return;
+    const { trash, spares } = this.#log;
+    await trash.discard(leftOver.map(({ path }) => path), spares);
   }
 
   async #syncDirectory(): Promise<void> {

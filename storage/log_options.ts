@@ -50,6 +50,12 @@ export interface SegmentedLogOptions {
    */
   readonly reserveBytes?: number;
   /**
+   * How many segments to keep that are not needed any more, to write them again; 0 for none.
+   *
+   * @default {2}
+   */
+  readonly sparesMax?: number;
+  /**
    * A secret of the node, a 32-bit number, for the marks in the segments.
    *
    * @default {0}
@@ -85,6 +91,7 @@ export function completeOptions(options: SegmentedLogOptions): Required<Segmente
     readAheadBytes: 1024 * 1024,
     bufferBytes: 256 * 1024,
     reserveBytes: 256 * 1024,
+    sparesMax: 2,
     salt: 0,
     ...sizes,
   };

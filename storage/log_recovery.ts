@@ -18,6 +18,7 @@ import { listSegments, scanSparse } from "./archive_recovery.ts";
 import { CorruptFileError, CorruptRecordError, DataDirectoryMismatchError } from "./errors.ts";
 import { type FileHandle, type FileSystem, joinPath, readFull, writeAll } from "./file_system.ts";
 import { readU32, readU64, recordBytes, type RecordFault } from "./record.ts";
+import { usedBytes } from "./record_group.ts";
 import {
   decodeSegmentHeader,
   isReserved,
@@ -317,7 +318,7 @@ function scanSegment(
     nextIndex: segment.firstIndex,
     previousTerm,
     salt,
-    size: file.size(),
+    size: newest ? usedBytes(file, segment.header) : file.size(),
     chunkBytes,
     reuse: true,
   });

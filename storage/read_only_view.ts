@@ -20,6 +20,8 @@ import {
   type OpenOptions,
   readFull,
 } from "./file_system.ts";
+import { usedBytes } from "./record_group.ts";
+import { decodeSegmentHeader, segmentFirstIndex, segmentHeaderBytes } from "./segment.ts";
 
 /** How often to begin again because files were made or removed between listing and opening them. */
 const attemptsMax = 20;
@@ -130,10 +132,11 @@ export class ReadOnlyView implements FileSystem, Disposable {
   #open(files: FileSystem, directory: string): void {
     const entries = files.list(directory).filter(({ name }) => !isForeign(name));
     this.#directories.set(directory, entries);
+    const newest = entries.findLast(({ name }) => segmentFirstIndex(name) !== undefined)?.name;
     for (const { name, isDirectory } of entries) {
       const path = joinPath(directory, name);
       if (isDirectory) this.#open(files, path);
-      else this.#files.set(path, new FrozenFile(path, openShared(files, path)));
+      else this.#files.set(path, new FrozenFile(path, openShared(files, path), name === newest));
     }
   }
 }
@@ -150,36 +153,43 @@ function openShared(files: FileSystem, path: string): FileHandle {
 /** How much is read at once to find out where a file ends in zeros. */
 const chunkBytes = 64 * 1024;
 
-/** A file with the length that it had when it was opened, and with the zeros that it then ended in. */
+/**
+ * A file with the length that it had when it was opened. The newest segment of a log may end in room for
+ * what is to be written: that reads as zeros.
+ */
 class FrozenFile implements FileHandle {
   readonly #path: string;
   readonly #file: FileHandle;
   readonly #size: number;
-  /** The node may write over the zeros behind this meanwhile: they are room that it has reserved. */
-  readonly #zerosFrom: number;
+  /** Where that room begins. The node may write there meanwhile. */
+  readonly #roomFrom: number;
 
-  constructor(path: string, file: FileHandle) {
+  constructor(path: string, file: FileHandle, isNewestSegment: boolean) {
     this.#path = path;
     this.#file = file;
     this.#size = file.size();
-    this.#zerosFrom = path.endsWith(".seg") ? this.#findZeros() : this.#size;
+    this.#roomFrom = isNewestSegment ? this.#findRoom() : this.#size;
+  }
+
+  #findRoom(): number {
+    try {
+      const head = new Uint8Array(segmentHeaderBytes);
+      const length = readFull(this.#file, head, 0);
+      const header = decodeSegmentHeader(head.subarray(0, length), this.#path);
+      return header?.firstGroup === undefined ? this.#findZeros() : usedBytes(this.#file, header);
+    } catch {
+      return this.#size; // whoever reads that part is told
+    }
   }
 
   /** Where the zeros begin that the file ends in. */
   #findZeros(): number {
     const chunk = new Uint8Array(chunkBytes);
-    try {
-      for (let end = this.#size; end > 0; end -= chunkBytes) {
-        const start = Math.max(0, end - chunkBytes);
-        const bytes = chunk.subarray(
-          0,
-          readFull(this.#file, chunk.subarray(0, end - start), start),
-        );
-        const last = bytes.findLastIndex((byte) => byte !== 0);
-        if (last >= 0) return start + last + 1;
-      }
-    } catch {
-      return this.#size; // whoever reads that part is told
+    for (let end = this.#size; end > 0; end -= chunkBytes) {
+      const start = Math.max(0, end - chunkBytes);
+      const length = readFull(this.#file, chunk.subarray(0, end - start), start);
+      const last = chunk.subarray(0, length).findLastIndex((byte) => byte !== 0);
+      if (last >= 0) return start + last + 1;
     }
     return 0;
   }
@@ -189,7 +199,7 @@ class FrozenFile implements FileHandle {
     if (length <= 0) return 0;
     try {
       const count = this.#file.readSync(buffer.subarray(0, length), position);
-      buffer.fill(0, Math.min(count, Math.max(0, this.#zerosFrom - position)), count);
+      buffer.fill(0, Math.min(count, Math.max(0, this.#roomFrom - position)), count);
       return count;
     } catch (error) {
       // A disk that cannot read a part of a file any more is damage like any other.

@@ -49,16 +49,16 @@ Deno.test("ReadOnlyView keeps showing zeros where a segment had room for more", 
   const size = 200_000;
   for (const stored of [0, 1, 100_000, size]) {
     const content = new Uint8Array(size).fill(7, 0, stored);
-    const segment = disk.open("d/1.seg", { write: true, create: true });
+    const segment = disk.open("d/00000000000000000001.seg", { write: true, create: true });
     segment.writeSync(content, 0);
     using view = new ReadOnlyView(disk, "d");
     segment.writeSync(new Uint8Array(size - stored).fill(9), stored);
     segment.writeSync(content.subarray(0, stored), 0);
     segment.close();
-    assertEquals(view.readFile("d/1.seg"), content);
+    assertEquals(view.readFile("d/00000000000000000001.seg"), content);
     const piece = new Uint8Array(50);
     const at = Math.max(0, stored - 25);
-    const count = view.open("d/1.seg", { read: true }).readSync(piece, at);
+    const count = view.open("d/00000000000000000001.seg", { read: true }).readSync(piece, at);
     assertEquals(piece.subarray(0, count), content.subarray(at, at + count));
   }
 });

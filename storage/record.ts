@@ -19,8 +19,9 @@
  * A mark is no entry and no other node ever sees it. It stands in a file between two group commits
  * and says, in the place of the term, which index was durable when it was written. Recovery needs it
  * to tell a torn tail (never synced, may be cut) from damage (was synced, must not be): if a bad
- * record is followed by a mark that calls its index durable, it is damage. The checksum of a mark is
- * seeded with a secret of the file, so that nobody can forge one by putting its bytes into a message.
+ * record is followed by a mark that calls its index durable, it is damage. The data of a mark say which
+ * records follow it (`record_group.ts`). The checksum of a mark is seeded with a secret of the file, so
+ * that nobody can forge one by putting its bytes into a message.
  *
  * @module
  */
@@ -40,6 +41,12 @@ export const recordDataBytesMax = 64 * 1024 * 1024;
 
 /** The kind of a mark, beside those of entries (`EntryKind`). */
 export const markKind = 255;
+
+/** Bytes of the data of a mark. */
+export const markDataBytes = 8;
+
+/** Bytes of a mark. */
+export const markBytes = recordHeaderBytes + markDataBytes;
 
 /** From here on the upper half of a 64-bit number makes it more than a safe integer. */
 const unsafeHigh = 0x20_0000;
@@ -102,24 +109,77 @@ export function encodeRecord(entry: Entry, buffer: Uint8Array, start: number): n
   return start + recordBytes(entry.data.length);
 }
 
+/** Records that are written together, between two syncs. */
+export interface RecordGroup {
+  /** How long they are together. */
+  readonly bytes: number;
+  /** The sum of their checksums, modulo 2³². */
+  readonly checksum: number;
+}
+
+/** What a mark says. */
+export interface Mark {
+  /** The index of the record that follows. */
+  readonly nextIndex: number;
+  /** The last index that is durable when it is written. */
+  readonly durableIndex: number;
+  /** The records that follow. */
+  readonly group: RecordGroup;
+}
+
 /**
  * Writes a mark into a buffer of zeros.
  *
+ * @param mark What it says.
  * @param buffer Where it goes.
  * @param start Where in the buffer.
- * @param nextIndex The index of the record that follows.
- * @param durableIndex The last index that is durable now.
  * @param salt The secret of the file.
  */
-export function encodeMark(
-  buffer: Uint8Array,
-  start: number,
-  nextIndex: number,
-  durableIndex: number,
-  salt: number,
-): void {
-  writeHeader(buffer, start, 0, durableIndex, nextIndex, markKind);
-  writeU32(buffer, start, crc32cRange(buffer, start + 4, start + recordHeaderBytes, salt));
+export function encodeMark(mark: Mark, buffer: Uint8Array, start: number, salt: number): void {
+  const { nextIndex, durableIndex, group } = mark;
+  writeHeader(buffer, start, markDataBytes, durableIndex, nextIndex, markKind);
+  encodeGroup(group, buffer, start + recordHeaderBytes);
+  writeU32(buffer, start, crc32cRange(buffer, start + 4, start + markBytes, salt));
+}
+
+/**
+ * Writes what is said of a group, 8 bytes.
+ *
+ * @param group The group.
+ * @param buffer Where it goes.
+ * @param start Where in the buffer.
+ */
+export function encodeGroup(group: RecordGroup, buffer: Uint8Array, start: number): void {
+  writeU32(buffer, start, group.bytes / recordAlignment);
+  writeU32(buffer, start + 4, group.checksum);
+}
+
+/**
+ * Reads what {@linkcode encodeGroup} wrote.
+ *
+ * @param bytes Where it is.
+ * @param start Where in the bytes.
+ * @returns The group.
+ */
+export function decodeGroup(bytes: Uint8Array, start: number): RecordGroup {
+  const length = readU32(bytes, start) * recordAlignment;
+  return { bytes: length, checksum: readU32(bytes, start + 4) };
+}
+
+/**
+ * What there is to say of some records.
+ *
+ * @param bytes Whole records, one after the other, as this node has them.
+ * @param from Where in the bytes the first begins.
+ * @param to Where the last ends.
+ * @returns The group that they are.
+ */
+export function groupOf(bytes: Uint8Array, from: number, to: number): RecordGroup {
+  let checksum = 0;
+  for (let at = from; at < to; at += recordBytes(readU32(bytes, at + 4))) {
+    checksum = (checksum + readU32(bytes, at)) >>> 0;
+  }
+  return { bytes: to - from, checksum };
 }
 
 /**

@@ -8,6 +8,7 @@ import {
   encodeMark,
   encodeRecord,
   encodeRecords,
+  markBytes,
   readU64,
   recordBytes,
   recordDataBytesMax,
@@ -16,6 +17,8 @@ import {
   writeU32,
   writeU64,
 } from "./record.ts";
+
+const mark = { nextIndex: 10, durableIndex: 9, group: { bytes: 0, checksum: 0 } };
 
 Deno.test("decodeRecords() gives back what encodeRecords() was given", () => {
   fc.assert(fc.property(
@@ -76,9 +79,9 @@ Deno.test("decodeRecords() refuses indexes with a gap and terms that fall", () =
 });
 
 Deno.test("decodeRecords() refuses marks, which are nobody else's business", () => {
-  const bytes = new Uint8Array(32);
-  encodeMark(bytes, 0, 10, 9, 0);
-  assertEquals(recordFault(bytes, 0, 32, 0), undefined);
+  const bytes = new Uint8Array(markBytes);
+  encodeMark(mark, bytes, 0, 0);
+  assertEquals(recordFault(bytes, 0, markBytes, 0), undefined);
   assertThrows(() => decodeRecords(bytes), MalformedRecordError, "mark");
 });
 
@@ -91,10 +94,10 @@ Deno.test("recordFault() refuses an impossible length before it asks for so many
 });
 
 Deno.test("a mark is good with the salt of its file only", () => {
-  const bytes = new Uint8Array(32);
-  encodeMark(bytes, 0, 10, 9, 12345);
-  assertEquals(recordFault(bytes, 0, 32, 12345), undefined);
-  assertEquals(recordFault(bytes, 0, 32, 12346)?.reason, "wrong checksum");
+  const bytes = new Uint8Array(markBytes);
+  encodeMark(mark, bytes, 0, 12345);
+  assertEquals(recordFault(bytes, 0, markBytes, 12345), undefined);
+  assertEquals(recordFault(bytes, 0, markBytes, 12346)?.reason, "wrong checksum");
 });
 
 Deno.test("verbatimRun() ends where the bytes do not go on", () => {

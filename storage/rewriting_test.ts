@@ -46,6 +46,7 @@ class Rig {
       configuration,
       segmentBytesMax: this.#segmentBytesMax,
       reserveBytes: 0,
+      sparesMax: 0,
       recentBytesMax: 0,
       loadedBytesMax: 8_192,
       readAheadBytes: 4_096,

@@ -8,7 +8,9 @@
  * 16  u64  index of the first record
  * 24  u64  term of the record before it, 0 for none
  * 32  u32  salt: the seed of the checksums of marks
- * 36  u8×24 reserved, 0
+ * 36  u32  1 where the file was another segment before, and old records may lie behind its own
+ * 40  u32×2 then, what is said of its first group of records (`record.ts`)
+ * 48  u8×12 reserved, 0
  * 60  u32  CRC-32C of bytes 0 to 59
  * 64  records and marks (`record.ts`)
  * ```
@@ -23,6 +25,9 @@
 import { crc32cRange } from "./crc32c.ts";
 import { UnsupportedFormatError } from "./errors.ts";
 import {
+  decodeGroup,
+  encodeGroup,
+  markDataBytes,
   markKind,
   readU32,
   readU64,
@@ -30,6 +35,7 @@ import {
   recordBytes,
   type RecordFault,
   recordFault,
+  type RecordGroup,
   recordHeaderBytes,
   writeU32,
   writeU64,
@@ -54,6 +60,11 @@ export interface SegmentHeader {
   readonly firstIndex: number;
   readonly previousTerm: number;
   readonly salt: number;
+  /**
+   * The first records, where the file was another segment before: old records may lie behind the newest
+   * ones (`record_group.ts`).
+   */
+  readonly firstGroup?: RecordGroup;
 }
 
 /**
@@ -99,6 +110,10 @@ export function encodeSegmentHeader(header: SegmentHeader): Uint8Array {
   writeU64(bytes, 16, header.firstIndex);
   writeU64(bytes, 24, header.previousTerm);
   writeU32(bytes, 32, header.salt);
+  if (header.firstGroup !== undefined) {
+    writeU32(bytes, 36, 1);
+    encodeGroup(header.firstGroup, bytes, 40);
+  }
   writeU32(bytes, 60, crc32cRange(bytes, 0, 60));
   return bytes;
 }
@@ -118,6 +133,7 @@ export function decodeSegmentHeader(bytes: Uint8Array, path: string): SegmentHea
     firstIndex: readU64(bytes, 16),
     previousTerm: readU64(bytes, 24),
     salt: readU32(bytes, 32),
+    ...(readU32(bytes, 36) === 1 && { firstGroup: decodeGroup(bytes, 40) }),
   };
 }
 
@@ -143,6 +159,8 @@ export class Segment {
   readonly path: string;
   readonly header: SegmentHeader;
   readonly places: RecordPlaces = new RecordPlaces();
+  /** Whether old records may lie behind its own. */
+  isReused: boolean;
   /** Length of the file once all that was appended is written. */
   bytes = segmentHeaderBytes;
   /** The index of the last record, `firstIndex - 1` where there is none. */
@@ -155,6 +173,7 @@ export class Segment {
   constructor(path: string, header: SegmentHeader) {
     this.path = path;
     this.header = header;
+    this.isReused = header.firstGroup !== undefined;
     this.lastIndex = header.firstIndex - 1;
   }
 
@@ -247,7 +266,7 @@ export function scanRecords(
 export function wasDurable(bytes: Uint8Array, index: number, salt: number): boolean {
   const last = bytes.length - recordHeaderBytes;
   for (let at = 0; at <= last; at += recordAlignment) {
-    if (bytes[at + 24] !== markKind || readU32(bytes, at + 4) !== 0) continue;
+    if (bytes[at + 24] !== markKind || readU32(bytes, at + 4) !== markDataBytes) continue;
     if (readU64(bytes, at + 8) < index) continue;
     if (recordFault(bytes, at, bytes.length, salt) === undefined) return true;
   }

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import { entriesFrom } from "./_testing.ts";
 import { crc32cRange } from "./crc32c.ts";
 import { UnsupportedFormatError } from "./errors.ts";
-import { encodeMark, encodeRecords, recordBytes, writeU32 } from "./record.ts";
+import { encodeMark, encodeRecords, markBytes, recordBytes, writeU32 } from "./record.ts";
 import {
   decodeSegmentHeader,
   encodeSegmentHeader,
@@ -65,15 +65,15 @@ Deno.test("scanRecords() stops at a record that is good but out of place", () =>
 });
 
 Deno.test("wasDurable() believes marks with the right salt, behind the fault, about its index", () => {
-  const bytes = new Uint8Array(4 * recordBytes(20) + 32);
+  const bytes = new Uint8Array(4 * recordBytes(20) + markBytes);
   bytes.set(encodeRecords(entriesFrom(1, 5)));
   const at = 4 * recordBytes(20);
-  encodeMark(bytes, at, 5, 4, 99);
+  encodeMark({ nextIndex: 5, durableIndex: 4, group: { bytes: 0, checksum: 0 } }, bytes, at, 99);
   assert(wasDurable(bytes, 4, 99));
   assert(wasDurable(bytes, 1, 99));
   assert(!wasDurable(bytes, 5, 99));
   assert(!wasDurable(bytes, 4, 98));
-  assert(!wasDurable(bytes.subarray(0, at + 31), 4, 99));
+  assert(!wasDurable(bytes.subarray(0, at + markBytes - 1), 4, 99));
   bytes[at + 9]! ^= 1;
   assert(!wasDurable(bytes, 4, 99));
   assertEquals(segmentHeaderBytes % 8, 0);

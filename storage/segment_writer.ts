@@ -17,6 +17,11 @@
  * of what does not make its file longer takes the file system no journal, and a third less time. What is
  * reserved and not used is cut off before the next segment is made, and at an orderly end.
  *
+ * Where there is a spare segment (`spare_segments.ts`), the next one is made of it: it gets its new header,
+ * and then its new name. All of it is room that is reserved then, with old records in place of zeros. Such
+ * a file tells where its records end by how they were written, and must not be cut in between
+ * (`record_group.ts`): to lose a suffix, it is replaced by a copy of what stays.
+ *
  * Where a write finds the disk full it waits for room and is tried again: it goes to the same place, and
  * nothing counts on it yet. After any other failure, that of a sync above all, the writer must not be
  * used any more.
@@ -26,26 +31,41 @@
 
 import { DiskFullError } from "./errors.ts";
 import { attempt, attemptAsync, storageError } from "./failures.ts";
-import { type FileHandle, type FileSystem, writeAll } from "./file_system.ts";
-import type { WhenFull } from "./log_options.ts";
-import { encodeMark } from "./record.ts";
+import { type FileHandle, type FileSystem, readFull, writeAll } from "./file_system.ts";
+import type { SegmentedLogOptions, WhenFull } from "./log_options.ts";
+import { encodeMark, groupOf, markBytes, type RecordGroup } from "./record.ts";
 import { encodeSegmentHeader, type Segment } from "./segment.ts";
+import type { SpareSegments } from "./spare_segments.ts";
 import type { Trash } from "./trash.ts";
+
+/** How much of a segment is copied at once. */
+const copyBytes = 1024 * 1024;
 
 /** Plans that write more reserve nothing: zeros would only double what the disk has to write. */
 const reservingBytesMax = 16 * 1024;
 
+/** A segment is made. */
+export interface CreateStep {
+  readonly kind: "create";
+  readonly segment: Segment;
+}
+
+/** Records are written, one after the other. */
+export interface WriteStep {
+  readonly kind: "write";
+  readonly segment: Segment;
+  readonly position: number;
+  readonly buffer: Uint8Array;
+  readonly start: number;
+  end: number;
+  /** Where room was left for a mark in front of the records: the index of the first of them. */
+  readonly markedIndex?: number;
+}
+
 /** Something to do to the files. */
 export type Step =
-  | { readonly kind: "create"; readonly segment: Segment }
-  | {
-    readonly kind: "write";
-    readonly segment: Segment;
-    readonly position: number;
-    readonly buffer: Uint8Array;
-    readonly start: number;
-    end: number;
-  }
+  | CreateStep
+  | WriteStep
   | {
     readonly kind: "truncate";
     /** The segments that go, the newest first. */
@@ -60,18 +80,9 @@ export type Step =
     readonly removed: readonly { readonly path: string }[];
   };
 
-/** A place that was left for a mark. It is made when the plan is carried out. */
-export interface PlannedMark {
-  readonly buffer: Uint8Array;
-  readonly start: number;
-  readonly nextIndex: number;
-  readonly salt: number;
-}
-
 /** What to do to the files, in order, before one sync. */
 export interface Plan {
   readonly steps: Step[];
-  mark?: PlannedMark;
   /** The last index of the log once the plan is carried out. */
   lastIndex: number;
 }
@@ -83,6 +94,7 @@ export class SegmentWriter {
   readonly #whenFull: WhenFull;
   readonly #zeros: Uint8Array;
   readonly #trash: Trash;
+  readonly #spares: SpareSegments;
   #segment: Segment | undefined;
   #file: FileHandle | undefined;
   /** Where the file ends without what is reserved, and with it. */
@@ -94,22 +106,23 @@ export class SegmentWriter {
   /**
    * @param files Where the segments are.
    * @param directory Their directory.
-   * @param reserveBytes How much room to reserve for small writes.
-   * @param whenFull Waits for room on the disk.
+   * @param options The settings of the log.
    * @param trash Takes segments that are dropped.
+   * @param spares Gives files for new ones.
    */
   constructor(
     files: FileSystem,
     directory: string,
-    reserveBytes: number,
-    whenFull: WhenFull,
+    options: Required<SegmentedLogOptions>,
     trash: Trash,
+    spares: SpareSegments,
   ) {
     this.#files = files;
     this.#directory = directory;
-    this.#zeros = new Uint8Array(reserveBytes);
-    this.#whenFull = whenFull;
+    this.#zeros = new Uint8Array(options.reserveBytes);
+    this.#whenFull = options.whenFull;
     this.#trash = trash;
+    this.#spares = spares;
   }
 
   /**
@@ -121,18 +134,15 @@ export class SegmentWriter {
    * @throws {StorageFailedError} when a call of the file system fails.
    */
   async perform(plan: Plan, durableIndex: number): Promise<void> {
-    const { steps, mark } = plan;
-    if (mark !== undefined) {
-      encodeMark(mark.buffer, mark.start, mark.nextIndex, durableIndex, mark.salt);
-    }
+    const firstGroups = completeMarks(plan.steps, durableIndex);
     let unsynced = false;
     let written = 0;
-    for (const step of steps) {
+    for (const step of plan.steps) {
       switch (step.kind) {
         case "create":
           if (this.#trim()) unsynced = true;
           if (unsynced) await this.#sync();
-          await this.#create(step.segment);
+          await this.#create(step.segment, firstGroups.get(step)!);
           unsynced = true;
           break;
         case "write": {
@@ -151,7 +161,7 @@ export class SegmentWriter {
           // The segment that the log then begins with must be there to stay.
           if (unsynced) await this.#sync();
           unsynced = false;
-          for (const { path } of step.removed) await this.#trash.discard([path]);
+          for (const { path } of step.removed) await this.#trash.discard([path], this.#spares);
           break;
       }
     }
@@ -177,8 +187,15 @@ export class SegmentWriter {
     this.#segment = undefined;
   }
 
-  async #create(segment: Segment): Promise<void> {
+  async #create(segment: Segment, firstGroup: RecordGroup): Promise<void> {
     this.close();
+    const spare = this.#spares.take();
+    if (spare === undefined) await this.#createFile(segment);
+    else await this.#reuse(spare, segment, firstGroup);
+    await this.#syncDirectory();
+  }
+
+  async #createFile(segment: Segment): Promise<void> {
     const path = segment.path;
     await this.#withRoom(() => {
       this.#file = attempt("create", path, () => {
@@ -188,7 +205,22 @@ export class SegmentWriter {
     this.#segment = segment;
     this.#end = this.#reservedEnd = 0;
     await this.#write(segment, encodeSegmentHeader(segment.header), 0);
-    await this.#syncDirectory();
+  }
+
+  /** Under the new name there is never another header than the new one. */
+  async #reuse(spare: string, segment: Segment, firstGroup: RecordGroup): Promise<void> {
+    const file = attempt("open", spare, () => this.#files.open(spare, { write: true }));
+    this.#file = file;
+    this.#segment = segment;
+    const header = encodeSegmentHeader({ ...segment.header, firstGroup });
+    attempt("write", spare, () => writeAll(file, header, 0));
+    await attemptAsync("sync", spare, () => file.syncData());
+    await this.#withRoom(() => {
+      attempt("rename", spare, () => this.#files.rename(spare, segment.path));
+    });
+    segment.isReused = true;
+    this.#end = header.length;
+    this.#reservedEnd = file.size();
   }
 
   /** @returns A promise where it has to wait for room on the disk. */
@@ -235,6 +267,7 @@ export class SegmentWriter {
       return undefined;
     } catch (error) {
       if (!(error instanceof DiskFullError)) throw error;
+      this.#spares.giveBack();
       return this.#whenFull(error).then(() => this.#withRoom(work));
     }
   }
@@ -247,10 +280,40 @@ export class SegmentWriter {
     if (removed.length > 0) this.close();
     await this.#remove(removed);
     if (segment === undefined) return;
+    if (segment.isReused) await this.#replaceByCopy(segment, size);
     const file = this.#open(segment, size);
     this.#end = this.#reservedEnd = size;
     attempt("truncate", segment.path, () => file.truncateSync(size));
     await this.#sync();
+  }
+
+  /** Puts a file in the place of a segment's that holds its beginning and nothing else, unless it ends there. */
+  async #replaceByCopy(segment: Segment, size: number): Promise<void> {
+    this.close();
+    const { path, header: { firstGroup: _none, ...header } } = segment;
+    const fresh = `${path}.new`;
+    const from = attempt("open", path, () => this.#files.open(path, { read: true }));
+    if (from.size() === size) return from.close();
+    const to = attempt("create", fresh, () => {
+      return this.#files.open(fresh, { write: true, create: true });
+    });
+    try {
+      attempt("truncate", fresh, () => to.truncateSync(0));
+      const copy = new Uint8Array(copyBytes);
+      for (let at = 0; at < size; at += copyBytes) {
+        const bytes = copy.subarray(0, Math.min(copyBytes, size - at));
+        attempt("read", path, () => readFull(from, bytes, at));
+        if (at === 0) bytes.set(encodeSegmentHeader(header));
+        await this.#withRoom(() => attempt("write", fresh, () => writeAll(to, bytes, at)));
+        await attemptAsync("sync", fresh, () => to.syncData());
+      }
+    } finally {
+      from.close();
+      to.close();
+    }
+    await this.#withRoom(() => attempt("rename", fresh, () => this.#files.rename(fresh, path)));
+    await this.#syncDirectory();
+    segment.isReused = false;
   }
 
   /** Removes segments in this order. */
@@ -283,4 +346,33 @@ export class SegmentWriter {
     const directory = this.#directory;
     return attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));
   }
+}
+
+/**
+ * Writes the marks of a plan into the places that were left for them: each with the records behind it.
+ *
+ * @returns The first records of each segment that the plan makes.
+ */
+function completeMarks(
+  steps: readonly Step[],
+  durableIndex: number,
+): Map<CreateStep, RecordGroup> {
+  const firstGroups = new Map<CreateStep, RecordGroup>();
+  let group: RecordGroup = { bytes: 0, checksum: 0 };
+  for (const step of steps.toReversed()) {
+    if (step.kind === "create") {
+      firstGroups.set(step, group);
+      group = { bytes: 0, checksum: 0 };
+    } else if (step.kind === "write") {
+      const { buffer, start, end, markedIndex: nextIndex, segment } = step;
+      const isMarked = nextIndex !== undefined;
+      const { bytes, checksum } = groupOf(buffer, isMarked ? start + markBytes : start, end);
+      group = { bytes: group.bytes + bytes, checksum: (group.checksum + checksum) >>> 0 };
+      if (isMarked) {
+        encodeMark({ nextIndex, durableIndex, group }, buffer, start, segment.header.salt);
+        group = { bytes: 0, checksum: 0 };
+      }
+    }
+  }
+  return firstGroups;
 }

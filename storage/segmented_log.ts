@@ -25,15 +25,16 @@ import { completeOptions, type SegmentedLogOptions } from "./log_options.ts";
 import { emptyLog, readLog, type RecoveredLog, settleLog, type TornTail } from "./log_recovery.ts";
 import {
   encodeRecord,
+  markBytes,
   recordBytes,
   recordDataBytesMax,
   type RecordEntry,
-  recordHeaderBytes,
   verbatimRun,
 } from "./record.ts";
 import { Segment, segmentName } from "./segment.ts";
 import { type Plan, SegmentWriter } from "./segment_writer.ts";
 import type { ArchivedSegment } from "./sparse_segment.ts";
+import { SpareSegments } from "./spare_segments.ts";
 import { Trash } from "./trash.ts";
 
 /** A run of received records this long is written from where it is, a shorter one is copied. */
@@ -55,6 +56,8 @@ export class SegmentedLog {
   archived: IndexSet | undefined;
   /** Where files of the log go that are not needed any more. */
   readonly trash: Trash;
+  /** Which of them become its next segments. */
+  readonly spares: SpareSegments;
   #plan: Plan;
   /** The least index that the plan cuts back to. */
   #planKeeps = Infinity;
@@ -78,13 +81,8 @@ export class SegmentedLog {
     this.archive = recovered.archive;
     this.archived = recovered.archived;
     this.trash = new Trash(files, directory, options.segmentBytesMax);
-    this.#writer = new SegmentWriter(
-      files,
-      directory,
-      options.reserveBytes,
-      options.whenFull,
-      this.trash,
-    );
+    this.spares = new SpareSegments(files, directory, options);
+    this.#writer = new SegmentWriter(files, directory, options, this.trash, this.spares);
     this.#unmarked = recovered.endsUnmarked;
     this.#durableIndex = this.lastIndex;
     this.#plan = { steps: [], lastIndex: this.lastIndex };
@@ -420,23 +418,25 @@ export class SegmentedLog {
     return !isEmpty && segment.bytes + size > this.#options.segmentBytesMax;
   }
 
-  /** Whether the plan already writes something: then its first write was preceded by a mark. */
+  /** Whether the plan is writing already: what is written without a break has one mark before it. */
   #planWrites(): boolean {
     const last = this.#plan.steps.at(-1);
-    return last?.kind === "create" || last?.kind === "write" || this.#plan.mark !== undefined;
+    return last?.kind === "create" || last?.kind === "write";
   }
 
-  /** Leaves room for a mark. */
+  /** Leaves room for a mark, with which a write begins. */
   #planMark(segment: Segment): void {
-    const start = this.#take(recordHeaderBytes);
-    this.#plan.mark = {
+    const start = this.#take(markBytes);
+    this.#plan.steps.push({
+      kind: "write",
+      segment,
+      position: segment.bytes,
       buffer: this.#buffer,
       start,
-      nextIndex: segment.lastIndex + 1,
-      salt: segment.header.salt,
-    };
-    this.#planWrite(segment, this.#buffer, start, start + recordHeaderBytes);
-    segment.bytes += recordHeaderBytes;
+      end: start + markBytes,
+      markedIndex: segment.lastIndex + 1,
+    });
+    segment.bytes += markBytes;
     this.#unmarked = false;
   }
 

@@ -4,7 +4,7 @@ import { entriesFrom, entryAt, LogRig, newDisk, plain, received } from "./_testi
 import { CorruptFileError, CorruptRecordError, DataDirectoryMismatchError } from "./errors.ts";
 import type { FileSystem } from "./file_system.ts";
 import { InvariantError } from "./invariant.ts";
-import { recordBytes, recordDataBytesMax } from "./record.ts";
+import { markBytes, recordBytes, recordDataBytesMax } from "./record.ts";
 import { segmentHeaderBytes } from "./segment.ts";
 import type { SegmentedLogOptions } from "./log_options.ts";
 import { SegmentedLog } from "./segmented_log.ts";
@@ -228,7 +228,7 @@ Deno.test("SegmentedLog.open() cuts off a torn tail, wherever the tear is", asyn
   const options = { reserveBytes: 0 };
   await rig.written([entriesFrom(1, 4), entriesFrom(4, 6)], options);
   const whole = rig.disk.readFile(first);
-  const recordEnds = [64, 120, 176, 232, 232 + 32 + 56, 232 + 32 + 112];
+  const recordEnds = [64, 120, 176, 232, 232 + 40 + 56, 232 + 40 + 112];
   assertEquals(whole.length, recordEnds.at(-1));
   for (let size = whole.length - 1; size >= 0; size--) {
     rig.cut(first, 0);
@@ -238,7 +238,7 @@ Deno.test("SegmentedLog.open() cuts off a torn tail, wherever the tear is", asyn
     const log = await rig.open();
     const expected = size < 64 ? 0 : recordEnds.findLastIndex((end) => end <= size);
     assertEquals(allOf(log), entriesFrom(1, expected + 1), `size ${size}`);
-    const isWhole = recordEnds.includes(size) || size === 232 + 32;
+    const isWhole = recordEnds.includes(size) || size === 232 + 40;
     assertEquals(log.tornTails.length, isWhole ? 0 : 1);
     if (!isWhole) {
       assertEquals(log.tornTails[0]!.index, expected + 1);
@@ -261,7 +261,7 @@ Deno.test("SegmentedLog.open() finds every flipped bit of a log that was closed"
   for (const name of rig.names()) {
     const path = `log/${name}`;
     // The last mark has nothing behind it that would call it durable, and nobody needs it.
-    const size = rig.size(path) - (name === lastName ? 32 : 0);
+    const size = rig.size(path) - (name === lastName ? markBytes : 0);
     for (let offset = 0; offset < size; offset++) {
       rig.disk.flipBit(path, offset, offset % 8);
       const error = await assertRejects(() => rig.open());

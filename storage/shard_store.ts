@@ -483,6 +483,15 @@ export class ShardStore implements LogStorage {
     await trash.emptied();
   }
 
+  /**
+   * Gives back the space of segments that are kept to be written again: the disk is low.
+   *
+   * @throws {StorageFailedError} when the file system fails: the process must end.
+   */
+  giveBackSpares(): void {
+    if (this.#failure === undefined && !this.#closed) this.#log.spares.giveBack();
+  }
+
   /** How many bytes of segments there are from an index on. */
   bytesFrom(index: number): number {
     return this.#log.bytesFrom(index);

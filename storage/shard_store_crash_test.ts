@@ -429,6 +429,7 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
     segmentsMerged: 0,
     installs: 0,
     leftInTrash: 0,
+    filesReused: 0,
   };
   for (let seed = 0; seed < 400; seed++) {
     try {
@@ -447,6 +448,7 @@ Deno.test("ShardStore loses nothing that it answered for, whatever a crash tears
       totals.lost += counts.changesLost;
       totals.kept += counts.changesKept;
       totals.namesLost += counts.namesLost;
+      totals.filesReused += counts.filesReused;
       totals.short += counts.shortWrites;
     } catch (error) {
       throw new Error(`Seed ${seed}`, { cause: error });

@@ -22,7 +22,13 @@ import { IndexSet } from "./index_set.ts";
 import type { RecordEntry } from "./record.ts";
 
 const directory = "data/shard-0";
-const options = { shard: 0, replica: 1, configuration: soloConfiguration, segmentBytesMax: 500 };
+const options = {
+  shard: 0,
+  replica: 1,
+  configuration: soloConfiguration,
+  segmentBytesMax: 500,
+  sparesMax: 0,
+};
 const others = { ...soloConfiguration, voters: [1, 2, 3] };
 const pause = () => Promise.resolve();
 

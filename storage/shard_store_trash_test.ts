@@ -27,9 +27,11 @@ class Rig {
   readonly clock;
   disk: SimulatedDisk;
   store!: ShardStore;
+  readonly #sparesMax: number;
 
-  constructor() {
+  constructor(sparesMax = 0) {
     ({ disk: this.disk, clock: this.clock } = newDisk());
+    this.#sparesMax = sparesMax;
   }
 
   async open(): Promise<this> {
@@ -38,6 +40,7 @@ class Rig {
       replica: 1,
       configuration: soloConfiguration,
       segmentBytesMax: 500,
+      sparesMax: this.#sparesMax,
     }));
     return this;
   }
@@ -217,4 +220,14 @@ Deno.test("whoever looks at a directory sees files as they were, while their spa
   await rig.clock.run(rig.giveBack());
   assertEquals(inspectShard(view, directory), summary);
   assertEquals([...readShardRecords(view, directory)].length, all);
+});
+
+Deno.test("ShardStore.giveBackSpares() leaves nothing that is not needed", async () => {
+  const rig = await new Rig(2).filled();
+  await rig.clock.run(rig.giveBack());
+  assertEquals(rig.names(".seg.trash").length, 2);
+  rig.store.giveBackSpares();
+  rig.check();
+  await rig.clock.run(rig.store.close());
+  rig.store.giveBackSpares();
 });

@@ -17,6 +17,7 @@
 import { DiskFullError } from "./errors.ts";
 import { attempt, attemptAsync } from "./failures.ts";
 import type { FileSystem } from "./file_system.ts";
+import type { SpareSegments } from "./spare_segments.ts";
 
 /**
  * How much of a file is given back in a step, at most. In steps of 1 MiB it takes 80 ms to free 64 MiB,
@@ -48,19 +49,21 @@ export class Trash {
   }
 
   /**
-   * Takes files out of the way, in this order. Their space follows.
+   * Takes files out of the way, in this order. Their space follows, unless one is kept to be written
+   * again.
    *
    * @param paths The files, all in the directory.
+   * @param spares What may keep them.
    * @returns When a power cut would not bring back their names.
    * @throws {StorageFailedError} when the file system fails.
    */
-  async discard(paths: readonly string[]): Promise<void> {
+  async discard(paths: readonly string[], spares?: SpareSegments): Promise<void> {
     if (paths.length === 0) return;
     const discarded = paths.map((path) => this.#rename(path)).filter((path) => path !== undefined);
     const directory = this.#directory;
     await attemptAsync("sync", directory, () => this.#files.syncDirectory(directory));
     for (const path of discarded) {
-      this.#emptied = this.#emptied.then(() => this.#free(path));
+      this.#emptied = this.#emptied.then(() => this.#free(path, spares));
     }
     // Who asks is told; who does not must not be ended by it.
     this.#emptied.catch(() => {});
@@ -100,8 +103,8 @@ export class Trash {
     }
   }
 
-  async #free(path: string): Promise<void> {
-    if (this.#isStopped) return;
+  async #free(path: string, spares: SpareSegments | undefined): Promise<void> {
+    if (this.#isStopped || await spares?.keep(path)) return;
     await this.#shorten(path);
     if (!this.#isStopped) attempt("remove", path, () => this.#files.remove(path));
   }

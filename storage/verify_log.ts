@@ -19,6 +19,7 @@ import {
   recordFault,
   recordHeaderBytes,
 } from "./record.ts";
+import { usedBytes } from "./record_group.ts";
 import {
   decodeSegmentHeader,
   isReserved,
@@ -219,11 +220,12 @@ class LogVerifier {
 
   #verifyRecords(path: string, file: FileHandle, header: SegmentHeader, newest: boolean): void {
     const { salt } = header;
+    const size = newest ? usedBytes(file, header) : file.size();
     let lastTerm = header.previousTerm;
     let place: Place = { position: segmentHeaderBytes, nextIndex: header.firstIndex };
     let isDamaged = false;
     for (;;) {
-      const end = this.#readRecords(file, place, lastTerm, salt);
+      const end = this.#readRecords(file, place, lastTerm, salt, size);
       lastTerm = end.lastTerm;
       const { position, nextIndex, fault } = end;
       const rest = restOf(file, position);
@@ -232,9 +234,11 @@ class LogVerifier {
         this.#end = { lastIndex: nextIndex - 1, lastTerm };
         return;
       }
-      if (newest && !isDamaged && !wasDurable(rest, nextIndex, salt)) {
+      const isReused = header.firstGroup !== undefined;
+      if (newest && (isReused || !isDamaged) && !wasDurable(rest, nextIndex, salt)) {
         const reason = `torn: ${fault.reason}; ${rest.length} bytes go at the next start`;
-        this.#note("remark", path, position, nextIndex, reason);
+        // In a file that was a segment before, it is what that held.
+        if (!isReused) this.#note("remark", path, position, nextIndex, reason);
         this.#end = { lastIndex: nextIndex - 1, lastTerm };
         return;
       }
@@ -252,18 +256,19 @@ class LogVerifier {
     }
   }
 
-  /** Reads on to the end of the file, or to the next fault. */
+  /** Reads on to the end, or to the next fault. */
   #readRecords(
     file: FileHandle,
     place: Place,
     previousTerm: number,
     salt: number,
+    size: number,
   ): SegmentEnd & { readonly lastTerm: number } {
     const chunks = readSegment(file, {
       ...place,
       previousTerm,
       salt,
-      size: file.size(),
+      size,
       chunkBytes,
       reuse: true,
     });

@@ -5,6 +5,7 @@ import { DataDirectory } from "./data_dir.ts";
 import type { Finding } from "./findings.ts";
 import { IndexSet } from "./index_set.ts";
 import { ShardStore } from "./shard_store.ts";
+import { markBytes } from "./record.ts";
 import { verifyDataDirectory } from "./verify.ts";
 
 const directory = "data";
@@ -93,7 +94,7 @@ Deno.test("verifyDataDirectory() finds every byte that has changed, and says in 
       const found = findings.find((finding) => finding.path === path);
       assert(found !== undefined, `${path} byte ${at}: ${JSON.stringify(findings)}`);
       // The mark at the end of all speaks for everything but itself.
-      const isLastMark = path === newest && at >= size - 32;
+      const isLastMark = path === newest && at >= size - markBytes;
       assertEquals(found!.kind, isLastMark ? "remark" : "damage", `${path} byte ${at}`);
     }
   }

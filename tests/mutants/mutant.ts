@@ -26,6 +26,8 @@ export interface Edit {
  * - `core`: the simulation of bare Raft cores (`simulation/raft_core.ts`);
  * - `disk`: random histories of a shard's store with crashes (`storage/shard_store_crash_test.ts`);
  * - `rewriting`: every moment at which a rewriting may end (`storage/rewriting_test.ts`);
+ * - `reuse`: segments that are written again, with what clients and crashes may put into them
+ *   (`storage/reused_segment_test.ts`);
  * - `damage`: every bit of a log flipped (`storage/segmented_log_test.ts`);
  * - `model`: the queue machine against its naive model (`queue/model_test.ts`);
  * - `client`: the client's publisher and a server of its own (`client/publisher_test.ts`);
@@ -37,6 +39,7 @@ export type SimulatorName =
   | "core"
   | "disk"
   | "rewriting"
+  | "reuse"
   | "damage"
   | "model"
   | "client"

@@ -57,6 +57,11 @@ export const SIMULATORS: Readonly<Record<SimulatorName, Simulator>> = {
     unit: "runs",
     run: (root) => test(root, "storage/rewriting_test.ts", {}),
   },
+  reuse: {
+    seeds: 1,
+    unit: "runs",
+    run: (root) => test(root, "storage/reused_segment_test.ts", {}),
+  },
   damage: {
     seeds: 1,
     unit: "runs",

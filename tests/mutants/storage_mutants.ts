@@ -22,8 +22,8 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "the name of a new segment survives a power cut",
     edits: [{
       file: "storage/segment_writer.ts",
-      find: "encodeSegmentHeader(segment.header), 0);\n    await this.#syncDirectory();",
-      replace: "encodeSegmentHeader(segment.header), 0);",
+      find: "segment, firstGroup);\n    await this.#syncDirectory();",
+      replace: "segment, firstGroup);",
     }],
     foundBy: "cluster",
   },
@@ -135,11 +135,55 @@ export const STORAGE_MUTANTS: readonly Mutant[] = [
     breaks: "segments go only once the name of the one that stands for them is durable",
     edits: [{
       file: "storage/log_front.ts",
-      find: "await this.#syncDirectory();\n    if (!this.#isRetired) await this.#log.trash",
-      replace: "if (!this.#isRetired) await this.#log.trash",
+      find: "await this.#syncDirectory();\n    if (this.#isRetired) return;",
+      replace: "if (this.#isRetired) return;",
     }],
     foundBy: "rewriting",
     why: "the power has to go between two changes of a directory",
+  },
+  {
+    name: "names-a-spare-segment-before-it-has-its-header",
+    breaks: "a segment that is written again never has its new name and its old header",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: 'await attemptAsync("sync", spare, () => file.syncData());',
+      replace: "",
+    }],
+    foundBy: "disk",
+    why: "the power has to go right after a renaming",
+  },
+  {
+    name: "cuts-a-segment-with-old-records-within-a-group",
+    breaks: "a segment that is written again ends behind a whole group of records",
+    edits: [{
+      file: "storage/segment_writer.ts",
+      find: "if (segment.isReused) await this.#replaceByCopy(segment, size);",
+      replace: "",
+    }],
+    foundBy: "reuse",
+    why: "a cut and two power cuts seldom meet",
+  },
+  {
+    name: "reads-on-into-what-a-segment-was-before",
+    breaks: "no bytes that a client sent can become a part of the log by themselves",
+    edits: [{
+      file: "storage/record_group.ts",
+      find: "if (header.firstGroup === undefined) return size;",
+      replace: "return size;",
+    }],
+    foundBy: "reuse",
+    why: "somebody has to know what the next record will be",
+  },
+  {
+    name: "ends-a-log-where-a-group-was-torn",
+    breaks: "what follows on a torn group is found",
+    edits: [{
+      file: "storage/record_group.ts",
+      find: "group !== undefined; group = this.#groupAt(start)) {",
+      replace: "group !== undefined; group = undefined) {",
+    }],
+    foundBy: "reuse",
+    why: "two power cuts have to meet the same place",
   },
   {
     name: "frees-what-may-get-its-name-back",

@@ -315,6 +315,7 @@ export class SimulatedCluster {
       ["disk: unsynced writes torn at a power cut", "changesTorn"],
       ["disk: unsynced writes lost at a power cut", "changesLost"],
       ["disk: unsynced names lost at a power cut", "namesLost"],
+      ["disk: segments written again", "filesReused"],
     ];
     for (const { disk } of this.nodes) {
       for (const [name, field] of names) this.world.counters.add(name, disk.counts[field]);

@@ -221,6 +221,7 @@ export class SimulatedDisk implements FileSystem {
       this.#state.usedBytes -= replaced.size;
     }
     source.directory.change({ kind: "rename", from: source.name, to: target.name });
+    if (from.endsWith(".trash")) this.#state.counts.filesReused++;
   }
 
   remove(path: string): void {

@@ -27,6 +27,8 @@ export interface DiskCounts {
   changesKept: number;
   changesTorn: number;
   changesLost: number;
+  /** Files that were taken back from the trash, to be written again. */
+  filesReused: number;
   /** Unsynced changes of names that a crash kept or lost. */
   namesKept: number;
   namesLost: number;
@@ -238,5 +240,6 @@ function newCounts(): DiskCounts {
     changesLost: 0,
     namesKept: 0,
     namesLost: 0,
+    filesReused: 0,
   };
 }
