@@ -69,7 +69,7 @@ import { serveScheduleRequest } from "./schedule_requests.ts";
 import type { PeerNetwork } from "./peer_network.ts";
 import type { RelayOutbox } from "./relay.ts";
 import type { NodeRuntime } from "./runtime.ts";
-import type { OutcomeCallback } from "./shard.ts";
+import type { OutcomeCallback, Shard } from "./shard.ts";
 import { version } from "./version.ts";
 
 /** What the handler needs to know of its node. */
@@ -324,14 +324,7 @@ export class RequestHandler {
     if (lacking.length > 0) return refuseForRoom(link, frame, lacking);
     const tooLarge = checkPublishCommand(frame.payload, limits);
     if (tooLarge >= 0) return refuseTooLarge(link, frame, tooLarge, limits);
-    const refusal = local.shard.machine.earlyRefusal({
-      sessionId: publishSessionId(frame.payload),
-      partitionId: commandPartitionId(frame.payload),
-      baseSequence: publishBaseSequence(frame.payload),
-      count: publishCount(frame.payload),
-      partitionCount: publishPartitionCount(frame.payload),
-      details: publishDetails(frame.payload),
-    });
+    const refusal = this.#earlyRefusal(frame.payload, local.shard);
     if (refusal !== undefined) return refuseReply(link, frame, refusal);
     local.shard.propose(frame.payload, (outcome) => {
       if (outcome.kind !== "applied") return refuseOutcome(link, frame, outcome);
@@ -340,6 +333,19 @@ export class RequestHandler {
       const partitionId = commandPartitionId(frame.payload);
       const published = { partitionId, ...reply };
       link.send(encodePublished(published, frame.shard, frame.correlationId));
+    });
+  }
+
+  /** What is known to be refused need not go through the log, where what is known is not of the past. */
+  #earlyRefusal(command: Uint8Array, { hasBegunTerm, machine }: Shard): Reply | undefined {
+    if (!hasBegunTerm) return undefined;
+    return machine.earlyRefusal({
+      sessionId: publishSessionId(command),
+      partitionId: commandPartitionId(command),
+      baseSequence: publishBaseSequence(command),
+      count: publishCount(command),
+      partitionCount: publishPartitionCount(command),
+      details: publishDetails(command),
     });
   }
 

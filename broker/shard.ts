@@ -156,6 +156,7 @@ export class Shard {
   readonly #reads = new PendingReads();
   #leader: NodeId = 0;
   #leading = false;
+  #hasBegunTerm = false;
   #tickProposed = false;
   #congested = false;
   #waitingBytes = 0;
@@ -210,6 +211,14 @@ export class Shard {
   /** Whether this node leads: it takes proposals, and {@linkcode read} says when its state is current. */
   get leading(): boolean {
     return this.#leading;
+  }
+
+  /**
+   * Whether this node leads and has applied everything from before its term. Until then its machine may be
+   * behind what clients know.
+   */
+  get hasBegunTerm(): boolean {
+    return this.#hasBegunTerm;
   }
 
   /** The id of this replica in Raft. */
@@ -624,12 +633,15 @@ export class Shard {
     this.#leader = leader;
     if (led && !leads) this.#failPending();
     this.#leading = leads;
+    this.#hasBegunTerm &&= leads;
     if (leads && !led) {
       this.#tickProposed = false;
       const ms = Math.max(this.#lastStampMs, this.#machine.timestampMs);
       this.#logTimeBase = { ms, monotonicMs: this.#host.clock.monotonic() };
       this.proposeCommand({ kind: "beginTerm" }, ({ kind }) => {
-        if (kind === "applied") this.#host.termBegun(this);
+        if (kind !== "applied") return;
+        this.#hasBegunTerm = true;
+        this.#host.termBegun(this);
       });
     }
     this.#host.leaderChanged(this);

@@ -395,6 +395,11 @@ export class FakeServer {
     const received: ReceivedRequest = { connection, request, shard, correlationId };
     if (request.kind !== "ping") this.requests.push(received);
     const reply = this.#answer(received);
+    this.answer(received, reply);
+  }
+
+  /** Answers a request, also one that was passed over in silence. */
+  answer({ connection, shard, correlationId }: ReceivedRequest, reply: Reply): void {
     if (reply !== "silence") connection.send(encodeReply(reply, shard, correlationId));
   }
 

@@ -61,6 +61,7 @@ export class NamedProducer implements AsyncDisposable {
   readonly #producer: PartitionProducer;
   readonly #opened = Promise.withResolvers<void>();
   readonly #member: SessionMember = {
+    attaching: () => {},
     ready: () => this.#ready(),
     down: () => {},
     forgotten: (error) => this.#end(this.#replaced(error)),

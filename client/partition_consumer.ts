@@ -350,6 +350,10 @@ export class PartitionConsumer implements SessionMember, PushTarget {
     }
   }
 
+  attaching(): void {
+    // Deliveries come over a connection only once the session is attached there.
+  }
+
   ready(): void {
     const connection = this.#session.connection!;
     if (this.#state === "open" || this.#state === "lingering") void this.#attach(connection);

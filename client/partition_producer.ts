@@ -4,7 +4,8 @@
  * The messages of a session to a partition are numbered from 0 without a gap. The broker takes a batch
  * only if it begins with the number it expects, and answers a repeated batch with its first result. So
  * after whatever went wrong it is right, and enough, to send everything unconfirmed again from the
- * oldest on (go-back-N).
+ * oldest on (go-back-N). That goes right behind the attach of the session, and is not sent once more when
+ * the answer to that has come.
  *
  * A batch that is refused because the queue has more partitions by now is not stored, nor is any that
  * comes after it: they have lost their numbers, and the publisher chooses anew where they go. Until then
@@ -116,6 +117,8 @@ export class PartitionProducer implements SessionMember {
   #open: Batch | undefined;
   #inFlight = 0;
   #nextSequence = 0;
+  /** While the session is being attached: from here on nothing was sent before that. */
+  #firstBehindAttach = Infinity;
   /** Counts the times that everything was sent again. */
   #round = 0;
   #isRetired = false;
@@ -214,8 +217,13 @@ export class PartitionProducer implements SessionMember {
     this.#pump();
   }
 
+  attaching(): void {
+    this.#firstBehindAttach = this.#nextSequence;
+    this.#flushMore();
+  }
+
   ready(): void {
-    this.#goBack();
+    this.#firstBehindAttach = Infinity;
     this.#flushMore();
   }
 
@@ -226,6 +234,11 @@ export class PartitionProducer implements SessionMember {
   forgotten(error: FlowMQError): void {
     const sent = this.#takeSent();
     this.#nextSequence = 0;
+    const first = sent.findIndex(({ baseSequence }) => baseSequence >= this.#firstBehindAttach);
+    // The attach found no session, so those that were first sent behind it find none either.
+    const refused = first === -1 ? [] : sent.splice(first);
+    for (const batch of refused) batch.baseSequence = -1;
+    this.#batches.unshift(...refused);
     for (const batch of sent) {
       this.#fail(
         batch,
@@ -281,7 +294,7 @@ export class PartitionProducer implements SessionMember {
       this.#sendAgain();
     } else if (isRetryable(error.code) || error.code === ErrorCode.sessionNotFound) {
       this.#goBack();
-      this.session.disturb(connection, error);
+      this.session.detached(connection, error);
     } else if (
       error.code === ErrorCode.partitionNotFound || error.code === ErrorCode.queueNotFound
     ) {
@@ -417,7 +430,7 @@ export class PartitionProducer implements SessionMember {
 
   #canSend(): boolean {
     return this.#predecessor === undefined && !this.#isHeld &&
-      this.session.connection !== undefined && this.#pause === undefined &&
+      this.session.publishConnection !== undefined && this.#pause === undefined &&
       this.#inFlight < clientLimits.batchesInFlightMax;
   }
 
@@ -438,7 +451,7 @@ export class PartitionProducer implements SessionMember {
       return;
     }
     if (this.#predecessor !== undefined) return;
-    const connection = this.session.connection;
+    const connection = this.session.publishConnection;
     if (connection === undefined || this.#pause !== undefined) return;
     for (let i = this.#inFlight; i < this.#batches.length; i++) {
       if (this.#inFlight >= clientLimits.batchesInFlightMax) return;

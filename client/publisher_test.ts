@@ -179,7 +179,7 @@ Deno.test("after a lost connection everything unconfirmed is sent again from the
     ["b", 2],
     ["c", 3],
   ]);
-  // The session is the same, and was attached before anything was sent again.
+  // The session is the same, and asked to be attached before anything was sent again.
   assertEquals(server!.requestsOf("openSession").length, 1);
   const attached = server!.requestsOf("attachSession");
   assertEquals(attached.map(({ sessionId }) => sessionId), [
@@ -328,8 +328,11 @@ Deno.test("a forgotten session fails what was sent and lets the rest go on under
   server!.behaviour.publish = () => "silence";
   const sent = outcomeOf(queue.publish("sent"));
   await settle();
-  server!.behaviour.publish = (received) => server!.published(received);
-  server!.behaviour.attachSession = () => refusal(ErrorCode.sessionNotFound, "forgotten");
+  const forgotten = refusal(ErrorCode.sessionNotFound, "forgotten");
+  const { sessionId } = server!.publishes[0]!.command;
+  server!.behaviour.publish = (received) =>
+    received.command.sessionId === sessionId ? forgotten : server!.published(received);
+  server!.behaviour.attachSession = () => forgotten;
   server!.dropConnections();
   const waiting = outcomeOf(queue.publish("waiting"));
   await network.clock.advance(500);

@@ -5,12 +5,17 @@
  *            acquire a connection
  *  ┌───────────────┴───────────────┐
  *  │ no id yet: openSession        │ has an id: attachSession
+ *  │                               │   ├─ attaching: producers send, right behind it
  *  │                               │   └─ sessionNotFound: members are told, no id any more
  *  └───────────────┬───────────────┘
  *            ready: members send                   members: producers or consumers of partitions
  *                  │  connection lost, notLeader, sessionEnded …
  *            down: members wait, back to the top
  * ```
+ *
+ * What is published behind an attach goes into the log behind it, and asks nothing of it but that the
+ * session is known: it need not wait for the answer. A consumer needs to be served over the connection,
+ * which it is only once the attach is applied.
  *
  * Producers and consumers of a shard have a session each: a publisher that has to begin a new one must
  * not cost a consumer its leases.
@@ -28,9 +33,11 @@ import { Backoff, sleep, untilAborted } from "./waiting.ts";
 
 /** A producer or a consumer of one partition. */
 export interface SessionMember {
-  /** The session is attached: send what is to be sent, again where it was sent before. */
+  /** The session has an id and asks to be attached: what needs no answer to that may follow. */
+  attaching(): void;
+  /** The session is attached: send what is to be sent, again where it was sent over another connection. */
   ready(): void;
-  /** The session is not attached any more: nothing can be sent. */
+  /** The session is not attached any more, or could not be: nothing can be sent. */
   down(): void;
   /** The cluster has forgotten the session; a new one will be opened. */
   forgotten(error: FlowMQError): void;
@@ -65,6 +72,8 @@ export class SettleNumbers {
 /** An attempt to attach a session. */
 interface Attempt {
   readonly connection: Connection;
+  /** Whether the session has an id, so that publishes may follow. */
+  readonly hasId: boolean;
   /** Aborted when nothing is expected of it any more. */
   readonly patience: AbortController;
 }
@@ -137,6 +146,13 @@ export class Session {
     return this.#connection;
   }
 
+  /** The connection that publishes may be sent over: the one it is, or is just being, attached to. */
+  get publishConnection(): Connection | undefined {
+    const attempt = this.#attaching;
+    if (attempt === undefined || !attempt.hasId) return this.#connection;
+    return attempt.patience.signal.aborted ? undefined : attempt.connection;
+  }
+
   /** Why it is not attached, where it is not: what went wrong last. */
   get lastError(): FlowMQError | undefined {
     return this.#connection === undefined ? this.#lastError : undefined;
@@ -160,6 +176,8 @@ export class Session {
       void this.#run();
     } else if (this.#connection !== undefined) {
       member.ready();
+    } else if (this.publishConnection !== undefined) {
+      member.attaching();
     }
   }
 
@@ -180,8 +198,8 @@ export class Session {
   }
 
   /**
-   * Takes the broker's word that it does not serve the session over a connection any more. It may come
-   * right behind the answer that attached it, and then there is nothing yet to disturb.
+   * Takes the broker's word that it does not serve the session over a connection, or not any more. It may
+   * come before it is known that the session is attached there, and then there is nothing yet to disturb.
    *
    * @param connection Where it was said.
    * @param error What the broker said.
@@ -249,10 +267,15 @@ export class Session {
       );
     }, clientLimits.attachTimeoutMs);
     const either = AbortSignal.any([signal, patience.signal]);
-    this.#attaching = { connection, patience };
+    this.#attaching = { connection, hasId: this.#id !== 0, patience };
     try {
-      await untilAborted(this.#introduce(this.#attaching), either);
+      const introduced = this.#introduce(this.#attaching);
+      if (this.#attaching.hasId) { for (const member of [...this.#members]) member.attaching(); }
+      await untilAborted(introduced, either);
       either.throwIfAborted();
+    } catch (error) {
+      for (const member of [...this.#members]) member.down();
+      throw error;
     } finally {
       this.#attaching = undefined;
       clock.clearTimeout(timer);

@@ -123,10 +123,6 @@ export const BROKER_MUTANTS: readonly Mutant[] = [
     breaks: "what is unconfirmed when a connection breaks is sent again over the next",
     edits: [{
       file: "client/partition_producer.ts",
-      find: "  ready(): void {\n    this.#goBack();",
-      replace: "  ready(): void {",
-    }, {
-      file: "client/partition_producer.ts",
       find: "  down(): void {\n    this.#goBack();",
       replace: "  down(): void {",
     }, {
