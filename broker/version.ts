@@ -1,10 +1,9 @@
 /**
- * The version of this program, from `deno.json`, its one home.
+ * The version of this program. `deno.json` has it as well; it is not read from there, as a module of
+ * JSON among the others would have every start compile all of them anew (decision 0036).
  *
  * @module
  */
 
-import config from "../deno.json" with { type: "json" };
-
 /** Such as `0.1.0`. */
-export const version: string = config.version;
+export const version = "0.1.0";
