@@ -6,7 +6,9 @@
  * the data of an old record are bytes that some client chose, and could themselves look like the next
  * record. So each mark says how long the records are that were written behind it, and what their
  * checksums add up to; of the first ones the header says so. No client can make a mark, as its checksum
- * is seeded with the salt. So what comes behind a whole group is a mark, or the end.
+ * is seeded with the salt. So what comes behind a whole group is a mark, or the end. (An old record could
+ * pass for one that a crash has torn out of a group only with its index, its term and its checksum, in its
+ * place.)
  *
  * A group that is not whole was never synced, so nobody counts on it, and none of it is taken. For the
  * same reason such a segment is never cut within a group: where a suffix of the log is replaced, what stays
@@ -111,9 +113,12 @@ class GroupReader {
     while (at < end) {
       const head = this.#read(at, recordHeaderBytes);
       if (head === undefined || readU64(head, 16) !== this.#nextIndex) return false;
+      // A torn head may say anything, also what cannot be reckoned with.
+      const length = readU32(head, 4);
+      if (length > end - at) return false;
       this.#nextIndex++;
       checksum = (checksum + readU32(head, 0)) >>> 0;
-      at += recordBytes(readU32(head, 4));
+      at += recordBytes(length);
     }
     return at === end && checksum === this.#group.checksum;
   }

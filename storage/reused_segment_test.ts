@@ -2,7 +2,7 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import { entriesFrom, entryAt, LogRig, plain, randomFrom } from "./_testing.ts";
 import { CorruptRecordError, DiskFullError } from "./errors.ts";
 import { ReadOnlyView } from "./read_only_view.ts";
-import { encodeRecords } from "./record.ts";
+import { encodeRecords, writeU32 } from "./record.ts";
 import { decodeSegmentHeader } from "./segment.ts";
 import type { SegmentedLog } from "./segmented_log.ts";
 import { verifyLog } from "./verify_log.ts";
@@ -157,6 +157,35 @@ Deno.test("a torn group is not made whole by what looks like a record of it", as
   file.writeSync(forged, headerBytes + recordBytes);
   file.close();
   assertEquals(allOf(await rig.open()).at(-1), 10);
+});
+
+Deno.test("a torn head of a record may say any length", async () => {
+  for (const length of [0x7fff_ffff, 0x8000_0000, 0xc1d2_e3f4, 0xffff_ffff, 1_000, 3]) {
+    const rig = new Rig();
+    const log = await rig.reused(10);
+    await rig.append(log, entriesFrom(11, 13));
+    const path = rig.newest();
+    rig.disk = rig.disk.kill();
+    const file = rig.disk.open(path, { write: true });
+    const torn = new Uint8Array(4);
+    writeU32(torn, 0, length);
+    file.writeSync(torn, headerBytes + recordBytes + 4);
+    file.close();
+    assertEquals(allOf(await rig.open()).at(-1), 10);
+  }
+});
+
+Deno.test("a durable record with any bit of its length flipped is damage", async () => {
+  const rig = new Rig();
+  await rig.reused(14);
+  const path = rig.newest();
+  rig.disk = rig.disk.kill();
+  for (let bit = 0; bit < 32; bit++) {
+    rig.disk.flipBit(path, headerBytes + 4 + (bit >> 3), bit & 7);
+    await assertRejects(() => rig.open(), CorruptRecordError);
+    rig.disk.flipBit(path, headerBytes + 4 + (bit >> 3), bit & 7);
+  }
+  assertEquals(allOf(await rig.open()).at(-1), 14);
 });
 
 Deno.test("a suffix of a log in such a file is replaced, and a crash leaves it as it was or shorter", async () => {

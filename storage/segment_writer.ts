@@ -213,7 +213,7 @@ export class SegmentWriter {
     this.#file = file;
     this.#segment = segment;
     const header = encodeSegmentHeader({ ...segment.header, firstGroup });
-    attempt("write", spare, () => writeAll(file, header, 0));
+    await this.#withRoom(() => attempt("write", spare, () => writeAll(file, header, 0)));
     await attemptAsync("sync", spare, () => file.syncData());
     await this.#withRoom(() => {
       attempt("rename", spare, () => this.#files.rename(spare, segment.path));

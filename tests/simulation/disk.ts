@@ -261,7 +261,7 @@ export class SimulatedDisk implements FileSystem {
 
   /** Writes to a file; for {@linkcode SimulatedFile}. */
   write(node: FileNode, bytes: Uint8Array, position: number): number {
-    this.#check();
+    this.#check(position);
     let length = bytes.length;
     if (length > 1 && this.#options.random() < this.shortWriteChance) {
       length = 1 + Math.floor(this.#options.random() * (length - 1));
@@ -296,7 +296,7 @@ export class SimulatedDisk implements FileSystem {
 
   /** Reads from a file; for {@linkcode SimulatedFile}. */
   read(node: FileNode, buffer: Uint8Array, position: number): number {
-    this.#check();
+    this.#check(position);
     const bytes = node.bytes.subarray(position, Math.min(node.size, position + buffer.length));
     if (position >= node.size) return 0;
     buffer.set(bytes);
@@ -305,7 +305,7 @@ export class SimulatedDisk implements FileSystem {
 
   /** Changes the length of a file; for {@linkcode SimulatedFile}. */
   truncate(node: FileNode, size: number): void {
-    this.#check();
+    this.#check(size);
     node.changes.push({
       kind: "truncate",
       sizeBefore: node.size,
@@ -360,8 +360,9 @@ export class SimulatedDisk implements FileSystem {
     return new SimulatedDisk(options, this.#state);
   }
 
-  #check(): void {
+  #check(position = 0): void {
     if (this.#dead) throw new SystemError("EIO", "The simulated machine is off");
+    if (position < 0) throw new SystemError("EINVAL", `There is no position ${position}`);
   }
 
   #find(path: string): Node | undefined {
