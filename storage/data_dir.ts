@@ -177,7 +177,9 @@ export class DataDirectory {
   /** Changes the meta file, one change after the other. */
   #write(change: Partial<DataDirectoryMeta>): Promise<void> {
     this.#writing = this.#writing.then(async () => {
-      const meta = { ...this.#meta, ...change };
+      // Whoever hears late of an older replica says nothing new: its name must not be given again.
+      const newestReplica = Math.max(this.#meta.newestReplica ?? 0, change.newestReplica ?? 0);
+      const meta = { ...this.#meta, ...change, ...(newestReplica > 0 && { newestReplica }) };
       await writeMeta(this.#files, this.path, meta);
       this.#meta = meta;
     });
