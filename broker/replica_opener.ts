@@ -126,7 +126,7 @@ export class ReplicaOpener {
   /** Sees to it that nobody uses what there is of a shard, whatever becomes of this process. */
   async giveUp({ id, replica }: Shard): Promise<void> {
     const directory = this.#directory;
-    if (replica > (directory.meta.newestReplica ?? 0)) await directory.setNewestReplica(replica);
+    await directory.setNewestReplica(replica);
     await directory.giveUp(id);
   }
 }

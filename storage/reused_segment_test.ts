@@ -53,6 +53,13 @@ class Rig extends LogRig {
     return log;
   }
 
+  /** Puts other bytes into a file. */
+  overwrite(path: string, position: number, bytes: Uint8Array): void {
+    const file = this.disk.open(path, { write: true });
+    file.writeSync(bytes, position);
+    file.close();
+  }
+
   files(): string[] {
     return this.disk.list("log").map(({ name }) => name.replace(/^0+/, ""));
   }
@@ -152,10 +159,8 @@ Deno.test("a torn group is not made whole by what looks like a record of it", as
   await rig.append(log, entriesFrom(11, 13));
   const path = rig.newest();
   rig.disk = rig.disk.kill();
-  const file = rig.disk.open(path, { write: true });
   const forged = encodeRecords([{ ...entryAt(12), data: new Uint8Array(20) }]);
-  file.writeSync(forged, headerBytes + recordBytes);
-  file.close();
+  rig.overwrite(path, headerBytes + recordBytes, forged);
   assertEquals(allOf(await rig.open()).at(-1), 10);
 });
 
@@ -166,11 +171,9 @@ Deno.test("a torn head of a record may say any length", async () => {
     await rig.append(log, entriesFrom(11, 13));
     const path = rig.newest();
     rig.disk = rig.disk.kill();
-    const file = rig.disk.open(path, { write: true });
     const torn = new Uint8Array(4);
     writeU32(torn, 0, length);
-    file.writeSync(torn, headerBytes + recordBytes + 4);
-    file.close();
+    rig.overwrite(path, headerBytes + recordBytes + 4, torn);
     assertEquals(allOf(await rig.open()).at(-1), 10);
   }
 });

@@ -302,7 +302,9 @@ export class SegmentWriter {
       const copy = new Uint8Array(copyBytes);
       for (let at = 0; at < size; at += copyBytes) {
         const bytes = copy.subarray(0, Math.min(copyBytes, size - at));
-        attempt("read", path, () => readFull(from, bytes, at));
+        attempt("read", path, () => {
+          if (readFull(from, bytes, at) < bytes.length) throw new Error("The file got shorter");
+        });
         if (at === 0) bytes.set(encodeSegmentHeader(header));
         await this.#withRoom(() => attempt("write", fresh, () => writeAll(to, bytes, at)));
         await attemptAsync("sync", fresh, () => to.syncData());
